@@ -6,6 +6,7 @@ import { ramAddress } from "../mmu/memory";
 import { TLB_ENTRY_COUNT } from "../mmu/tlb";
 import { ACCESS_LOAD, ACCESS_STORE } from "../mmu/walk";
 import { pcAt } from "./fetch";
+import { clmul, clmulReversed, xperm } from "./crypto";
 import { mulHighSS, mulHighSU, mulHighUU } from "./multiply";
 
 /**
@@ -138,6 +139,15 @@ import { mulHighSS, mulHighSU, mulHighUU } from "./multiply";
   }
   @inline popcnt64(a: u64): u64 {
     return popcnt<u64>(a);
+  }
+  @inline clmul(a: u64, b: u64): u64 {
+    return clmul(a, b);
+  }
+  @inline clmulReversed(a: u64, b: u64): u64 {
+    return clmulReversed(a, b);
+  }
+  @inline xperm(table: u64, indices: u64, width: u32): u64 {
+    return xperm(table, indices, width);
   }
   @inline ltS(a: u64, b: u64): u64 {
     return <u64>(<i64>a < <i64>b);

@@ -38,6 +38,24 @@ export const zbb = instructions("Zbb", "integer", "bitmanip", `
   orc.b   001010000111 rs1 101 rd 0010011
   rev8    011010111000 rs1 101 rd 0010011`);
 
+/** Carry-less multiplication. */
+export const zbc = instructions("Zbc", "integer", "bitmanip", `
+  clmul   0000101 rs2 rs1 001 rd 0110011
+  clmulr  0000101 rs2 rs1 010 rd 0110011
+  clmulh  0000101 rs2 rs1 011 rd 0110011`);
+
+/** Bit manipulation for cryptography: what Zbb does not have already. ZEXT.H is PACKW with rs2 = x0. */
+export const zbkb = instructions("Zbkb", "integer", "bitmanip", `
+  pack   0000100 rs2 rs1 100 rd 0110011
+  packh  0000100 rs2 rs1 111 rd 0110011
+  packw  0000100 rs2 rs1 100 rd 0111011
+  brev8  011010000111 rs1 101 rd 0010011`);
+
+/** Crossbar permutations. */
+export const zbkx = instructions("Zbkx", "integer", "bitmanip", `
+  xperm4  0010100 rs2 rs1 010 rd 0110011
+  xperm8  0010100 rs2 rs1 100 rd 0110011`);
+
 /** Single-bit instructions. */
 export const zbs = instructions("Zbs", "integer", "bitmanip", `
   bclr   0100100 rs2 rs1 001 rd 0110011
