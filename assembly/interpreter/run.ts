@@ -5,15 +5,7 @@ import { instructionsUntilTimer, interruptToTake, NO_INTERRUPT, wakesFromWfi } f
 import { EVENT_TRAP, takeInterrupt, takeTrap } from "../hart/trap";
 import { NO_RESERVATION } from "../mmu/access";
 import { CAUSE_ILLEGAL_INSTRUCTION, CAUSE_SUPERVISOR_ECALL } from "../shared/causes";
-import {
-  EXIT_BUDGET,
-  EXIT_ECALL,
-  EXIT_IDLE,
-  EXIT_STOP,
-  EXIT_STUCK,
-  HART_STARTED,
-  HART_WAITING,
-} from "../shared/exit";
+import { EXIT_BUDGET, EXIT_ECALL, EXIT_IDLE, EXIT_STOP, EXIT_STUCK, HART_STARTED, HART_WAITING } from "../shared/exit";
 import { enterPage, instructionBits } from "./fetch";
 import { Interpreter } from "./target";
 

@@ -13,8 +13,20 @@ export interface Field {
   readonly doc: string;
 }
 
-const saved = (type: Field["type"], name: string, doc: string, count = 1): Field => ({ name, type, count, saved: true, doc });
-const derived = (type: Field["type"], name: string, doc: string, count = 1): Field => ({ name, type, count, saved: false, doc });
+const saved = (type: Field["type"], name: string, doc: string, count = 1): Field => ({
+  name,
+  type,
+  count,
+  saved: true,
+  doc,
+});
+const derived = (type: Field["type"], name: string, doc: string, count = 1): Field => ({
+  name,
+  type,
+  count,
+  saved: false,
+  doc,
+});
 
 /** The discarded results of instructions whose rd is x0 go to a register of their own, so that no write needs a test. */
 export const DISCARD_REGISTER = 32;

@@ -1,5 +1,11 @@
 import { MACHINE_FIELDS } from "../../assembly/generated/hart-fields.js";
-import { MACHINE_BASE, MAX_HARTS, MAX_RAM_BYTE_LENGTH, PAGE_BYTE_LENGTH, RAM_BASE } from "../../assembly/shared/layout.js";
+import {
+  MACHINE_BASE,
+  MAX_HARTS,
+  MAX_RAM_BYTE_LENGTH,
+  PAGE_BYTE_LENGTH,
+  RAM_BASE,
+} from "../../assembly/shared/layout.js";
 import { assert } from "../util/errors.js";
 import { type CoreExports, instantiateCore } from "./exports.js";
 import { Hart } from "./hart.js";
