@@ -16,7 +16,7 @@ const CONSOLE_READ = 1n;
 const CONSOLE_WRITE_BYTE = 2n;
 
 /** Bytes that one call moves at most: a call may do less than it was asked for, and none may take long. */
-const TRANSFER_BYTE_LENGTH_MAX = 64 * 1024;
+const TRANSFER_BYTE_LENGTH_MAX = 4096;
 
 export class DbcnExtension implements SbiExtension {
   readonly id = 0x4442434en; // "DBCN"

@@ -65,9 +65,8 @@ function legacyCall(platform: SbiPlatform, id: bigint, call: SbiCall): SbiReturn
     case SEND_IPI:
       return forHarts(platform, call, sendIpi);
     case REMOTE_FENCE_I:
-      return forHarts(platform, call, (targets) => {
-        for (const target of targets) target.fenceInstructions();
-      });
+      // As for the RFENCE extension: stores have done it already.
+      return forHarts(platform, call, () => {});
     case REMOTE_SFENCE_VMA:
     case REMOTE_SFENCE_VMA_ASID:
       return forHarts(platform, call, (targets) => {

@@ -18,8 +18,6 @@ export interface SbiHart {
   setInterruptPending(bit: number, level: boolean): void;
   /** Forgets all translations, of every address space. */
   flushTlb(): void;
-  /** What FENCE.I does: later fetches see every store made before. */
-  fenceInstructions(): void;
 }
 
 /** A console that never blocks. */

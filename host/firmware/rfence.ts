@@ -12,10 +12,12 @@ import { selectHarts } from "./hart-mask.js";
 import type { SbiHart } from "./platform.js";
 
 const REMOTE_FENCE_I = 0n;
-const REMOTE_SFENCE_VMA = 1n;
 const REMOTE_SFENCE_VMA_ASID = 2n;
 
 /**
+ * REMOTE_FENCE_I has nothing to do: a store drops what was decoded from the bytes it changes, for every hart.
+ * Functions 1 and 2 are REMOTE_SFENCE_VMA without and with an ASID.
+ *
  * Ranges and ASIDs only narrow what has to be flushed; a fence here flushes all of a hart's translations. The
  * hypervisor's fences (3 to 6) are not supported: the harts have no H extension.
  */
@@ -28,23 +30,10 @@ export class RfenceExtension implements SbiExtension {
   }
 
   call(functionId: bigint, { args }: SbiCall): SbiReturn {
-    const fence = fenceOf(functionId);
-    if (fence === null) return notSupported();
+    if (functionId > REMOTE_SFENCE_VMA_ASID) return notSupported();
     const targets = selectHarts(this.#harts, args[0], args[1]);
     if (targets === null) return failure(SBI_ERR_INVALID_PARAM);
-    for (const hart of targets) fence(hart);
+    if (functionId !== REMOTE_FENCE_I) for (const hart of targets) hart.flushTlb();
     return success();
-  }
-}
-
-function fenceOf(functionId: bigint): ((hart: SbiHart) => void) | null {
-  switch (functionId) {
-    case REMOTE_FENCE_I:
-      return (hart) => hart.fenceInstructions();
-    case REMOTE_SFENCE_VMA:
-    case REMOTE_SFENCE_VMA_ASID:
-      return (hart) => hart.flushTlb();
-    default:
-      return null;
   }
 }

@@ -43,9 +43,6 @@ export class FakeHart implements SbiHart {
   flushTlb(): void {
     this.done.push("flushTlb");
   }
-  fenceInstructions(): void {
-    this.done.push("fenceInstructions");
-  }
 }
 
 /** Guest RAM at 0x80000000. */
