@@ -104,11 +104,7 @@ describe("boot: linux", () => {
       { kernel: linuxImage(MIB), initrd: new Uint8Array(30 * MIB) },
       "initrd: 30 MiB do not fit between the kernel's end at 0x80300000 and the device tree: memory has 32 MiB",
     ],
-    [
-      "an absurd image length",
-      { kernel: linuxImage(2 ** 50) },
-      /^kernel: needs 1073741824 MiB at 0x80200000/,
-    ],
+    ["an absurd image length", { kernel: linuxImage(2 ** 50) }, /^kernel: needs 1073741824 MiB at 0x80200000/],
     ["an empty file", { kernel: new Uint8Array() }, "kernel: the file is empty"],
     [
       "gzip",
