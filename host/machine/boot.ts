@@ -129,7 +129,7 @@ function planFirmware(boot: Boot & { kind: "firmware" }, options: BootOptions, r
   if (kernel !== undefined && kernel.start < firmware.end && firmware.start < kernel.end)
     throw overlap(kernel, firmware);
   const programs = kernel === undefined ? [firmware] : [firmware, kernel];
-  const data = placeData({ ...options, ram, commandLine: boot.commandLine, initrd: boot.initrd, programs, kernel });
+  const data = placeData({ ...options, ram, commandLine: boot.commandLine, initrd: boot.initrd, programs });
   const info = { paddr: data.deviceTree - PAGE_BYTE_LENGTH, contents: fwDynamicInfo(kernel?.entry ?? 0) };
   return {
     loads: [...programs.flatMap((program) => program.loads), ...data.loads, info],
@@ -166,13 +166,11 @@ interface DataOptions extends Pick<DeviceTreeOptions, "hartCount" | "memoryByteL
   readonly initrd?: Uint8Array | undefined;
   /** Everything that is placed already, in ascending order. */
   readonly programs: readonly Placement[];
-  /** The kernel a firmware is told of. */
-  readonly kernel?: Placement | undefined;
 }
 
 /** Places the device tree and the initrd. */
 function placeData(options: DataOptions): { deviceTree: number; loads: Load[] } {
-  const { ram, initrd, programs, kernel } = options;
+  const { ram, initrd, programs } = options;
   const programsEnd = Math.max(...programs.map((program) => program.end));
   const write = (initrdExtent?: Extent): Uint8Array =>
     writeFdt(
@@ -182,7 +180,6 @@ function placeData(options: DataOptions): { deviceTree: number; loads: Load[] } 
         commandLine: options.commandLine,
         seed: options.seed,
         ...(initrdExtent && { initrd: initrdExtent }),
-        ...(kernel && { kernel }),
       }),
     );
   if (initrd === undefined || initrd.length === 0) {

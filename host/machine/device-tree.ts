@@ -14,8 +14,6 @@ export interface DeviceTreeOptions {
   readonly memoryByteLength: number;
   readonly commandLine: string;
   readonly initrd?: Extent;
-  /** A kernel that was put in memory for a firmware to start. */
-  readonly kernel?: Extent;
   /** RNG_SEED_BYTE_LENGTH + KASLR_SEED_BYTE_LENGTH bytes of entropy for the guest's first moments. */
   readonly seed: Uint8Array;
 }
@@ -102,7 +100,7 @@ export function virtDeviceTree(options: DeviceTreeOptions): FdtNode {
 }
 
 function chosen(options: DeviceTreeOptions): FdtNode {
-  const { initrd, kernel, seed } = options;
+  const { initrd, seed } = options;
   return {
     properties: {
       bootargs: strings(options.commandLine),
@@ -110,8 +108,6 @@ function chosen(options: DeviceTreeOptions): FdtNode {
       "rng-seed": seed.subarray(0, RNG_SEED_BYTE_LENGTH),
       "kaslr-seed": seed.subarray(RNG_SEED_BYTE_LENGTH, RNG_SEED_BYTE_LENGTH + KASLR_SEED_BYTE_LENGTH),
       ...(initrd && { "linux,initrd-start": cell64(initrd.start), "linux,initrd-end": cell64(initrd.end) }),
-      // U-Boot takes these two as the kernel that was loaded beside it.
-      ...(kernel && { "riscv,kernel-start": cell64(kernel.start), "riscv,kernel-end": cell64(kernel.end) }),
     },
   };
 }

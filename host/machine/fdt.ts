@@ -3,7 +3,7 @@
  *
  *     header | memory reservation block | structure block | strings block
  */
-import { encodeUtf8 } from "./utf8.js";
+import { utf8 } from "../util/bytes.js";
 
 /** A node: properties in their encoded form, children by node name (`serial@10000000`). */
 export interface FdtNode {
@@ -46,7 +46,7 @@ export function region(base: number, byteLength: number): Uint8Array {
 
 /** A property of one or more strings, each ended by a zero byte. */
 export function strings(...values: readonly string[]): Uint8Array {
-  return encodeUtf8(values.map((value) => `${value}\0`).join(""));
+  return utf8(values.map((value) => `${value}\0`).join(""));
 }
 
 /** @returns the tree as a DTB of version 17 */

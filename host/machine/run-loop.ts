@@ -36,8 +36,10 @@ export interface SliceHooks {
   serveCall(hart: number): void;
   /** Looks at what the guest has left behind. */
   afterSlice(): void;
-  /** Waits for input and output in flight, if that belongs into this slice; null if not. */
-  drain(): Promise<void> | null;
+  /** Resolves when the input and output is done that has to be done before the next slice. */
+  drainSlice(): Promise<void>;
+  /** Resolves when no input or output is in flight. */
+  drain(): Promise<void>;
   /** Whether no hart can ever run again. */
   isDead(): boolean;
 }
@@ -112,7 +114,7 @@ export class RunLoop {
       const last = this.#slice();
       this.#hooks.afterSlice();
       if (this.#halt === null) {
-        await this.#hooks.drain();
+        await this.#hooks.drainSlice();
         await this.#host.yieldToEvents();
         if (!this.#isWoken) await this.#passIdleTime(last);
       }
@@ -120,6 +122,7 @@ export class RunLoop {
       this.#elapsedMs += nowMs - lastMs;
       lastMs = nowMs;
     }
+    await this.#hooks.drain();
     const halt = this.#halt;
     this.#halt = null;
     return halt;

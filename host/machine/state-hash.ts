@@ -3,8 +3,8 @@
  * hosts. It finds accidents; it does not withstand an attacker.
  */
 import type { GuestRam } from "../devices/device.js";
+import { utf8 } from "../util/bytes.js";
 import type { SavedValue } from "../util/schema.js";
-import { encodeUtf8 } from "./utf8.js";
 
 const PAGE_BYTE_LENGTH = 4096;
 const WORD_BYTE_LENGTH = 4;
@@ -54,7 +54,7 @@ export class StateHash {
   }
 
   text(text: string): void {
-    this.bytes(encodeUtf8(text));
+    this.bytes(utf8(text));
   }
 
   /** A saved state: names count, their order does not. */

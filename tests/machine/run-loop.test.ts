@@ -39,7 +39,8 @@ function setUp(script: readonly number[], hooks: Partial<SliceHooks> = {}) {
     beforeSlice: () => events.push("before"),
     serveCall: (hart) => events.push(`call ${hart}`),
     afterSlice: () => events.push("after"),
-    drain: () => null,
+    drainSlice: async () => {},
+    drain: async () => {},
     isDead: () => false,
     ...hooks,
   });
@@ -134,7 +135,7 @@ describe("run loop", () => {
   test("input and output in flight is waited for before idle time passes", async () => {
     const order: string[] = [];
     const { processor, loop } = setUp([EXIT_IDLE], {
-      drain: async () => {
+      drainSlice: async () => {
         await Promise.resolve();
         order.push(`drained at ${processor.mtime}`);
       },
