@@ -1,6 +1,9 @@
 import type { ByteSink } from "../devices/device.js";
+import type { Halt } from "../machine/machine.js";
+import { assert, unreachable } from "../util/errors.js";
 import { ConsoleWatch } from "./console-watch.js";
 import { ESCAPE_HELP, EscapeKeys } from "./escape-keys.js";
+import type { GuestEnd } from "./guest-end.js";
 
 /** What a session at the console does to the machine. */
 export interface ConsoleGuest {
@@ -34,16 +37,6 @@ export class ConsoleSession {
   constructor(operator: ConsoleOperator, onReady: () => void) {
     this.#operator = operator;
     this.#onReady = onReady;
-  }
-
-  /** Whether the operator has left. */
-  get left(): boolean {
-    return this.#left;
-  }
-
-  /** The panic message of the current guest's kernel. */
-  get panic(): string | null {
-    return this.#watch.panic;
   }
 
   /** The machine's serial output goes here. */
@@ -82,6 +75,30 @@ export class ConsoleSession {
   resize(columns: number, rows: number): void {
     this.#size = { columns, rows };
     this.#guest?.resizeConsole(columns, rows);
+  }
+
+  /** What the machine's halt means: the end of the session, or null when the guest wants to start again. */
+  conclude(halt: Halt): GuestEnd | null {
+    if (this.#left) return { kind: "left" };
+    switch (halt.kind) {
+      case "poweroff":
+      case "fail":
+      case "htif":
+        return halt;
+      case "reboot":
+        return this.#panicEnd();
+      case "stopped": {
+        const end = this.#panicEnd();
+        assert(end !== null, "the machine stopped, but nobody stopped it");
+        return end;
+      }
+      default:
+        return unreachable(halt);
+    }
+  }
+
+  #panicEnd(): GuestEnd | null {
+    return this.#watch.panic === null ? null : { kind: "panic", message: this.#watch.panic };
   }
 
   #show(bytes: Uint8Array): void {

@@ -34,7 +34,7 @@ const READ_ONLY_SUFFIX = ",readonly";
 /**
  * Turns the options of `viv run` into an action.
  *
- * @throws VivariumError `bad-option` naming the option, what it was given and what it accepts
+ * @throws VivariumError `option/invalid` naming the option, what it was given and what it accepts
  */
 export function readRunOptions(options: RunOptions): Action {
   const machine: MachineRequest = {
@@ -138,5 +138,5 @@ function readFileName(option: string, text: string): string {
 }
 
 function badOption(message: string): VivariumError {
-  return new VivariumError("bad-option", message);
+  return new VivariumError("option/invalid", message);
 }

@@ -32,6 +32,7 @@ function scene(interactive: boolean) {
 
 const HANG =
   "[ 1.0] Kernel panic - not syncing: no init\r\n[ 1.1] ---[ end Kernel panic - not syncing: no init ]---\r\n";
+const PANIC = { kind: "panic", message: "Kernel panic - not syncing: no init" };
 
 test("console session: bytes go both ways unchanged", () => {
   const { seen, session } = scene(true);
@@ -44,7 +45,7 @@ test("console session: Ctrl-A X stops the machine and the operator has left", ()
   const { seen, session } = scene(true);
   session.type(bytes("a\x01x"));
   expect(seen).toMatchObject({ typed: "a", stops: 1 });
-  expect(session.left).toBe(true);
+  expect(session.conclude({ kind: "stopped" })).toEqual({ kind: "left" });
 });
 
 test("console session: Ctrl-A H lists the keys", () => {
@@ -64,7 +65,7 @@ test("console session: a hung guest ends the run, unless a person is there to de
   const script = scene(false);
   script.session.serial.write(bytes(HANG));
   expect(script.seen.stops).toBe(1);
-  expect(script.session.panic).toBe("Kernel panic - not syncing: no init");
+  expect(script.session.conclude({ kind: "stopped" })).toEqual(PANIC);
 
   const person = scene(true);
   person.session.serial.write(bytes(HANG));
@@ -89,5 +90,24 @@ test("console session: a machine that starts later learns the size, and forgets 
   session.serial.write(bytes(HANG));
   session.attach(guest);
   expect(seen.sizes).toEqual(["120x40", "120x40"]);
-  expect(session.panic).toBeNull();
+  expect(session.conclude({ kind: "reboot" })).toBeNull();
+});
+
+test("console session: a guest that resets itself starts again, one that resets after a panic does not", () => {
+  const { session } = scene(true);
+  expect(session.conclude({ kind: "reboot" })).toBeNull();
+  session.serial.write(bytes("[ 1.0] Kernel panic - not syncing: no init\r\n"));
+  expect(session.conclude({ kind: "reboot" })).toEqual(PANIC);
+});
+
+test("console session: a guest that switches itself off or fails has said so itself", () => {
+  const { session } = scene(true);
+  session.serial.write(bytes(HANG));
+  expect(session.conclude({ kind: "poweroff" })).toEqual({ kind: "poweroff" });
+  expect(session.conclude({ kind: "fail", code: 5 })).toEqual({ kind: "fail", code: 5 });
+  expect(session.conclude({ kind: "htif", exitCode: 1, testNumber: 3 })).toEqual({
+    kind: "htif",
+    exitCode: 1,
+    testNumber: 3,
+  });
 });

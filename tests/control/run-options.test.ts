@@ -101,6 +101,6 @@ const refusals: readonly [options: RunOptions, message: string][] = [
 
 for (const [options, message] of refusals) {
   test(`run options: ${JSON.stringify(options)} is refused in one line`, () => {
-    expect(() => readRunOptions(options)).toThrow(new VivariumError("bad-option", message));
+    expect(() => readRunOptions(options)).toThrow(new VivariumError("option/invalid", message));
   });
 }

@@ -22,7 +22,7 @@ export type Request =
 /**
  * Reads the arguments after the program's name.
  *
- * @throws VivariumError `bad-usage` or `bad-option`
+ * @throws VivariumError `usage/invalid` or `option/invalid`
  */
 export function readCommandLine(args: readonly string[]): Request {
   let text = "";
@@ -37,7 +37,7 @@ export function readCommandLine(args: readonly string[]): Request {
     program.parse(args, { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode !== 0) throw new VivariumError("bad-usage", oneLine(error));
+    if (error.exitCode !== 0) throw new VivariumError("usage/invalid", oneLine(error));
   }
   if (action !== undefined) return { kind: "action", action };
   return { kind: "text", text: text === "" ? program.helpInformation() : text };

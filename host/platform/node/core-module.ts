@@ -15,7 +15,7 @@ export function packageDirectory(): string {
   while (!existsSync(join(directory, "package.json"))) {
     const parent = dirname(directory);
     if (parent === directory)
-      throw new VivariumError("package-incomplete", "the package has no package.json; install it again");
+      throw new VivariumError("package/incomplete", "the package has no package.json; install it again");
     directory = parent;
   }
   return directory;
@@ -24,7 +24,7 @@ export function packageDirectory(): string {
 /**
  * Compiles the processor.
  *
- * @throws VivariumError `core-missing` when it has not been built
+ * @throws VivariumError `core/missing` when it has not been built
  */
 export async function loadCoreModule(): Promise<WebAssembly.Module> {
   const file = join(packageDirectory(), CORE_PATH);
@@ -32,7 +32,7 @@ export async function loadCoreModule(): Promise<WebAssembly.Module> {
   try {
     bytes = await readFile(file);
   } catch {
-    throw new VivariumError("core-missing", `${file}: the processor is not built; run "npm run build" first`, { file });
+    throw new VivariumError("core/missing", `${file}: the processor is not built; run "npm run build" first`, { file });
   }
   return WebAssembly.compile(bytes);
 }

@@ -1,3 +1,4 @@
+import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { type BlockBackend, SECTOR_BYTE_LENGTH } from "../../storage/block-backend.js";
 import { assert, VivariumError } from "../../util/errors.js";
@@ -18,7 +19,7 @@ export class FileBlockBackend implements BlockBackend {
 
   /**
    * @param name how messages call the disk, such as `disk0`
-   * @throws VivariumError `bad-drive` when the file cannot be a disk
+   * @throws VivariumError `drive/unusable` when the file cannot be a disk
    */
   static async open(name: string, file: string, readOnly: boolean): Promise<FileBlockBackend> {
     const handle = await openFile(name, file, readOnly);
@@ -96,7 +97,8 @@ export class FileBlockBackend implements BlockBackend {
 
 async function openFile(name: string, file: string, readOnly: boolean): Promise<FileHandle> {
   try {
-    return await open(file, readOnly ? "r" : "r+");
+    // Without O_NONBLOCK, opening a pipe would wait for somebody at its other end.
+    return await open(file, (readOnly ? constants.O_RDONLY : constants.O_RDWR) | constants.O_NONBLOCK);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     switch (code) {
@@ -117,5 +119,5 @@ async function openFile(name: string, file: string, readOnly: boolean): Promise<
 }
 
 function badDrive(name: string, file: string, problem: string): VivariumError {
-  return new VivariumError("bad-drive", `${name}: ${problem}`, { drive: name, file });
+  return new VivariumError("drive/unusable", `${name}: ${problem}`, { drive: name, file });
 }

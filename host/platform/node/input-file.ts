@@ -1,6 +1,6 @@
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
-import { formatByteLength } from "../../control/byte-length.js";
+import { GIB } from "../../control/byte-length.js";
 import { VivariumError } from "../../util/errors.js";
 
 /** A file that the guest is made of. */
@@ -10,14 +10,15 @@ export interface InputFile {
   readonly file: string;
   /** What the file should hold, as messages show it: "a kernel (Image or ELF)". */
   readonly expected: string;
-  /** A longer file is refused before it is read. */
-  readonly memoryByteLength: number;
 }
+
+/** No machine has more memory; whether a file fits into this one depends on what is in it. */
+const BYTE_LENGTH_LIMIT = 4 * GIB - 1;
 
 /**
  * Reads a file whole. Pipes are read to their end, so that a shell's process substitution works.
  *
- * @throws VivariumError `bad-file`
+ * @throws VivariumError `file/unusable`
  */
 export async function readInputFile(input: InputFile): Promise<Uint8Array> {
   const handle = await openInput(input);
@@ -25,13 +26,13 @@ export async function readInputFile(input: InputFile): Promise<Uint8Array> {
     const stat = await handle.stat();
     if (stat.isDirectory()) throw badFile(input, `is a directory; expected ${input.expected}`);
     if (!stat.isFile() && !stat.isFIFO()) throw badFile(input, `is a device; expected ${input.expected}`);
-    if (stat.size > input.memoryByteLength) throw tooLarge(input, formatByteLength(stat.size));
+    if (stat.size > BYTE_LENGTH_LIMIT) throw tooLarge(input);
     const chunks: Uint8Array[] = [];
     let byteLength = 0;
     for await (const chunk of handle.createReadStream({ autoClose: false })) {
       chunks.push(chunk as Uint8Array);
       byteLength += (chunk as Uint8Array).length;
-      if (byteLength > input.memoryByteLength) throw tooLarge(input, "it");
+      if (byteLength > BYTE_LENGTH_LIMIT) throw tooLarge(input);
     }
     if (byteLength === 0) throw badFile(input, `is empty; expected ${input.expected}`);
     return Buffer.concat(chunks);
@@ -57,14 +58,10 @@ async function openInput(input: InputFile) {
   }
 }
 
-function tooLarge(input: InputFile, what: string): VivariumError {
-  const memory = formatByteLength(input.memoryByteLength);
-  return badFile(
-    input,
-    `does not fit: ${what} is more than the machine's ${memory}; expected less, or a larger --memory`,
-  );
+function tooLarge(input: InputFile): VivariumError {
+  return badFile(input, `is larger than any machine's memory; expected ${input.expected}`);
 }
 
 function badFile(input: InputFile, problem: string): VivariumError {
-  return new VivariumError("bad-file", `${input.option}: ${input.file} ${problem}`, { file: input.file });
+  return new VivariumError("file/unusable", `${input.option}: ${input.file} ${problem}`, { file: input.file });
 }

@@ -36,9 +36,13 @@ export class Output implements ByteSink {
     this.write(Buffer.from(`${text}\n`));
   }
 
-  /** Resolves when little enough is waiting for the reader. */
-  async uncongested(): Promise<void> {
-    if (this.#lost || this.#stream.writableLength < CONGESTION_BYTE_LENGTH) return;
+  /** Whether so much is waiting for the reader that the guest should write no more. */
+  get congested(): boolean {
+    return !this.#lost && this.#stream.writableLength >= CONGESTION_BYTE_LENGTH;
+  }
+
+  /** Resolves when the reader has taken everything, or is gone. */
+  async drained(): Promise<void> {
     await this.#settled("drain");
   }
 
