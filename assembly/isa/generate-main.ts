@@ -1,0 +1,3 @@
+import { writeGenerated } from "./generate.js";
+
+writeGenerated(new URL("../generated/", import.meta.url));
