@@ -1,3 +1,5 @@
+import { csrs } from "../../assembly/isa/csrs.js";
+
 /** One register that an instruction wrote. `number` is 0 to 31, or the CSR number. */
 export interface RegisterWrite {
   readonly kind: "x" | "f" | "csr";
@@ -36,18 +38,17 @@ export interface CommitRecord {
 }
 
 const REGISTER_BYTE_LENGTH = 8;
+const csrNames: ReadonlyMap<number, string> = new Map(csrs.map(({ number, name }) => [number, name]));
 
 /**
  * One line of Spike's commit log (`spike --log-commits`, `commit_log_print_insn` in its execute.cc), line feed
  * included, so that `diff` finds the first instruction at which the two part.
- *
- * @param csrName the specification's name of a CSR number, or undefined if it has none
  */
-export function formatCommit(record: CommitRecord, csrName: (number: number) => string | undefined): string {
+export function formatCommit(record: CommitRecord): string {
   let line = `core${String(record.hart).padStart(4)}: ${record.privilege} ${hex(record.pc, REGISTER_BYTE_LENGTH)}`;
   line += ` (${hex(BigInt(record.word), record.byteLength)})`;
   for (const write of inSpikesOrder(record.writes)) {
-    line += ` ${registerName(write, csrName)} ${hex(write.value, REGISTER_BYTE_LENGTH)}`;
+    line += ` ${registerName(write)} ${hex(write.value, REGISTER_BYTE_LENGTH)}`;
   }
   if (record.load !== undefined) line += ` mem ${hex(record.load.address, REGISTER_BYTE_LENGTH)}`;
   if (record.store !== undefined) line += formatStore(record.store);
@@ -61,8 +62,8 @@ function inSpikesOrder(writes: readonly RegisterWrite[]): readonly RegisterWrite
   return writes.filter((write) => write.kind !== "x" || write.number !== 0).sort((a, b) => key(a) - key(b));
 }
 
-function registerName(write: RegisterWrite, csrName: (number: number) => string | undefined): string {
-  if (write.kind === "csr") return `c${write.number}_${csrName(write.number) ?? "unknown-csr"}`;
+function registerName(write: RegisterWrite): string {
+  if (write.kind === "csr") return `c${write.number}_${csrNames.get(write.number) ?? "unknown-csr"}`;
   return `${write.kind}${String(write.number).padEnd(2)}`;
 }
 

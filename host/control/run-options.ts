@@ -1,6 +1,7 @@
+import { MAX_HARTS, MAX_RAM_BYTE_LENGTH } from "../../assembly/shared/layout.js";
 import { VivariumError } from "../util/errors.js";
 import type { Action, ClockChoice, DriveRequest, GuestSource, MachineRequest } from "./actions.js";
-import { formatByteLength, GIB, KIB, MIB, parseByteLength } from "./byte-length.js";
+import { formatByteLength, KIB, MIB, parseByteLength } from "./byte-length.js";
 
 /** What `viv run` was given, each option as it was written. */
 export interface RunOptions {
@@ -22,10 +23,7 @@ export interface RunOptions {
 export const DEFAULT_IMAGE = "debian-mini";
 export const DEFAULT_MEMORY_BYTE_LENGTH = 512 * MIB;
 export const MINIMUM_MEMORY_BYTE_LENGTH = 64 * MIB;
-/** A Wasm memory has 4 GiB; the processor's own structures need the rest. */
-export const MAXIMUM_MEMORY_BYTE_LENGTH = 3 * GIB;
 const MEMORY_GRANULE_BYTE_LENGTH = 4 * KIB;
-export const MAXIMUM_HART_COUNT = 8;
 /** Virtio slots 6 and 7 hold the entropy source and the console. */
 export const MAXIMUM_DRIVE_COUNT = 6;
 
@@ -92,14 +90,14 @@ function refuseConflicts(options: RunOptions): void {
 
 function readMemory(text: string | undefined): number {
   if (text === undefined) return DEFAULT_MEMORY_BYTE_LENGTH;
-  const accepted = `${formatByteLength(MINIMUM_MEMORY_BYTE_LENGTH)} to ${formatByteLength(MAXIMUM_MEMORY_BYTE_LENGTH)}`;
+  const accepted = `${formatByteLength(MINIMUM_MEMORY_BYTE_LENGTH)} to ${formatByteLength(MAX_RAM_BYTE_LENGTH)}`;
   const byteLength = parseByteLength(text);
   if (byteLength === null) {
     throw badOption(
       `--memory: ${JSON.stringify(text)} is not an amount of memory; expected ${accepted}, such as 512MiB or 2GiB`,
     );
   }
-  if (byteLength < MINIMUM_MEMORY_BYTE_LENGTH || byteLength > MAXIMUM_MEMORY_BYTE_LENGTH) {
+  if (byteLength < MINIMUM_MEMORY_BYTE_LENGTH || byteLength > MAX_RAM_BYTE_LENGTH) {
     throw badOption(`--memory: ${text} is out of range; expected ${accepted}`);
   }
   if (byteLength % MEMORY_GRANULE_BYTE_LENGTH !== 0) {
@@ -111,8 +109,8 @@ function readMemory(text: string | undefined): number {
 function readHartCount(text: string | undefined): number {
   if (text === undefined) return 1;
   const count = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (count >= 1 && count <= MAXIMUM_HART_COUNT) return count;
-  throw badOption(`--harts: ${JSON.stringify(text)} is not a number of harts; expected 1 to ${MAXIMUM_HART_COUNT}`);
+  if (count >= 1 && count <= MAX_HARTS) return count;
+  throw badOption(`--harts: ${JSON.stringify(text)} is not a number of harts; expected 1 to ${MAX_HARTS}`);
 }
 
 function readDrives(texts: readonly string[]): readonly DriveRequest[] {

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { MAX_HARTS } from "../../../assembly/shared/layout.js";
 import { Command, CommanderError } from "commander";
 import type { Action } from "../../control/actions.js";
 import { formatByteLength } from "../../control/byte-length.js";
@@ -7,7 +8,6 @@ import {
   DEFAULT_IMAGE,
   DEFAULT_MEMORY_BYTE_LENGTH,
   MAXIMUM_DRIVE_COUNT,
-  MAXIMUM_HART_COUNT,
   type RunOptions,
   readRunOptions,
 } from "../../control/run-options.js";
@@ -73,7 +73,7 @@ function describeRun(program: Command, onRun: (options: RunOptions) => void): vo
       "--memory <amount>",
       `guest memory, such as 256MiB or 2GiB (default: ${formatByteLength(DEFAULT_MEMORY_BYTE_LENGTH)})`,
     )
-    .option("--harts <count>", `processors, 1 to ${MAXIMUM_HART_COUNT} (default: 1)`)
+    .option("--harts <count>", `processors, 1 to ${MAX_HARTS} (default: 1)`)
     .option(
       "--drive <file[,readonly]>",
       `raw disk image, a multiple of 512 bytes; up to ${MAXIMUM_DRIVE_COUNT} times`,

@@ -9,13 +9,11 @@ const BUFFER_LENGTH = 256 * 1024;
 export class CommitLogFile {
   readonly #file: string;
   readonly #descriptor: number;
-  readonly #csrName: (number: number) => string | undefined;
   #buffer = "";
 
   /** @throws VivariumError `commit-log/unwritable` when the file cannot be written */
-  constructor(file: string, csrName: (number: number) => string | undefined) {
+  constructor(file: string) {
     this.#file = file;
-    this.#csrName = csrName;
     try {
       this.#descriptor = openSync(file, "w");
     } catch (error) {
@@ -25,7 +23,7 @@ export class CommitLogFile {
 
   /** @throws VivariumError `commit-log/unwritable` when the file can no longer be written */
   write(record: CommitRecord): void {
-    this.#buffer += formatCommit(record, this.#csrName);
+    this.#buffer += formatCommit(record);
     if (this.#buffer.length >= BUFFER_LENGTH) this.#flush();
   }
 
