@@ -238,6 +238,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         t.countdown = countdown;
         return;
       case op.OP_LB:
+        t.countdown = countdown;
         lb<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -246,6 +247,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_LH:
+        t.countdown = countdown;
         lh<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -254,6 +256,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_LW:
+        t.countdown = countdown;
         lw<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -262,6 +265,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_LD:
+        t.countdown = countdown;
         ld<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -270,6 +274,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_LBU:
+        t.countdown = countdown;
         lbu<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -278,6 +283,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_LHU:
+        t.countdown = countdown;
         lhu<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -286,6 +292,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_LWU:
+        t.countdown = countdown;
         lwu<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -294,6 +301,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_SB:
+        t.countdown = countdown;
         sb<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -302,6 +310,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_SH:
+        t.countdown = countdown;
         sh<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -310,6 +319,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_SW:
+        t.countdown = countdown;
         sw<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -318,6 +328,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_SD:
+        t.countdown = countdown;
         sd<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -392,6 +403,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         ip += 16;
         continue;
       case op.OP_LR_W:
+        t.countdown = countdown;
         lr_w<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -400,6 +412,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_SC_W:
+        t.countdown = countdown;
         sc_w<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -408,6 +421,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_AMOSWAP_W:
+        t.countdown = countdown;
         amoswap_w<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -416,6 +430,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_AMOADD_W:
+        t.countdown = countdown;
         amoadd_w<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -424,6 +439,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_AMOXOR_W:
+        t.countdown = countdown;
         amoxor_w<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -432,6 +448,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_AMOAND_W:
+        t.countdown = countdown;
         amoand_w<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -440,6 +457,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_AMOOR_W:
+        t.countdown = countdown;
         amoor_w<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -448,6 +466,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_AMOMIN_W:
+        t.countdown = countdown;
         amomin_w<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -456,6 +475,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_AMOMAX_W:
+        t.countdown = countdown;
         amomax_w<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -464,6 +484,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_AMOMINU_W:
+        t.countdown = countdown;
         amominu_w<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -472,6 +493,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_AMOMAXU_W:
+        t.countdown = countdown;
         amomaxu_w<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -480,6 +502,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_LR_D:
+        t.countdown = countdown;
         lr_d<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -488,6 +511,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_SC_D:
+        t.countdown = countdown;
         sc_d<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -496,6 +520,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_AMOSWAP_D:
+        t.countdown = countdown;
         amoswap_d<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -504,6 +529,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_AMOADD_D:
+        t.countdown = countdown;
         amoadd_d<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -512,6 +538,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_AMOXOR_D:
+        t.countdown = countdown;
         amoxor_d<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -520,6 +547,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_AMOAND_D:
+        t.countdown = countdown;
         amoand_d<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -528,6 +556,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_AMOOR_D:
+        t.countdown = countdown;
         amoor_d<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -536,6 +565,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_AMOMIN_D:
+        t.countdown = countdown;
         amomin_d<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -544,6 +574,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_AMOMAX_D:
+        t.countdown = countdown;
         amomax_d<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -552,6 +583,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_AMOMINU_D:
+        t.countdown = countdown;
         amominu_d<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -560,6 +592,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_AMOMAXU_D:
+        t.countdown = countdown;
         amomaxu_d<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -568,6 +601,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FLW:
+        t.countdown = countdown;
         flw<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -576,6 +610,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FSW:
+        t.countdown = countdown;
         fsw<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -808,6 +843,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FLD:
+        t.countdown = countdown;
         fld<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -816,6 +852,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FSD:
+        t.countdown = countdown;
         fsd<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
@@ -1466,6 +1503,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         t.countdown = countdown;
         return;
       case op.OP_LW__C:
+        t.countdown = countdown;
         lw<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 8;
@@ -1474,6 +1512,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 8;
         break;
       case op.OP_LD__C:
+        t.countdown = countdown;
         ld<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 8;
@@ -1482,6 +1521,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 8;
         break;
       case op.OP_SW__C:
+        t.countdown = countdown;
         sw<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 8;
@@ -1490,6 +1530,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 8;
         break;
       case op.OP_SD__C:
+        t.countdown = countdown;
         sd<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 8;
@@ -1505,6 +1546,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         if (!t.trapped()) return;
         break;
       case op.OP_FLD__C:
+        t.countdown = countdown;
         fld<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 8;
@@ -1513,6 +1555,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 8;
         break;
       case op.OP_FSD__C:
+        t.countdown = countdown;
         fsd<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 8;

@@ -1,4 +1,4 @@
-import { type Hart, theMachine } from "../generated/hart";
+import { Hart, theMachine } from "../generated/hart";
 
 /** Instructions the hart retired before the one being executed. */
 export function retiredNow(h: Hart): u64 {

@@ -1,4 +1,4 @@
-import { type Hart } from "../generated/hart";
+import { Hart } from "../generated/hart";
 import { PMP_A, PMP_COUNT, PMP_L, PMP_R, PMP_TOR, PMP_W, refreshPmp } from "../mmu/pmp";
 import { flushAll, refreshMode } from "../mmu/tlb";
 import { SATP_BARE, SATP_SV39, SATP_SV57 } from "../mmu/walk";

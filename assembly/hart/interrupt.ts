@@ -1,4 +1,4 @@
-import { type Hart } from "../generated/hart";
+import { Hart } from "../generated/hart";
 import {
   IRQ_MEI,
   IRQ_MSI,

@@ -1,4 +1,4 @@
-import { type Hart } from "../generated/hart";
+import { Hart } from "../generated/hart";
 import { resetTlb } from "../mmu/tlb";
 import { HART_STRIDE, HARTS_BASE } from "../shared/layout";
 import { PRIVILEGE_MACHINE } from "../shared/causes";

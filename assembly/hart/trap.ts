@@ -1,4 +1,4 @@
-import { type Hart } from "../generated/hart";
+import { Hart } from "../generated/hart";
 import { refreshMode } from "../mmu/tlb";
 import {
   CAUSE_ILLEGAL_INSTRUCTION,

@@ -1,5 +1,5 @@
 import { decode, expand } from "../generated/decode";
-import { type Hart } from "../generated/hart";
+import { Hart } from "../generated/hart";
 import {
   compressedVariant,
   nearVariant,

@@ -13,7 +13,7 @@ export function generateCsrs(): string {
   csrs.forEach((csr, n) => {
     index[csr.number] = n + 1;
   });
-  return `import { type Hart } from "./hart";
+  return `import { Hart } from "./hart";
 import {
 ${[...readers, ...writers].map((name) => `  ${name},`).join("\n")}
 } from "../hart/csr-views";

@@ -105,7 +105,8 @@ function caseLines(operation: Operation, name: string, step: number): string[] {
     }
     case "memory":
     case "atomic":
-      return [`${name}<Interpreter>(t, i);`, ...continueUnlessEvent(step)];
+      // A device that is asked for the time must see it as of this instruction.
+      return ["t.countdown = countdown;", `${name}<Interpreter>(t, i);`, ...continueUnlessEvent(step)];
     case "float":
       return [`${name}(t, i);`, ...continueUnlessEvent(step)];
     case "system":

@@ -1,7 +1,6 @@
 /**
- * Writes ../generated from the tables of this folder: `npm run generate`. A test runs it and compares.
+ * What ../generated holds, derived from the tables of this folder. `npm run generate` writes it; a test compares.
  */
-import { mkdirSync, writeFileSync } from "node:fs";
 import { generateCsrNumbers, generateCsrs } from "./generate-csr.js";
 import { generateDecoder } from "./generate-decoder.js";
 import { generateFieldTable, generateHartClasses } from "./generate-hart.js";
@@ -22,9 +21,4 @@ export function generateAll(): ReadonlyMap<string, string> {
     "interpret.ts": generateInterpreter(),
   };
   return new Map(Object.entries(texts).map(([name, text]) => [name, HEADER + text]));
-}
-
-export function writeGenerated(folder: URL): void {
-  mkdirSync(folder, { recursive: true });
-  for (const [name, text] of generateAll()) writeFileSync(new URL(name, folder), text);
 }

@@ -1,4 +1,4 @@
-import { type Hart } from "../generated/hart";
+import { Hart } from "../generated/hart";
 import { EVENT_ATTENTION, raise } from "../hart/trap";
 import { mmioFaulted, mmioLoad, mmioStore } from "../host";
 import {

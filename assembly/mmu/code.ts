@@ -78,7 +78,7 @@ export function codeChanged(page: u32, paddr: u64, byteLength: u32): bool {
     return true;
   }
   // An instruction that begins up to three bytes before the range may reach into it; entries are a halfword apart.
-  const first = <i64>paddr - 3 < <i64>pageStart ? 0 : <u32>(paddr - 3 - pageStart) >> 1;
+  const first: u32 = paddr < pageStart + 3 ? 0 : <u32>(paddr - 3 - pageStart) >> 1;
   const end = paddr + byteLength - pageStart;
   const last: u32 = end >= 4096 ? 2047 : <u32>(end - 1) >> 1;
   for (let n = first; n <= last; n++) store<u64>(<usize>(decoded + (n << 3)), 0);

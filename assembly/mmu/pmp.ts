@@ -1,4 +1,4 @@
-import { type Hart } from "../generated/hart";
+import { Hart } from "../generated/hart";
 import { PRIVILEGE_MACHINE } from "../shared/causes";
 
 // Physical memory protection: Privileged ISA, "Physical Memory Protection". 16 entries, grain 4 bytes.

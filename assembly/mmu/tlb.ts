@@ -1,4 +1,4 @@
-import { type Hart, hartAt, theMachine } from "../generated/hart";
+import { Hart, hartAt, theMachine } from "../generated/hart";
 import { MSTATUS_MPP, MSTATUS_MPP_SHIFT, MSTATUS_MPRV, MSTATUS_SUM } from "../hart/status";
 import { PRIVILEGE_MACHINE, PRIVILEGE_USER } from "../shared/causes";
 import { TLBS_BASE, TLB_STRIDE } from "../shared/layout";

@@ -1,4 +1,4 @@
-import { type Hart } from "../generated/hart";
+import { Hart } from "../generated/hart";
 import { ENVCFG_ADUE, MSTATUS_MXR, MSTATUS_SUM } from "../hart/status";
 import { EVENT_ATTENTION } from "../hart/trap";
 import { PRIVILEGE_MACHINE, PRIVILEGE_SUPERVISOR, PRIVILEGE_USER } from "../shared/causes";

@@ -1,7 +1,52 @@
-import { type Hart, HART_F, HART_FFLAGS, HART_X } from "../generated/hart";
+import { Hart, HART_F, HART_FFLAGS, HART_X } from "../generated/hart";
 import { MSTATUS_FS } from "../hart/status";
 import { raiseIllegal } from "../hart/trap";
-IMPORTS
+import {
+  boxF32,
+  f32Add,
+  f32Classify,
+  f32Div,
+  f32Eq,
+  f32Le,
+  f32Lt,
+  f32Max,
+  f32Min,
+  f32Mul,
+  f32MulAdd,
+  f32Sqrt,
+  f32Sub,
+  f32ToF64,
+  f32ToI32,
+  f32ToI64,
+  f32ToU32,
+  f32ToU64,
+  f64Add,
+  f64Classify,
+  f64Div,
+  f64Eq,
+  f64Le,
+  f64Lt,
+  f64Max,
+  f64Min,
+  f64Mul,
+  f64MulAdd,
+  f64Sqrt,
+  f64Sub,
+  f64ToF32,
+  f64ToI32,
+  f64ToI64,
+  f64ToU32,
+  f64ToU64,
+  i32ToF32,
+  i32ToF64,
+  i64ToF32,
+  i64ToF64,
+  u32ToF32,
+  u32ToF64,
+  u64ToF32,
+  u64ToF64,
+  unboxF32,
+} from "../float/index";
 import { rd, rm, rs1, rs2, rs3 } from "./operands";
 
 // The F and D extensions: plain functions, since rounding and flags are no formulas. What they compute is in float/;
