@@ -1,16 +1,12 @@
 import type { ByteSink } from "../devices/device.js";
-import type { Halt } from "../machine/machine.js";
+import { encodeTerminalSize, PORT_CONTROL } from "../images/exec-protocol.js";
+import type { ConsolePort, Halt } from "../machine/machine.js";
 import { assert, unreachable } from "../util/errors.js";
 import { ConsoleWatch } from "./console-watch.js";
 import { ESCAPE_HELP, EscapeKeys } from "./escape-keys.js";
 import type { GuestEnd } from "./guest-end.js";
-
-/** What a session at the console does to the machine. */
-export interface ConsoleGuest {
-  readonly serialInput: ByteSink;
-  resizeConsole(columns: number, rows: number): void;
-  stop(): void;
-}
+import type { Guest, Session } from "./guest-run.js";
+import { InputGate } from "./input-gate.js";
 
 /** The operator's side of the console. */
 export interface ConsoleOperator {
@@ -22,64 +18,76 @@ export interface ConsoleOperator {
   readonly interactive: boolean;
 }
 
-/** Connects an operator with the serial console of one machine after the other, as the guest restarts. */
-export class ConsoleSession {
+/** Size of a terminal in characters. */
+export interface TerminalSize {
+  readonly columns: number;
+  readonly rows: number;
+}
+
+/**
+ * Connects an operator with the serial console of one machine after the other, as the guest restarts.
+ *
+ * A serial line has no size, so a change goes out in two other ways: by the virtio console, and as a line on the
+ * control port that an image's guest listens to.
+ */
+export class ConsoleSession implements Session {
+  readonly serial: ByteSink = { write: (bytes) => this.#show(bytes) };
+  readonly ports: readonly ConsolePort[] = [{ name: PORT_CONTROL, receive: () => {} }];
+
   readonly #operator: ConsoleOperator;
   readonly #keys = new EscapeKeys();
-  readonly #onReady: () => void;
+  readonly #gate = new InputGate();
   #watch = new ConsoleWatch();
-  #guest: ConsoleGuest | null = null;
-  #size: { readonly columns: number; readonly rows: number } | null = null;
+  #guest: Guest | null = null;
+  #size: TerminalSize | null;
+  #told: TerminalSize | null = null;
   #left = false;
   #noticed = false;
+  #ready = false;
 
-  /** @param onReady called when a guest shows its first prompt */
-  constructor(operator: ConsoleOperator, onReady: () => void) {
+  /** @param size of the operator's terminal, which the first machine knows from its command line; null without one */
+  constructor(operator: ConsoleOperator, size: TerminalSize | null) {
     this.#operator = operator;
-    this.#onReady = onReady;
+    this.#size = size;
   }
 
-  /** The machine's serial output goes here. */
-  readonly serial: ByteSink = { write: (bytes) => this.#show(bytes) };
+  /** Whether a guest has shown a prompt. */
+  get ready(): boolean {
+    return this.#ready;
+  }
 
   /** Starts over with a new machine, which has not run yet. */
-  attach(guest: ConsoleGuest): void {
+  attach(guest: Guest): void {
     this.#guest = guest;
     this.#watch = new ConsoleWatch();
     this.#noticed = false;
+    this.#told = null;
     if (this.#size !== null) guest.resizeConsole(this.#size.columns, this.#size.rows);
     if (this.#left) guest.stop();
   }
 
-  /** Takes what was typed. */
-  type(bytes: Uint8Array): void {
-    if (!this.#operator.interactive) {
-      this.#guest?.serialInput.write(bytes);
-      return;
-    }
-    const { forwarded, commands } = this.#keys.take(bytes);
-    if (forwarded.length > 0) this.#guest?.serialInput.write(forwarded);
-    for (const command of commands) {
-      switch (command) {
-        case "leave":
-          this.#left = true;
-          this.#guest?.stop();
-          break;
-        case "help":
-          for (const line of ["", ...ESCAPE_HELP]) this.#operator.notice(line);
-          break;
-      }
-    }
+  /** Tells the size to a guest that has just begun to listen. */
+  poll(): void {
+    this.#gate.poll();
+    this.#tellSize();
   }
 
-  resize(columns: number, rows: number): void {
-    this.#size = { columns, rows };
-    this.#guest?.resizeConsole(columns, rows);
+  /** Takes what a person typed, or what a program sends in place of one. Resolves when there is room for more. */
+  async type(bytes: Uint8Array): Promise<void> {
+    if (this.#operator.interactive) this.#obey(bytes);
+    else if (this.#guest !== null) await this.#gate.write(this.#guest.serialInput, bytes);
+  }
+
+  /** The operator's terminal has another size now. */
+  resize(size: TerminalSize): void {
+    this.#size = size;
+    this.#guest?.resizeConsole(size.columns, size.rows);
+    this.#tellSize();
   }
 
   /** What the machine's halt means: the end of the session, or null when the guest wants to start again. */
   conclude(halt: Halt): GuestEnd | null {
-    if (this.#left) return { kind: "left" };
+    if (this.#left && !this.#watch.hung) return { kind: "left" };
     switch (halt.kind) {
       case "poweroff":
       case "fail":
@@ -97,15 +105,39 @@ export class ConsoleSession {
     }
   }
 
+  /** Never waits: a person types slowly, and leaving has to work always. */
+  #obey(bytes: Uint8Array): void {
+    const { forwarded, commands } = this.#keys.take(bytes);
+    if (forwarded.length > 0) this.#guest?.serialInput.write(forwarded);
+    for (const command of commands) {
+      switch (command) {
+        case "leave":
+          this.#left = true;
+          this.#guest?.stop();
+          break;
+        case "help":
+          for (const line of ["", ...ESCAPE_HELP]) this.#operator.notice(line);
+          break;
+      }
+    }
+  }
+
   #panicEnd(): GuestEnd | null {
     return this.#watch.panic === null ? null : { kind: "panic", message: this.#watch.panic };
   }
 
+  #tellSize(): void {
+    if (this.#size === null || this.#told === this.#size) return;
+    const control = this.#guest?.port(PORT_CONTROL);
+    if (control === undefined || !control.open) return;
+    control.write(encodeTerminalSize(this.#size.columns, this.#size.rows));
+    this.#told = this.#size;
+  }
+
   #show(bytes: Uint8Array): void {
     this.#operator.screen.write(bytes);
-    const prompted = this.#watch.prompted;
     this.#watch.write(bytes);
-    if (!prompted && this.#watch.prompted) this.#onReady();
+    this.#ready ||= this.#watch.prompted;
     if (!this.#watch.hung || this.#noticed) return;
     this.#noticed = true;
     // A program in the guest can print the same lines, so a person decides whether this is the end.

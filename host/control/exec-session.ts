@@ -14,21 +14,8 @@ import { assert, unreachable } from "../util/errors.js";
 import { ConsoleTail } from "./console-tail.js";
 import { ConsoleWatch } from "./console-watch.js";
 import type { GuestEnd } from "./guest-end.js";
-
-/** The guest's end of a port, as the host writes it. */
-export interface ExecPort {
-  /** Whether the guest has opened it. */
-  readonly open: boolean;
-  write(bytes: Uint8Array): void;
-  /** The guest reads an end of file after what was written. */
-  close(): void;
-}
-
-/** What a session for a command does to the machine. */
-export interface ExecGuest {
-  port(name: string): ExecPort;
-  stop(): void;
-}
+import type { Guest, Session } from "./guest-run.js";
+import { InputGate } from "./input-gate.js";
 
 /** Where the command's output goes. */
 export interface ExecOutputs {
@@ -37,14 +24,15 @@ export interface ExecOutputs {
 }
 
 /** Runs one command in an image's guest: see `images/exec-protocol.ts` for what is said on which port. */
-export class ExecSession {
+export class ExecSession implements Session {
   readonly #request: Uint8Array;
   readonly #status = new ExecStatusReader();
   readonly #watch = new ConsoleWatch();
   readonly #console = new ConsoleTail();
-  #guest: ExecGuest | null = null;
+  readonly #gate = new InputGate();
+  #guest: Guest | null = null;
   #answer: ExecStatus | null = null;
-  #reached = false;
+  #ready = false;
 
   /** What the guest writes to its console: nobody's output, but the only trace when it does not come up. */
   readonly serial: ByteSink = { write: (bytes) => this.#listen(bytes) };
@@ -64,9 +52,8 @@ export class ExecSession {
   }
 
   /** Whether the guest has come as far as to ask for the command. */
-  get reached(): boolean {
-    this.#reached ||= this.#guest?.port(PORT_CONTROL).open ?? false;
-    return this.#reached;
+  get ready(): boolean {
+    return this.#ready;
   }
 
   /** The end of what the guest wrote to its console. */
@@ -75,15 +62,20 @@ export class ExecSession {
   }
 
   /** Gives the command to a machine that has not run yet. */
-  attach(guest: ExecGuest): void {
+  attach(guest: Guest): void {
     assert(this.#guest === null, "a command runs in one machine only");
     this.#guest = guest;
     guest.port(PORT_CONTROL).write(this.#request);
   }
 
-  /** Hands on what came on our standard input. */
-  input(bytes: Uint8Array): void {
-    this.#guest?.port(PORT_STDIN).write(bytes);
+  poll(): void {
+    this.#gate.poll();
+    this.#ready ||= this.#guest?.port(PORT_CONTROL).open ?? false;
+  }
+
+  /** Hands on what came on our standard input. Resolves when there is room for more. */
+  async input(bytes: Uint8Array): Promise<void> {
+    if (this.#guest !== null) await this.#gate.write(this.#guest.port(PORT_STDIN), bytes);
   }
 
   /** Our standard input has ended. */

@@ -6,15 +6,28 @@ const text = (bytes: Uint8Array) => String.fromCharCode(...bytes);
 
 /** A machine and an operator that note what reaches them. */
 function scene(interactive: boolean) {
-  const seen = { typed: "", screen: "", notices: [] as string[], sizes: [] as string[], stops: 0, ready: 0 };
+  const seen = { typed: "", screen: "", notices: [] as string[], sizes: [] as string[], stops: 0, control: "" };
+  const control = {
+    open: false,
+    waitingByteLength: 0,
+    write(bytes: Uint8Array) {
+      seen.control += text(bytes);
+    },
+    close: () => {},
+  };
   const guest = {
     serialInput: {
+      waitingByteLength: 0,
       write(typed: Uint8Array) {
         seen.typed += text(typed);
       },
     },
     resizeConsole: (columns: number, rows: number) => void seen.sizes.push(`${columns}x${rows}`),
     stop: () => void seen.stops++,
+    port(name: string) {
+      expect(name).toBe("viv.control");
+      return control;
+    },
   };
   const operator = {
     screen: {
@@ -25,9 +38,9 @@ function scene(interactive: boolean) {
     notice: (line: string) => void seen.notices.push(line),
     interactive,
   };
-  const session = new ConsoleSession(operator, () => void seen.ready++);
+  const session = new ConsoleSession(operator, interactive ? { columns: 80, rows: 24 } : null);
   session.attach(guest);
-  return { seen, guest, session };
+  return { seen, guest, control, session };
 }
 
 const HANG =
@@ -74,23 +87,67 @@ test("console session: a hung guest ends the run, unless a person is there to de
   expect(person.seen.notices).toEqual(["viv: the guest panicked; Ctrl-A X leaves"]);
 });
 
-test("console session: the first prompt is reported once for each machine", () => {
-  const { seen, guest, session } = scene(true);
+test("console session: the guest is ready when it has shown a prompt", () => {
+  const { session } = scene(true);
+  session.serial.write(bytes("[    0.1] Linux\r\n"));
+  expect(session.ready).toBe(false);
   session.serial.write(bytes("/ # "));
-  session.serial.write(bytes("ls\r\n/ # "));
-  expect(seen.ready).toBe(1);
-  session.attach(guest);
-  session.serial.write(bytes("/ # "));
-  expect(seen.ready).toBe(2);
+  expect(session.ready).toBe(true);
 });
 
 test("console session: a machine that starts later learns the size, and forgets an earlier panic", () => {
   const { seen, guest, session } = scene(true);
-  session.resize(120, 40);
+  session.resize({ columns: 120, rows: 40 });
   session.serial.write(bytes(HANG));
   session.attach(guest);
-  expect(seen.sizes).toEqual(["120x40", "120x40"]);
+  expect(seen.sizes).toEqual(["80x24", "120x40", "120x40"]);
   expect(session.conclude({ kind: "reboot" })).toBeNull();
+});
+
+test("console session: an image's guest is told the size as a line, once it listens and whenever it changes", () => {
+  const { seen, control, session } = scene(true);
+  session.poll();
+  session.resize({ columns: 100, rows: 30 });
+  expect(seen.control).toBe("");
+  control.open = true;
+  session.poll();
+  session.poll();
+  expect(seen.control).toBe("size 100 30\n");
+  session.resize({ columns: 90, rows: 20 });
+  expect(seen.control).toBe("size 100 30\nsize 90 20\n");
+});
+
+test("console session: without a terminal there is no size to tell", () => {
+  const { seen, control, session } = scene(false);
+  control.open = true;
+  session.poll();
+  expect(seen).toMatchObject({ sizes: [], control: "" });
+});
+
+test("console session: a program that types faster than the guest reads has to wait, a person has not", async () => {
+  const script = scene(false);
+  script.guest.serialInput.waitingByteLength = 100_000;
+  let taken = false;
+  const typed = script.session.type(bytes("x")).then(() => {
+    taken = true;
+  });
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  expect(taken).toBe(false);
+  script.guest.serialInput.waitingByteLength = 0;
+  script.session.poll();
+  await typed;
+
+  const person = scene(true);
+  person.guest.serialInput.waitingByteLength = 100_000;
+  await person.session.type(bytes("x"));
+  expect(person.seen.typed).toBe("x");
+});
+
+test("console session: leaving a guest that has panicked and hangs tells of the panic", () => {
+  const { session } = scene(true);
+  session.serial.write(bytes(HANG));
+  session.type(bytes("\x01x"));
+  expect(session.conclude({ kind: "stopped" })).toEqual(PANIC);
 });
 
 test("console session: a guest that resets itself starts again, one that resets after a panic does not", () => {

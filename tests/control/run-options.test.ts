@@ -71,7 +71,10 @@ test("run options: a drive is writable unless its name ends in ,readonly", () =>
 
 const refusals: readonly [options: RunOptions, message: string][] = [
   [{ memory: "7" }, '--memory: "7" is not an amount of memory; expected 64MiB to 4032MiB, such as 512MiB or 2GiB'],
-  [{ memory: "lots" }, '--memory: "lots" is not an amount of memory; expected 64MiB to 4032MiB, such as 512MiB or 2GiB'],
+  [
+    { memory: "lots" },
+    '--memory: "lots" is not an amount of memory; expected 64MiB to 4032MiB, such as 512MiB or 2GiB',
+  ],
   [{ memory: "63MiB" }, "--memory: 63MiB is out of range; expected 64MiB to 4032MiB"],
   [{ memory: "4GiB" }, "--memory: 4GiB is out of range; expected 64MiB to 4032MiB"],
   [{ memory: "65537KiB" }, "--memory: 65537KiB is not a whole number of pages; expected a multiple of 4KiB"],

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { MAX_HARTS } from "../../../assembly/shared/layout.js";
 import { Command, CommanderError } from "commander";
+import { MAX_HARTS } from "../../../assembly/shared/layout.js";
 import type { Action } from "../../control/actions.js";
 import { formatByteLength } from "../../control/byte-length.js";
 import {

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { type WasmModule, wasm } from "../../core/wasm.js";
 import { VivariumError } from "../../util/errors.js";
 
 const CORE_PATH = "build/core.wasm";
@@ -26,7 +27,7 @@ export function packageDirectory(): string {
  *
  * @throws VivariumError `core/missing` when it has not been built
  */
-export async function loadCoreModule(): Promise<WebAssembly.Module> {
+export async function loadCoreModule(): Promise<WasmModule> {
   const file = join(packageDirectory(), CORE_PATH);
   let bytes: Uint8Array;
   try {
@@ -34,5 +35,5 @@ export async function loadCoreModule(): Promise<WebAssembly.Module> {
   } catch {
     throw new VivariumError("core/missing", `${file}: the processor is not built; run "npm run build" first`, { file });
   }
-  return WebAssembly.compile(bytes);
+  return wasm.compile(bytes);
 }

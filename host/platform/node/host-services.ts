@@ -1,10 +1,11 @@
 import { randomFillSync } from "node:crypto";
 import { performance } from "node:perf_hooks";
+import type { HostServices } from "../../machine/host-services.js";
 
 const NS_PER_MS = 1_000_000n;
 
 /** Time, sleep and randomness for a machine, from Node. */
-export class NodeHostServices {
+export class NodeHostServices implements HostServices {
   readonly #beforeGuest: () => Promise<void>;
 
   /**

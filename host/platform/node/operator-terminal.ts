@@ -1,25 +1,5 @@
 import type { ReadStream } from "node:tty";
 
-/** Signals whose default would end the program with the terminal still raw. */
-const ENDING_SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGTERM: 15 } as const;
-
-/** Calls `onEnd` with the number of an ending signal; the second one ends the program at once. */
-export function listenForEnd(onEnd: (signal: number) => void): () => void {
-  let asked = false;
-  const removers = Object.entries(ENDING_SIGNALS).map(([name, number]) => {
-    const listener = () => {
-      if (asked) process.exit(128 + number);
-      asked = true;
-      onEnd(number);
-    };
-    process.on(name, listener);
-    return () => process.off(name, listener);
-  });
-  return () => {
-    for (const remove of removers) remove();
-  };
-}
-
 /**
  * The operator's terminal in raw mode: every key goes to the guest, Ctrl-C and Ctrl-Z too.
  *

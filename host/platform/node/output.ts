@@ -1,4 +1,5 @@
-import type { Writable } from "node:stream";
+import type { WriteStream } from "node:tty";
+import type { TerminalSize } from "../../control/console-session.js";
 import type { ByteSink } from "../../devices/device.js";
 
 /** Bytes that may wait for a slow reader before the guest is held back. */
@@ -6,11 +7,14 @@ const CONGESTION_BYTE_LENGTH = 256 * 1024;
 
 /** Standard output or standard error: what the guest writes goes out in order, and a slow or lost reader shows. */
 export class Output implements ByteSink {
-  readonly #stream: Writable;
+  readonly #stream: WriteStream;
   #onLost: () => void = () => {};
   #lost = false;
+  #release: () => void = () => {};
+  #released = false;
 
-  constructor(stream: Writable) {
+  /** @param stream process.stdout or process.stderr, whatever it is connected to */
+  constructor(stream: WriteStream) {
     this.#stream = stream;
     // Without a listener an EPIPE would end the program with a stack trace.
     stream.on("error", () => this.#lose());
@@ -19,6 +23,22 @@ export class Output implements ByteSink {
   /** Whether nobody can read any more. What is written from then on is dropped. */
   get lost(): boolean {
     return this.#lost;
+  }
+
+  get isTerminal(): boolean {
+    return this.#stream.isTTY === true;
+  }
+
+  /** Null when it is no terminal, or one that does not know. */
+  get terminalSize(): TerminalSize | null {
+    const { columns, rows } = this.#stream;
+    return this.isTerminal && columns > 0 && rows > 0 ? { columns, rows } : null;
+  }
+
+  /** Calls `callback` whenever the terminal's size has changed, until the result is called. */
+  onResize(callback: () => void): () => void {
+    this.#stream.on("resize", callback);
+    return () => this.#stream.off("resize", callback);
   }
 
   /** Calls `callback` once when the reader is gone. */
@@ -38,32 +58,45 @@ export class Output implements ByteSink {
 
   /** Whether so much is waiting for the reader that the guest should write no more. */
   get congested(): boolean {
-    return !this.#lost && this.#stream.writableLength >= CONGESTION_BYTE_LENGTH;
+    return !this.#lost && !this.#released && this.#stream.writableLength >= CONGESTION_BYTE_LENGTH;
   }
 
-  /** Resolves when the reader has taken everything, or is gone. */
+  /** Resolves when the reader has taken everything, or is gone, or `release` is called. */
   async drained(): Promise<void> {
-    await this.#settled("drain");
+    if (this.#released) return;
+    await this.#settled((done) => {
+      this.#release = done;
+      this.#stream.once("drain", done);
+      return () => this.#stream.off("drain", done);
+    });
+  }
+
+  /** Nobody has to wait for the reader any more. */
+  release(): void {
+    this.#released = true;
+    this.#release();
   }
 
   /** Resolves when everything has been handed to the operating system, or never will be. */
   async flushed(): Promise<void> {
     if (this.#lost || this.#stream.writableLength === 0) return;
-    await this.#settled("write");
+    await this.#settled((done) => {
+      this.#stream.write(new Uint8Array(), done);
+      return () => {};
+    });
   }
 
-  async #settled(when: "drain" | "write"): Promise<void> {
+  /** @param subscribe lets its argument be called when it is so; returns how to undo that */
+  async #settled(subscribe: (done: () => void) => () => void): Promise<void> {
     await new Promise<void>((resolve) => {
       const done = () => {
-        this.#stream.off("drain", done);
+        unsubscribe();
         this.#stream.off("close", done);
-        this.#stream.off("error", done);
         resolve();
       };
-      this.#stream.on("close", done);
-      this.#stream.on("error", done);
-      if (when === "drain") this.#stream.on("drain", done);
-      else this.#stream.write(new Uint8Array(), done);
+      const unsubscribe = subscribe(done);
+      // A lost reader closes the stream.
+      this.#stream.once("close", done);
     });
   }
 
