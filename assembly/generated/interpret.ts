@@ -3,6 +3,7 @@ import { imm } from "../semantics/operands";
 import { Interpreter } from "../interpreter/target";
 import { OPERATION_MASK } from "../shared/decoded";
 import { decodeEntry, enterCrossing, enterPage, leaveForIllegal, pcAt } from "../interpreter/fetch";
+import { enterRegion, enterTarget, noteTurn } from "../jit/dispatch";
 import * as op from "./operations";
 import { lui, addi, slti, sltiu, xori, ori, andi, slli, srli, srai, add_, sub_, sll, slt, sltu, xor_, srl, sra, or_, and_, addiw, slliw, srliw, sraiw, addw, subw, sllw, srlw, sraw, fence, fence_i } from "../semantics/integer";
 import { auipc, beq, bne, blt, bge, bltu, bgeu, jal, jalr } from "../semantics/control";
@@ -43,6 +44,12 @@ export function interpret(t: Interpreter, ip: usize): void {
         ip = enterCrossing(t, ip);
         if (ip != 0) continue;
         t.countdown = countdown;
+        return;
+      case op.OP_REGION:
+        t.countdown = countdown + 1;
+        ip = enterRegion(t, ip, imm(i));
+        countdown = t.countdown;
+        if (ip != 0) continue;
         return;
       case op.OP_LUI:
         lui<Interpreter>(t, i);
@@ -171,7 +178,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         continue;
       case op.OP_BEQ:
         if (beq<Interpreter>(t, i)) {
-          ip = enterPage(t, pcAt(t, ip) + imm(i));
+          ip = enterTarget(t, pcAt(t, ip) + imm(i));
           if (ip != 0) continue;
           t.countdown = countdown;
           return;
@@ -180,7 +187,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         continue;
       case op.OP_BNE:
         if (bne<Interpreter>(t, i)) {
-          ip = enterPage(t, pcAt(t, ip) + imm(i));
+          ip = enterTarget(t, pcAt(t, ip) + imm(i));
           if (ip != 0) continue;
           t.countdown = countdown;
           return;
@@ -189,7 +196,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         continue;
       case op.OP_BLT:
         if (blt<Interpreter>(t, i)) {
-          ip = enterPage(t, pcAt(t, ip) + imm(i));
+          ip = enterTarget(t, pcAt(t, ip) + imm(i));
           if (ip != 0) continue;
           t.countdown = countdown;
           return;
@@ -198,7 +205,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         continue;
       case op.OP_BGE:
         if (bge<Interpreter>(t, i)) {
-          ip = enterPage(t, pcAt(t, ip) + imm(i));
+          ip = enterTarget(t, pcAt(t, ip) + imm(i));
           if (ip != 0) continue;
           t.countdown = countdown;
           return;
@@ -207,7 +214,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         continue;
       case op.OP_BLTU:
         if (bltu<Interpreter>(t, i)) {
-          ip = enterPage(t, pcAt(t, ip) + imm(i));
+          ip = enterTarget(t, pcAt(t, ip) + imm(i));
           if (ip != 0) continue;
           t.countdown = countdown;
           return;
@@ -216,7 +223,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         continue;
       case op.OP_BGEU:
         if (bgeu<Interpreter>(t, i)) {
-          ip = enterPage(t, pcAt(t, ip) + imm(i));
+          ip = enterTarget(t, pcAt(t, ip) + imm(i));
           if (ip != 0) continue;
           t.countdown = countdown;
           return;
@@ -226,14 +233,14 @@ export function interpret(t: Interpreter, ip: usize): void {
       case op.OP_JAL:
         t.ip = <u32>ip;
         t.instructionByteLength = 4;
-        ip = enterPage(t, jal<Interpreter>(t, i));
+        ip = enterTarget(t, jal<Interpreter>(t, i));
         if (ip != 0) continue;
         t.countdown = countdown;
         return;
       case op.OP_JALR:
         t.ip = <u32>ip;
         t.instructionByteLength = 4;
-        ip = enterPage(t, jalr<Interpreter>(t, i));
+        ip = enterTarget(t, jalr<Interpreter>(t, i));
         if (ip != 0) continue;
         t.countdown = countdown;
         return;
@@ -1508,7 +1515,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         continue;
       case op.OP_BEQ__C:
         if (beq<Interpreter>(t, i)) {
-          ip = enterPage(t, pcAt(t, ip) + imm(i));
+          ip = enterTarget(t, pcAt(t, ip) + imm(i));
           if (ip != 0) continue;
           t.countdown = countdown;
           return;
@@ -1517,7 +1524,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         continue;
       case op.OP_BNE__C:
         if (bne<Interpreter>(t, i)) {
-          ip = enterPage(t, pcAt(t, ip) + imm(i));
+          ip = enterTarget(t, pcAt(t, ip) + imm(i));
           if (ip != 0) continue;
           t.countdown = countdown;
           return;
@@ -1527,14 +1534,14 @@ export function interpret(t: Interpreter, ip: usize): void {
       case op.OP_JAL__C:
         t.ip = <u32>ip;
         t.instructionByteLength = 2;
-        ip = enterPage(t, jal<Interpreter>(t, i));
+        ip = enterTarget(t, jal<Interpreter>(t, i));
         if (ip != 0) continue;
         t.countdown = countdown;
         return;
       case op.OP_JALR__C:
         t.ip = <u32>ip;
         t.instructionByteLength = 2;
-        ip = enterPage(t, jalr<Interpreter>(t, i));
+        ip = enterTarget(t, jalr<Interpreter>(t, i));
         if (ip != 0) continue;
         t.countdown = countdown;
         return;
@@ -1647,25 +1654,103 @@ export function interpret(t: Interpreter, ip: usize): void {
         jal<Interpreter>(t, i);
         ip += <usize>(imm(i) << 2);
         continue;
-      case op.OP_BEQ__C_NEAR:
+      case op.OP_BEQ__BACK:
+        if (beq<Interpreter>(t, i)) {
+          ip += <usize>(imm(i) << 2);
+          noteTurn(t, ip);
+          continue;
+        }
+        ip += 16;
+        continue;
+      case op.OP_BNE__BACK:
+        if (bne<Interpreter>(t, i)) {
+          ip += <usize>(imm(i) << 2);
+          noteTurn(t, ip);
+          continue;
+        }
+        ip += 16;
+        continue;
+      case op.OP_BLT__BACK:
+        if (blt<Interpreter>(t, i)) {
+          ip += <usize>(imm(i) << 2);
+          noteTurn(t, ip);
+          continue;
+        }
+        ip += 16;
+        continue;
+      case op.OP_BGE__BACK:
+        if (bge<Interpreter>(t, i)) {
+          ip += <usize>(imm(i) << 2);
+          noteTurn(t, ip);
+          continue;
+        }
+        ip += 16;
+        continue;
+      case op.OP_BLTU__BACK:
+        if (bltu<Interpreter>(t, i)) {
+          ip += <usize>(imm(i) << 2);
+          noteTurn(t, ip);
+          continue;
+        }
+        ip += 16;
+        continue;
+      case op.OP_BGEU__BACK:
+        if (bgeu<Interpreter>(t, i)) {
+          ip += <usize>(imm(i) << 2);
+          noteTurn(t, ip);
+          continue;
+        }
+        ip += 16;
+        continue;
+      case op.OP_JAL__BACK:
+        t.ip = <u32>ip;
+        t.instructionByteLength = 4;
+        jal<Interpreter>(t, i);
+        ip += <usize>(imm(i) << 2);
+        noteTurn(t, ip);
+        continue;
+      case op.OP_BEQ__C__NEAR:
         if (beq<Interpreter>(t, i)) {
           ip += <usize>(imm(i) << 2);
           continue;
         }
         ip += 8;
         continue;
-      case op.OP_BNE__C_NEAR:
+      case op.OP_BNE__C__NEAR:
         if (bne<Interpreter>(t, i)) {
           ip += <usize>(imm(i) << 2);
           continue;
         }
         ip += 8;
         continue;
-      case op.OP_JAL__C_NEAR:
+      case op.OP_JAL__C__NEAR:
         t.ip = <u32>ip;
         t.instructionByteLength = 2;
         jal<Interpreter>(t, i);
         ip += <usize>(imm(i) << 2);
+        continue;
+      case op.OP_BEQ__C__BACK:
+        if (beq<Interpreter>(t, i)) {
+          ip += <usize>(imm(i) << 2);
+          noteTurn(t, ip);
+          continue;
+        }
+        ip += 8;
+        continue;
+      case op.OP_BNE__C__BACK:
+        if (bne<Interpreter>(t, i)) {
+          ip += <usize>(imm(i) << 2);
+          noteTurn(t, ip);
+          continue;
+        }
+        ip += 8;
+        continue;
+      case op.OP_JAL__C__BACK:
+        t.ip = <u32>ip;
+        t.instructionByteLength = 2;
+        jal<Interpreter>(t, i);
+        ip += <usize>(imm(i) << 2);
+        noteTurn(t, ip);
         continue;
       default:
         unreachable();

@@ -1,6 +1,7 @@
 import { decode, expand } from "../generated/decode";
 import { Hart } from "../generated/hart";
 import {
+  backwardVariant,
   compressedVariant,
   nearVariant,
   OP_CROSSING,
@@ -135,8 +136,9 @@ export function decodeEntry(ip: usize): void {
   }
   const i = decodeWord(word);
   const operation = <u32>i & OPERATION_MASK;
-  const near = nearVariant(operation);
-  const target = <i64>offset + (<i64>i >> IMM_SHIFT);
+  const jump = <i64>i >> IMM_SHIFT;
+  const near = jump > 0 ? nearVariant(operation) : backwardVariant(operation);
+  const target = <i64>offset + jump;
   store<u64>(ip, near != operation && target >= 0 && target < 4096 ? (i & ~(<u64>OPERATION_MASK)) | near : i);
 }
 

@@ -21,6 +21,7 @@ export function generateInterpreter(): string {
 import { Interpreter } from "../interpreter/target";
 import { OPERATION_MASK } from "../shared/decoded";
 import { decodeEntry, enterCrossing, enterPage, leaveForIllegal, pcAt } from "../interpreter/fetch";
+import { enterRegion, enterTarget, noteTurn } from "../jit/dispatch";
 import * as op from "./operations";
 ${imports.join("\n")}
 
@@ -54,6 +55,12 @@ export function interpret(t: Interpreter, ip: usize): void {
         if (ip != 0) continue;
         t.countdown = countdown;
         return;
+      case op.OP_REGION:
+        t.countdown = countdown + 1;
+        ip = enterRegion(t, ip, imm(i));
+        countdown = t.countdown;
+        if (ip != 0) continue;
+        return;
 ${operations.map(operationCase).join("\n")}
       default:
         unreachable();
@@ -83,24 +90,24 @@ function operationCase(operation: Operation): string {
 
 function caseLines(operation: Operation, name: string, step: number): string[] {
   const far = (target: string) => [
-    `ip = enterPage(t, ${target});`,
+    `ip = enterTarget(t, ${target});`,
     "if (ip != 0) continue;",
     "t.countdown = countdown;",
     "return;",
   ];
-  const near = "ip += <usize>(imm(i) << 2);";
+  const near = ["ip += <usize>(imm(i) << 2);", ...(operation.isBackward ? ["noteTurn(t, ip);"] : [])];
   switch (operation.instruction.kind) {
     case "integer":
       return [`${name}<Interpreter>(t, i);`, `ip += ${step};`, "continue;"];
     case "relative":
       return ["t.ip = <u32>ip;", `${name}<Interpreter>(t, i);`, `ip += ${step};`, "continue;"];
     case "branch": {
-      const taken = operation.isNear ? [near, "continue;"] : far("pcAt(t, ip) + imm(i)");
+      const taken = operation.isNear ? [...near, "continue;"] : far("pcAt(t, ip) + imm(i)");
       return [`if (${name}<Interpreter>(t, i)) {`, ...taken.map((l) => `  ${l}`), "}", `ip += ${step};`, "continue;"];
     }
     case "jump": {
       const set = ["t.ip = <u32>ip;", `t.instructionByteLength = ${step >> 2};`];
-      if (operation.isNear) return [...set, `${name}<Interpreter>(t, i);`, near, "continue;"];
+      if (operation.isNear) return [...set, `${name}<Interpreter>(t, i);`, ...near, "continue;"];
       return [...set, ...far(`${name}<Interpreter>(t, i)`)];
     }
     case "memory":

@@ -5,14 +5,15 @@ import { compressedTable, instructionTable } from "./table.js";
  * Operation numbers: what the low bits of a decoded instruction hold and the interpreter's switch takes.
  *
  * An instruction has one number, and in the decode cache perhaps another for a variant of it: *compressed* (two bytes
- * long, so that the step to the next entry is a constant) and *near* (its target is on the same page, so that the jump
- * is an addition). All numbers are dense, which is what makes asc emit a `br_table`.
+ * long, so that the step to the next entry is a constant), *near* (its target is on the same page, so that the jump is
+ * an addition) and *backward* (near, and the turns of the loop are counted). All numbers are dense, which is what makes asc emit a `br_table`.
  */
 export const SPECIAL_OPERATIONS = [
   "UNDECODED", // nothing is known of this halfword yet; zero, so that clearing a page forgets it
   "ILLEGAL",
   "PAGE_END", // stands behind a page's last entry
   "CROSSING", // a 32-bit instruction that begins in a page's last halfword
+  "REGION", // an instruction that a translated region begins with; its immediate is the region's number
 ] as const;
 
 export interface Operation {
@@ -21,6 +22,8 @@ export interface Operation {
   readonly instruction: Instruction;
   readonly isCompressed: boolean;
   readonly isNear: boolean;
+  /** Near, and its target is not further on: a loop, of which the turns are counted. */
+  readonly isBackward: boolean;
 }
 
 /** The constant's name: `OP_FADD_S` for `fadd.s`. */
@@ -48,14 +51,26 @@ function numberOperations(): Operation[] {
   const expansions = new Set(compressedTable.map((row) => row.expansion.split(" ")[0]!));
   const compressed = instructionTable.filter((row) => expansions.has(row.mnemonic));
   const near = instructionTable.filter(hasRelativeTarget);
-  const plain = (instruction: Instruction) => ({ suffix: "", instruction, isCompressed: false, isNear: false });
+  const plain = (instruction: Instruction) => ({
+    suffix: "",
+    instruction,
+    isCompressed: false,
+    isNear: false,
+    isBackward: false,
+  });
+  const nearVariants = (instructions: readonly Instruction[], suffix: string, length: { isCompressed?: true }) => [
+    ...instructions.map((i) => ({ ...plain(i), suffix: `${suffix}__NEAR`, isNear: true, ...length })),
+    ...instructions.map((i) => ({ ...plain(i), suffix: `${suffix}__BACK`, isNear: true, isBackward: true, ...length })),
+  ];
   const all = [
     ...instructionTable.map(plain),
     ...compressed.map((i) => ({ ...plain(i), suffix: "__C", isCompressed: true })),
-    ...near.map((i) => ({ ...plain(i), suffix: "__NEAR", isNear: true })),
-    ...near
-      .filter((i) => expansions.has(i.mnemonic))
-      .map((i) => ({ ...plain(i), suffix: "__C_NEAR", isCompressed: true, isNear: true })),
+    ...nearVariants(near, "", {}),
+    ...nearVariants(
+      near.filter((i) => expansions.has(i.mnemonic)),
+      "__C",
+      { isCompressed: true },
+    ),
   ];
   return all.map(({ suffix, ...operation }, index) => ({
     ...operation,
