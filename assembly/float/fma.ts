@@ -43,9 +43,9 @@ const PRODUCT_FLOOR: f64 = reinterpret<f64>(<u64>(1023 - 900) << 52);
  * a × b + c, rounded once.
  *
  * With 2^-900 < |a × b| < 2^900 the product's rounding error p is itself a binary64 number, a multiple of 2^-1006, and
- * productError computes it. If s is the rounding error of sum = a × b rounded + c, the exact result is sum + (s + p). It
- * does not overflow if sum has not: beside a sum that large, p and s are nothing. A result near zero comes of
- * cancellation only, is a multiple of 2^-1006 and thus exact and normal, or zero.
+ * productError computes it. If s is the rounding error of sum, the rounded product plus c, then the exact result is
+ * sum + (s + p). It does not overflow if sum has not: beside a sum that large, p and s are nothing. A result near zero
+ * comes of cancellation only; it is a multiple of 2^-1006 and thus exact and normal, or zero.
  *
  * If p = 0, sum is the exact product plus c, rounded: done. Otherwise tail, s + p rounded, is within half a unit of its
  * last place of the exact s + p. Scaled down and up by 2^-52 of itself, and rounded, it moves by a whole unit at least,
@@ -59,11 +59,7 @@ export function f64MulAdd(flags: usize, a: u64, b: u64, c: u64, rm: u32): u64 {
     const z = reinterpret<f64>(c);
     const product = x * y;
     const sum = product + z;
-    if (
-      abs<f64>(product) > PRODUCT_FLOOR &&
-      abs<f64>(product) < PRODUCT_LIMIT &&
-      isFiniteNumber<f64>(sum)
-    ) {
+    if (abs<f64>(product) > PRODUCT_FLOOR && abs<f64>(product) < PRODUCT_LIMIT && isFiniteNumber<f64>(sum)) {
       const p = productError(x, y, product);
       const s = sumError<f64>(product, z, sum);
       if (p == 0) {
@@ -82,8 +78,8 @@ export function f64MulAdd(flags: usize, a: u64, b: u64, c: u64, rm: u32): u64 {
 }
 
 /**
- * x × y - product, where `product` is x × y rounded: exact within the bounds above (Dekker's product). If splitting an x
- * or y from 2^996 up overflows, it is a NaN, and equal to nothing.
+ * x × y - product, where `product` is x × y rounded: exact within the bounds above (Dekker's product). Where splitting
+ * a factor from 2^996 up overflows, the answer is a NaN, which f64MulAdd finds equal to nothing.
  */
 @inline function productError(x: f64, y: f64, product: f64): f64 {
   const xHigh = upperHalf(x);

@@ -5,7 +5,7 @@ import { integer64, operand, pair, triple } from "./operands.js";
 import * as oracle from "./oracle.js";
 
 /** Operands tried for each property; each stands for five rounding modes and several states of the flags. */
-const RUNS = 6000;
+const RUNS = 4000;
 
 let core: FloatCore;
 beforeAll(async () => {
