@@ -1,0 +1,1 @@
+export { encode, encodeCompressed, type Operands } from "./encode.js";
