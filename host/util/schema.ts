@@ -46,6 +46,9 @@ export type StateOf<F extends Fields> = {
   readonly [K in keyof F]: F[K] extends Field<infer T> ? T : never;
 };
 
+/** A state while its component lives: the same fields, assignable. */
+export type LiveStateOf<F extends Fields> = { -readonly [K in keyof F]: StateOf<F>[K] };
+
 /** The fields one component saves. */
 export interface Schema<F extends Fields = Fields> {
   readonly name: string;
@@ -176,6 +179,16 @@ export function struct<const F extends Fields>(doc: string, fields: F): Field<St
     expects: `an object with ${Object.keys(fields).join(", ")}`,
     encode: (state) => encodeFields(fields, state),
     decode: (raw, path) => decodeFields(fields, raw, path),
+  };
+}
+
+/** The state of a component that is part of this one and counts its own versions. */
+export function component<F extends Fields>(doc: string, part: Schema<F>): Field<StateOf<F>> {
+  return {
+    doc,
+    expects: `the saved state of ${part.name}`,
+    encode: (state) => encode(part, state),
+    decode: (raw) => decode(part, raw),
   };
 }
 

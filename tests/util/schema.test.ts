@@ -4,6 +4,7 @@ import { VivariumError } from "../../host/util/errors.js";
 import {
   bytes,
   choice,
+  component,
   decode,
   encode,
   flag,
@@ -196,6 +197,17 @@ describe("schema: upgrades", () => {
       "uart.baud: expected an unsigned 16-bit integer, got -5",
     );
     expect(messageOf(() => decode(third, { name: "uart", version: 1, fields: null }))).toContain("expected an object");
+  });
+
+  test("a component within a component keeps its own version", () => {
+    const board = schema("board", 1, { uart: component("the serial port", third) });
+    const state = { uart: { baud: 5, received: new Uint8Array() } };
+    expect(decode(board, encode(board, state))).toEqual(state);
+    const old = { name: "uart", version: 1, fields: { divisor: 5 } };
+    expect(decode(board, { name: "board", version: 1, fields: { uart: old } })).toEqual(state);
+    expect(
+      messageOf(() => decode(board, { name: "board", version: 1, fields: { uart: { ...old, version: 4 } } })),
+    ).toBe("uart: expected a state of version 1 to 3, got version 4");
   });
 
   test("a version without its upgrade is our own mistake", () => {

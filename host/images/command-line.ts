@@ -1,0 +1,53 @@
+/** The kernel command line words by which the guest's init knows what to do: see `init-script.ts`. */
+
+import { VivariumError } from "../util/errors.js";
+import { COMMAND_LINE_MAX_BYTES } from "./manifest.js";
+
+/** What the guest is started for. */
+export type GuestMode =
+  /** One command, over the ports of the exec protocol. */
+  | { readonly kind: "exec" }
+  /** A login shell on the console. Sizes in characters; `terminal` is what TERM becomes. */
+  | {
+      readonly kind: "interactive";
+      readonly columns?: number | undefined;
+      readonly rows?: number | undefined;
+      readonly terminal?: string | undefined;
+    };
+
+const TERMINAL_NAME = /^[A-Za-z0-9][A-Za-z0-9.+_-]{0,31}$/;
+
+/**
+ * The image's own command line with the words for `mode`. Impossible sizes and terminal names are left out: the guest
+ * then uses its defaults.
+ *
+ * @throws VivariumError "image.command-line" when the result is longer than Linux takes
+ */
+export function commandLineFor(commandLine: string, mode: GuestMode): string {
+  const result = [commandLine, ...wordsFor(mode)].filter((part) => part !== "").join(" ");
+  if (result.length > COMMAND_LINE_MAX_BYTES) {
+    const message = `the kernel command line is ${result.length} bytes long: Linux takes at most ${COMMAND_LINE_MAX_BYTES}`;
+    throw new VivariumError("image.command-line", message, { byteLength: result.length });
+  }
+  return result;
+}
+
+function wordsFor(mode: GuestMode): string[] {
+  switch (mode.kind) {
+    case "exec":
+      return ["viv.exec"];
+    case "interactive": {
+      const words: string[] = [];
+      if (isSize(mode.columns) && isSize(mode.rows)) {
+        words.push(`viv.columns=${mode.columns}`, `viv.rows=${mode.rows}`);
+      }
+      if (mode.terminal !== undefined && TERMINAL_NAME.test(mode.terminal)) words.push(`viv.term=${mode.terminal}`);
+      return words;
+    }
+  }
+}
+
+/** Whether a terminal can be that many characters wide or high: struct winsize has 16 bits for it. */
+function isSize(value: number | undefined): value is number {
+  return value !== undefined && Number.isInteger(value) && value > 0 && value <= 0xffff;
+}

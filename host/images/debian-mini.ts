@@ -1,0 +1,160 @@
+/** The recipe of the default guest: Debian's kernel and busybox, and the little around them that makes a system. */
+
+import { readAppletNames } from "./busybox.js";
+import { type CpioEntry, writeCpio } from "./cpio.js";
+import { INIT_SCRIPT, POWER_SCRIPT } from "./init-script.js";
+import { formatModulesAlias, formatModulesDep, type KernelModule } from "./modules.js";
+import { encodeUtf8 } from "./text.js";
+
+export const DEBIAN_MINI = "debian-mini";
+/** To be counted up with every change that makes another image of the same packages. */
+export const DEBIAN_MINI_RECIPE_VERSION = 1;
+/** The release that the packages are taken from. */
+export const DEBIAN_SUITE = "trixie";
+/** The package that always depends on the release's newest kernel package. */
+export const KERNEL_META_PACKAGE = "linux-image-riscv64";
+/** What that kernel package's name begins with. */
+export const KERNEL_PACKAGE_PREFIX = "linux-image-6.12.";
+export const BUSYBOX_PACKAGE = "busybox-static";
+
+/** The modules of the image; what they depend on comes with them. The virtio console is built into the kernel. */
+export const DEBIAN_MINI_MODULES = [
+  "virtio_mmio",
+  "virtio_blk",
+  "virtio_rng",
+  "virtio_net",
+  "virtio_balloon",
+  "vmw_vsock_virtio_transport",
+  "9p",
+  "9pnet_virtio",
+  "ext4",
+  "crc32c_generic", // ext4's checksum, which it asks for by name when it mounts
+] as const;
+
+/**
+ * Why each word stands there. Instructions are those that the word saves of a boot to the first command, which takes
+ * some 820 million without them.
+ *
+ * - `console=ttyS0`: the board's UART. `earlycon=sbi`: until the kernel drives it, the firmware's console, so that an
+ *   early panic is seen.
+ * - `quiet`: warnings and less are not printed; errors and panics are.
+ * - `panic=-1`: a kernel that panics restarts at once. It would otherwise spin forever, and nobody outside could tell.
+ *   The machine sees a restart that the guest's `reboot` command would also ask for; the text of the panic, "Kernel
+ *   panic - not syncing", stands on the console before it.
+ * - `cryptomgr.notests`: no self-tests of the kernel's ciphers, 370 million.
+ * - `initcall_blacklist`, functions of the kernel's start that are not called:
+ *   - `jent_mod_init`, 170 million: tests the entropy source of the ciphers' own generator. The system's random numbers
+ *     do not depend on it.
+ *   - `trace_eval_init`, 80 million: replaces the names of constants in the formats of trace events.
+ *   - `load_system_certificate_list`, 27 million, and 30 for each module: the keys by which modules are checked. They
+ *     come from a package whose signature was checked when the image was built.
+ */
+export const DEBIAN_MINI_COMMAND_LINE = [
+  "console=ttyS0",
+  "earlycon=sbi",
+  "quiet",
+  "panic=-1",
+  "cryptomgr.notests",
+  "initcall_blacklist=jent_mod_init,trace_eval_init,load_system_certificate_list",
+].join(" ");
+
+/** What the packages contribute to the initial RAM disk. */
+export interface DebianMiniParts {
+  /** What `uname -r` says: the directory of the modules is called so. */
+  readonly kernelRelease: string;
+  /** In load order, as `collectModules` returns them. */
+  readonly modules: readonly KernelModule[];
+  readonly busybox: Uint8Array;
+}
+
+/**
+ * The initial RAM disk: an uncompressed archive, because unpacking gzip would cost the guest some 400 million
+ * instructions and saves nothing but host memory.
+ */
+export function buildDebianMiniInitrd(parts: DebianMiniParts): Uint8Array {
+  return writeCpio([...baseSystem(), ...programs(parts.busybox), ...kernelModules(parts)]);
+}
+
+function baseSystem(): CpioEntry[] {
+  return [
+    ...["dev", "etc", "mnt", "proc", "run", "sys", "tmp", "usr", "usr/bin", "usr/lib", "var"].map(directory),
+    { kind: "directory", path: "root", mode: 0o700 },
+    symlink("bin", "usr/bin"),
+    symlink("sbin", "usr/bin"),
+    symlink("lib", "usr/lib"),
+    symlink("usr/sbin", "bin"),
+    symlink("var/run", "/run"),
+    symlink("etc/mtab", "/proc/mounts"),
+    // The kernel opens it for process 1 before that can mount anything.
+    { kind: "character-device", path: "dev/console", mode: 0o600, major: 5, minor: 1 },
+    file("init", 0o755, INIT_SCRIPT),
+    file("etc/fstab", 0o644, FSTAB),
+    file("etc/passwd", 0o644, "root::0:0:root:/root:/bin/sh\n"),
+    file("etc/group", 0o644, "root:x:0:\ntty:x:5:\n"),
+    file("etc/hosts", 0o644, "127.0.0.1 localhost vivarium\n::1 localhost\n"),
+    file("etc/profile", 0o644, PROFILE),
+    file("etc/motd", 0o644, MOTD),
+  ];
+}
+
+const FSTAB = `proc /proc proc nosuid,nodev,noexec 0 0
+sysfs /sys sysfs nosuid,nodev,noexec 0 0
+devpts /dev/pts devpts gid=5,mode=620 0 0
+tmpfs /dev/shm tmpfs nosuid,nodev,mode=1777 0 0
+tmpfs /run tmpfs nosuid,nodev,mode=755 0 0
+tmpfs /tmp tmpfs nosuid,nodev,mode=1777 0 0
+`;
+
+/** What interactive shells begin with: ENV makes it so for those that are no login shells. */
+const PROFILE = `export ENV=/etc/profile
+PS1='\\u@\\h:\\w\\$ '
+for command in poweroff reboot halt; do alias $command=/usr/bin/$command; done
+unset command
+`;
+
+const MOTD = `
+Debian's own riscv64 Linux, in a machine made of WebAssembly. "exit" switches it off.
+
+`;
+
+const POWER_COMMANDS = ["poweroff", "reboot", "halt"];
+
+function programs(busybox: Uint8Array): CpioEntry[] {
+  const replaced = new Set(["busybox", ...POWER_COMMANDS]);
+  return [
+    { kind: "file", path: "usr/bin/busybox", mode: 0o755, content: busybox },
+    ...readAppletNames(busybox)
+      .filter((name) => !replaced.has(name))
+      .map((name) => symlink(`usr/bin/${name}`, "busybox")),
+    ...POWER_COMMANDS.map((name) => file(`usr/bin/${name}`, 0o755, POWER_SCRIPT)),
+  ];
+}
+
+function kernelModules({ kernelRelease, modules }: DebianMiniParts): CpioEntry[] {
+  const root = `usr/lib/modules/${kernelRelease}`;
+  const directories = new Set(["usr/lib/modules", root]);
+  for (const { path } of modules) {
+    const parts = path.split("/").slice(0, -1);
+    parts.forEach((_, index) => {
+      directories.add(`${root}/${parts.slice(0, index + 1).join("/")}`);
+    });
+  }
+  return [
+    ...[...directories].map(directory),
+    ...modules.map(({ path, content }): CpioEntry => ({ kind: "file", path: `${root}/${path}`, mode: 0o644, content })),
+    file(`${root}/modules.dep`, 0o644, formatModulesDep(modules)),
+    file(`${root}/modules.alias`, 0o644, formatModulesAlias(modules)),
+  ];
+}
+
+function directory(path: string): CpioEntry {
+  return { kind: "directory", path, mode: 0o755 };
+}
+
+function file(path: string, mode: number, text: string): CpioEntry {
+  return { kind: "file", path, mode, content: encodeUtf8(text) };
+}
+
+function symlink(path: string, target: string): CpioEntry {
+  return { kind: "symlink", path, target };
+}

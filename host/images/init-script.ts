@@ -1,0 +1,155 @@
+/**
+ * What runs in the guest: its first process, and the command that ends it. Both are scripts for busybox's shell.
+ *
+ * Every program started costs about two million instructions, so the scripts do with the shell's own commands what they
+ * can.
+ */
+
+/**
+ * /init, process 1. Words on the kernel command line choose what it does:
+ *
+ * | Word             | Meaning                                                                       |
+ * |------------------|-------------------------------------------------------------------------------|
+ * | viv.exec         | run one command over the ports of `exec-protocol.ts`, then power off          |
+ * | (no viv.exec)    | a login shell on the console, then power off                                  |
+ * | viv.columns=N    | initial width of the console, with viv.rows=N its height                      |
+ * | viv.term=NAME    | what TERM is for the shell                                                    |
+ */
+export const INIT_SCRIPT = `#!/bin/sh
+export PATH=/usr/bin HOME=/root TERM=vt220
+umask 022
+
+# busybox's poweroff, reboot and halt ask process 1 by a signal. It is obeyed when the command or the shell has ended.
+power=poweroff
+trap 'power=poweroff' USR2
+trap 'power=reboot' TERM
+trap 'power=halt' USR1
+
+mount -t devtmpfs devtmpfs /dev
+mkdir /dev/pts /dev/shm
+ln -s /proc/self/fd /dev/fd
+ln -s fd/0 /dev/stdin
+ln -s fd/1 /dev/stdout
+ln -s fd/2 /dev/stderr
+mount -a
+echo vivarium > /proc/sys/kernel/hostname
+ifconfig lo up
+
+# Without virtio_mmio there is no virtio bus; on the bus, each device says by its alias which module it wants.
+modprobe virtio_mmio
+aliases=
+for file in /sys/bus/virtio/devices/*/modalias; do
+  [ -e "$file" ] && read -r alias < "$file" && aliases="$aliases $alias"
+done
+[ -n "$aliases" ] && modprobe -qa $aliases
+
+mode=interactive columns= rows=
+read -r words < /proc/cmdline
+set -f
+for word in $words; do
+  case $word in
+    viv.exec) mode=exec ;;
+    viv.columns=*) columns=\${word#*=} ;;
+    viv.rows=*) rows=\${word#*=} ;;
+    viv.term=*) TERM=\${word#*=} ;;
+  esac
+done
+set +f
+cd /root
+
+# find_port NAME: sets port to the device of that virtio-console port. Ports and their names come up some time after
+# the device; false when there is no such port after two seconds.
+find_port() {
+  tries=1000
+  while [ $tries -gt 0 ]; do
+    for directory in /sys/class/virtio-ports/*; do
+      [ -e "$directory/name" ] && read -r label < "$directory/name" && [ "$label" = "$1" ] || continue
+      port=/dev/\${directory##*/}
+      return 0
+    done
+    usleep 2000
+    tries=$((tries - 1))
+  done
+  return 1
+}
+
+# Kills what the command has left running, or the relays would wait for it. Kernel threads have no executable.
+kill_leftovers() {
+  while :; do
+    left=
+    for directory in /proc/[0-9]*; do
+      process=\${directory#/proc/}
+      case $process in
+        1 | "$out" | "$err") ;;
+        *) [ -e "$directory/exe" ] && left="$left $process" ;;
+      esac
+    done
+    [ -z "$left" ] && return
+    kill -KILL $left 2> /dev/null
+    usleep 1000
+  done
+}
+
+exec_mode() {
+  for name in stdin stdout stderr control; do
+    find_port viv.$name || { echo "init: this machine has no port viv.$name"; return; }
+    eval "$name=\\$port"
+  done
+
+  # Reading gives nothing until the host has opened the port.
+  exec 3<> "$control"
+  until read -r length <&3 && [ -n "$length" ]; do usleep 2000; done
+  command=$(head -c "$length" <&3)
+
+  # A port can be opened once only, so a command that opens /dev/stdin or /dev/stderr needs pipes there.
+  mkfifo /run/stdin /run/stdout /run/stderr
+  cat < "$stdin" > /run/stdin 3>&- & in=$!
+  cat < /run/stdout > "$stdout" 3>&- & out=$!
+  cat < /run/stderr > "$stderr" 3>&- & err=$!
+  # "time" tells death by a signal from a status above 128. "setsid" keeps the relays out of reach of "kill 0".
+  time -f "" -o /run/status setsid sh -c "$command" < /run/stdin > /run/stdout 2> /run/stderr 3>&-
+  status="exit $?"
+  read -r word ended by kind number < /run/status
+  [ "$ended" = terminated ] && status="signal $number"
+
+  kill -KILL $in 2> /dev/null
+  kill_leftovers
+  wait $out $err
+  echo "$status" >&3
+  # Until the host has everything and closes the port.
+  while read -r word <&3; do :; done
+}
+
+# Tells the terminal of each size that the host announces; the kernel then signals its programs.
+follow_terminal_size() {
+  find_port viv.control || return
+  exec 3<> "$port"
+  until read -r word columns rows <&3; do usleep 50000; done
+  while :; do
+    [ "$word" = size ] && stty columns "$columns" rows "$rows" < "$tty"
+    read -r word columns rows <&3 || return
+  done
+}
+
+interactive_mode() {
+  read -r consoles < /sys/class/tty/console/active
+  tty=/dev/\${consoles##* }
+  [ -n "$columns" ] && [ -n "$rows" ] && stty columns "$columns" rows "$rows" < "$tty"
+  follow_terminal_size &
+  cat /etc/motd
+  setsid cttyhack sh -l
+}
+
+\${mode}_mode
+exec /usr/bin/$power
+`;
+
+/**
+ * poweroff, reboot and halt, at once and with mounted disks left clean. The shell prefers busybox's own commands of
+ * these names, so it must be called by its path.
+ */
+export const POWER_SCRIPT = `#!/bin/sh
+grep -q '^/dev/' /proc/mounts && umount -ar 2> /dev/null
+sync
+exec busybox "\${0##*/}" -f
+`;

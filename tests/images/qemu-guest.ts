@@ -1,0 +1,185 @@
+/** Runs an image in QEMU, an independent machine, with the host's side of the exec protocol played over sockets. */
+
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { connect, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { commandLineFor, type GuestMode } from "../../host/images/command-line.js";
+import {
+  EXEC_PORTS,
+  type ExecStatus,
+  ExecStatusReader,
+  encodeExecRequest,
+  PORT_CONTROL,
+  PORT_STDERR,
+  PORT_STDIN,
+  PORT_STDOUT,
+} from "../../host/images/exec-protocol.js";
+import type { Image } from "../../host/images/image.js";
+
+const QEMU = "qemu-system-riscv64";
+
+export function hasQemu(): boolean {
+  return spawnSync(QEMU, ["--version"], { stdio: "ignore" }).status === 0;
+}
+
+export interface QemuGuest {
+  /** The host's ends of the ports, connected. */
+  readonly ports: ReadonlyMap<string, Socket>;
+  /** What the guest has printed on its serial console. */
+  console(): string;
+  /** Types into the serial console. */
+  type(text: string): void;
+  /** Waits until the console shows `text`, at a place after the last one that was waited for. */
+  expect(text: string): Promise<void>;
+  /** Waits for the machine to power off. */
+  ended(): Promise<void>;
+  kill(): Promise<void>;
+}
+
+export interface QemuOptions {
+  readonly mode: GuestMode;
+  /** Further words for the kernel. */
+  readonly append?: string;
+  /** Further arguments of QEMU. */
+  readonly args?: readonly string[];
+}
+
+const EXPECT_TIMEOUT_MS = 20_000;
+
+export async function startQemu(image: Image, options: QemuOptions): Promise<QemuGuest> {
+  const directory = await mkdtemp(join(tmpdir(), "vivarium-qemu-"));
+  const at = (name: string): string => join(directory, name);
+  await writeFile(at("kernel"), image.kernel);
+  await writeFile(at("initrd"), image.initrd);
+  const commandLine = commandLineFor(image.commandLine, options.mode);
+  const child: ChildProcess = spawn(
+    QEMU,
+    [
+      ...["-M", "virt", "-m", "512", "-display", "none", "-serial", "stdio", "-monitor", "none", "-no-reboot"],
+      ...["-kernel", at("kernel"), "-initrd", at("initrd"), "-append", `${commandLine} ${options.append ?? ""}`.trim()],
+      ...["-global", "virtio-mmio.force-legacy=false", "-device", "virtio-rng-device"],
+      ...["-device", "virtio-serial-device"],
+      ...EXEC_PORTS.flatMap((name) => [
+        ...["-chardev", `socket,id=${name},path=${at(name)},server=on,wait=off`],
+        ...["-device", `virtserialport,name=${name},chardev=${name}`],
+      ]),
+      ...(options.args ?? []),
+    ],
+    { stdio: ["pipe", "pipe", "inherit"] },
+  );
+  let output = "";
+  let expectedUpTo = 0;
+  child.stdout?.on("data", (chunk: Buffer) => {
+    output += chunk.toString("latin1");
+  });
+  const closed = new Promise<void>((resolve) => child.once("close", () => resolve())).then(() =>
+    rm(directory, { recursive: true, force: true }),
+  );
+
+  const ports = new Map<string, Socket>();
+  for (const name of EXEC_PORTS) ports.set(name, await connectWhenThere(at(name)));
+  return {
+    ports,
+    console: () => output,
+    type: (text) => child.stdin?.write(text),
+    async expect(text) {
+      const deadlineMs = Date.now() + EXPECT_TIMEOUT_MS;
+      for (;;) {
+        const found = output.indexOf(text, expectedUpTo);
+        if (found !== -1) {
+          expectedUpTo = found + text.length;
+          return;
+        }
+        if (Date.now() > deadlineMs || child.exitCode !== null) {
+          throw new Error(`the console never showed ${JSON.stringify(text)}, but:\n${output.slice(expectedUpTo)}`);
+        }
+        await sleep(10);
+      }
+    },
+    ended: () => closed,
+    async kill() {
+      child.kill("SIGKILL");
+      await closed;
+    },
+  };
+}
+
+async function connectWhenThere(path: string): Promise<Socket> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await new Promise<Socket>((resolve, reject) => {
+        const socket = connect({ path, allowHalfOpen: true });
+        socket.once("connect", () => resolve(socket));
+        socket.once("error", reject);
+      });
+    } catch (error) {
+      if (attempt === 200) throw error;
+      await sleep(10);
+    }
+  }
+}
+
+export interface ExecResult {
+  /** Null when the machine stopped without an answer. */
+  readonly status: ExecStatus | null;
+  readonly stdout: Buffer;
+  readonly stderr: Buffer;
+  readonly console: string;
+  /** From the start of QEMU to the first byte of the command's output, or to its status when it had none. */
+  readonly firstOutputMs: number;
+}
+
+/** Runs one command as the exec protocol has it. */
+export async function execInQemu(
+  image: Image,
+  command: string,
+  input: Uint8Array = new Uint8Array(),
+  options: Omit<QemuOptions, "mode"> = {},
+): Promise<ExecResult> {
+  const startMs = performance.now();
+  const guest = await startQemu(image, { ...options, mode: { kind: "exec" } });
+  const port = (name: string): Socket => guest.ports.get(name)!;
+  let firstOutputMs = 0;
+  const collect = (name: string): Buffer[] => {
+    const chunks: Buffer[] = [];
+    port(name).on("data", (chunk: Buffer) => {
+      firstOutputMs ||= performance.now() - startMs;
+      chunks.push(chunk);
+    });
+    return chunks;
+  };
+  const stdout = collect(PORT_STDOUT);
+  const stderr = collect(PORT_STDERR);
+
+  let status: ExecStatus | null = null;
+  const reader = new ExecStatusReader();
+  port(PORT_CONTROL).on("data", (chunk: Buffer) => {
+    firstOutputMs ||= performance.now() - startMs;
+    status = reader.push(chunk);
+    if (status !== null) port(PORT_CONTROL).end();
+  });
+  for (const socket of guest.ports.values()) socket.on("error", () => {}); // QEMU has ended: no news.
+  port(PORT_CONTROL).write(encodeExecRequest(command));
+  port(PORT_STDIN).end(input);
+  const streams = [PORT_STDOUT, PORT_STDERR].map(
+    (name) =>
+      new Promise<void>((resolve) =>
+        port(name)
+          .once("close", () => resolve())
+          .once("end", () => resolve()),
+      ),
+  );
+  await guest.ended();
+  await Promise.all(streams);
+  for (const socket of guest.ports.values()) socket.destroy();
+  return {
+    status,
+    stdout: Buffer.concat(stdout),
+    stderr: Buffer.concat(stderr),
+    console: guest.console(),
+    firstOutputMs,
+  };
+}
