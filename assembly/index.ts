@@ -1,0 +1,89 @@
+/**
+ * The Wasm ABI: everything the host calls. Fields of harts and of the machine it reads and writes in linear memory,
+ * by generated/hart-fields.ts; what needs more than a store is a function here. Imports: host.ts.
+ */
+import { csrExists, readCsr as readCsrOf, writeCsr as writeCsrOf } from "./generated/csr";
+import { hartAt, theMachine } from "./generated/hart";
+import { timeAfter } from "./hart/counters";
+import { nextTimer as nextTimerOf } from "./hart/interrupt";
+import { resetHart } from "./hart/reset";
+import { resetDecodedPages } from "./mmu/code";
+import { ramChanged } from "./mmu/memory";
+import { refreshPmp } from "./mmu/pmp";
+import { flushAll, resetTlb } from "./mmu/tlb";
+import { HART_STOPPED } from "./shared/exit";
+import { CODE_SLOTS_BASE, DIRTY_BASE, HARTS_BASE, MACHINE_BASE } from "./shared/layout";
+
+export { run } from "./interpreter/run";
+
+/**
+ * Power-on state of the whole processor; RAM is left as it is.
+ *
+ * @param ramByteLength a multiple of 4096; linear memory reaches that far beyond RAM_BASE
+ * @param hostFirmware whether environment calls from S-mode make run() return
+ */
+export function reset(hartCount: u32, ramByteLength: u32, hostFirmware: bool): void {
+  memory.fill(<usize>MACHINE_BASE, 0, <usize>(HARTS_BASE - MACHINE_BASE));
+  memory.fill(<usize>CODE_SLOTS_BASE, 0, <usize>(DIRTY_BASE - CODE_SLOTS_BASE));
+  const m = theMachine();
+  m.hartCount = hartCount;
+  m.ramByteLength = ramByteLength;
+  m.hostFirmware = hostFirmware ? 1 : 0;
+  resetDecodedPages();
+  for (let id: u32 = 0; id < hartCount; id++) resetHart(hartAt(id), id);
+}
+
+/** Rebuilds what is derived after the host has changed saved fields of a hart. */
+export function refreshHart(id: u32): void {
+  const h = hartAt(id);
+  refreshPmp(h);
+  resetTlb(h);
+  h.event = 0;
+}
+
+/** To be called after the host wrote RAM in [paddr, paddr + byteLength). */
+export function ramWritten(paddr: f64, byteLength: u32): void {
+  if (byteLength != 0) ramChanged(<u64>paddr, byteLength);
+}
+
+/** Value of a CSR whatever the hart's privilege; 0 when there is none of that number. */
+export function readCsr(id: u32, number: u32): u64 {
+  return csrExists(number) ? readCsrOf(hartAt(id), number) : 0;
+}
+
+/** Writes a CSR as machine mode would. */
+export function writeCsr(id: u32, number: u32, value: u64): void {
+  if (csrExists(number)) writeCsrOf(hartAt(id), number, value);
+}
+
+/** SFENCE.VMA from outside. */
+export function flushTlb(id: u32): void {
+  flushAll(hartAt(id));
+}
+
+/** mtime in ticks, also during an MMIO access. */
+export function mtime(): u64 {
+  const m = theMachine();
+  const h = hartAt(m.currentHart);
+  return timeAfter(m.retired + (h.turn == 0 ? 0 : h.turn - h.countdown - 1));
+}
+
+/** Sets the clock: mtime now, and how it goes on, in 2^-32 ticks an instruction. */
+export function setTime(ticks: u64, ticksPerInstruction: u64): void {
+  const m = theMachine();
+  m.timeBase = ticks;
+  m.timeFraction = 0;
+  m.timeBaseRetired = m.retired;
+  m.ticksPerInstruction = ticksPerInstruction;
+}
+
+/** The mtime at which the first timer of a hart that is not stopped fires; u64.MAX_VALUE when none is armed. */
+export function nextTimer(): u64 {
+  const m = theMachine();
+  let earliest = u64.MAX_VALUE;
+  for (let id: u32 = 0; id < m.hartCount; id++) {
+    const h = hartAt(id);
+    if (h.runState != HART_STOPPED) earliest = min(earliest, nextTimerOf(h));
+  }
+  return earliest;
+}

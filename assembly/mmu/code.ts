@@ -1,0 +1,103 @@
+import { theMachine } from "../generated/hart";
+import { OP_PAGE_END } from "../generated/operations";
+import {
+  DECODED_BASE,
+  DECODED_ENTRIES_BYTE_LENGTH,
+  DECODED_PAGE_COUNT,
+  DECODED_STRIDE,
+  RAM_BASE,
+  RAM_PADDR,
+} from "../shared/layout";
+import { codeSlot, setCodeSlot } from "./memory";
+import { dropFetchesOf, dropStores, markStoresOf } from "./tlb";
+
+/**
+ * Decoded pages: what the interpreter executes. A page of RAM is given one when it is first fetched from; an entry is
+ * filled when it is first executed. One is reused, oldest first, when all are taken.
+ *
+ *   0       2048 entries of 8 bytes, one a halfword (shared/decoded.ts); zero is OP_UNDECODED
+ *   0x4000  an entry OP_PAGE_END
+ *   0x4008  u32  number of the RAM page
+ *   0x400c  u32  stores into the page since an entry was last filled
+ */
+const PAGE_NUMBER_OFFSET: u32 = DECODED_ENTRIES_BYTE_LENGTH + 8;
+const STORE_COUNT_OFFSET: u32 = DECODED_ENTRIES_BYTE_LENGTH + 12;
+
+/** A page written so often without being executed holds data by now. */
+const STORES_UNTIL_DROPPED: u32 = 64;
+
+const NO_PAGE: u32 = u32.MAX_VALUE;
+
+/** Address of the decoded page of RAM page `page`, made when there is none. */
+export function decodedPageOf(page: u32): u32 {
+  const known = codeSlot(page);
+  if (known != 0) return addressOf(known - 1);
+  const m = theMachine();
+  const slot = m.decodedCursor;
+  m.decodedCursor = slot + 1 == DECODED_PAGE_COUNT ? 0 : slot + 1;
+  const decoded = addressOf(slot);
+  const previous = load<u32>(<usize>decoded, PAGE_NUMBER_OFFSET);
+  if (previous != NO_PAGE && codeSlot(previous) == slot + 1) forget(previous, decoded);
+  memory.fill(<usize>decoded, 0, DECODED_ENTRIES_BYTE_LENGTH);
+  store<u64>(<usize>decoded, OP_PAGE_END, DECODED_ENTRIES_BYTE_LENGTH);
+  store<u32>(<usize>decoded, page, PAGE_NUMBER_OFFSET);
+  store<u32>(<usize>decoded, 0, STORE_COUNT_OFFSET);
+  setCodeSlot(page, slot + 1);
+  markStoresOf(RAM_BASE + (page << 12));
+  return decoded;
+}
+
+/** Number of the RAM page that the decoded page at `decoded` was made from. */
+@inline export function pageOfDecoded(decoded: u32): u32 {
+  return load<u32>(<usize>decoded, PAGE_NUMBER_OFFSET);
+}
+
+/** The decoded page that entry address `ip` lies in. */
+@inline export function decodedPageAt(ip: usize): u32 {
+  return addressOf((<u32>ip - DECODED_BASE) / DECODED_STRIDE);
+}
+
+/** To be called when an entry is filled: the page is code still. */
+@inline export function noteDecoding(decoded: u32): void {
+  store<u32>(<usize>decoded, 0, STORE_COUNT_OFFSET);
+}
+
+/**
+ * RAM page `page`, which has a decoded page, was written in [paddr, paddr + byteLength).
+ *
+ * Entries whose instruction has a byte in the range are forgotten. @returns whether the whole decoded page is gone.
+ */
+export function codeChanged(page: u32, paddr: u64, byteLength: u32): bool {
+  const decoded = addressOf(codeSlot(page) - 1);
+  const count = load<u32>(<usize>decoded, STORE_COUNT_OFFSET) + 1;
+  store<u32>(<usize>decoded, count, STORE_COUNT_OFFSET);
+  const pageStart = RAM_PADDR + ((<u64>page) << 12);
+  if (count > STORES_UNTIL_DROPPED || byteLength > 64) {
+    forget(page, decoded);
+    dropStores();
+    return true;
+  }
+  // An instruction that begins up to three bytes before the range may reach into it; entries are a halfword apart.
+  const first: u32 = paddr < pageStart + 3 ? 0 : <u32>(paddr - 3 - pageStart) >> 1;
+  const end = paddr + byteLength - pageStart;
+  const last: u32 = end >= 4096 ? 2047 : <u32>(end - 1) >> 1;
+  for (let n = first; n <= last; n++) store<u64>(<usize>(decoded + (n << 3)), 0);
+  return false;
+}
+
+/** Power-on: no decoded page is in use. */
+export function resetDecodedPages(): void {
+  for (let slot: u32 = 0; slot < DECODED_PAGE_COUNT; slot++) {
+    store<u32>(<usize>addressOf(slot), NO_PAGE, PAGE_NUMBER_OFFSET);
+  }
+  theMachine().decodedCursor = 0;
+}
+
+function forget(page: u32, decoded: u32): void {
+  setCodeSlot(page, 0);
+  dropFetchesOf(decoded);
+}
+
+@inline function addressOf(slot: u32): u32 {
+  return DECODED_BASE + slot * DECODED_STRIDE;
+}

@@ -1,0 +1,140 @@
+import { MAX_HARTS, MAX_RAM_BYTE_LENGTH } from "../../assembly/shared/layout.js";
+import { VivariumError } from "../util/errors.js";
+import type { Action, ClockChoice, DriveRequest, GuestSource, MachineRequest } from "./actions.js";
+import { formatByteLength, KIB, MIB, parseByteLength } from "./byte-length.js";
+
+/** What `viv run` was given, each option as it was written. */
+export interface RunOptions {
+  readonly image?: string;
+  readonly exec?: string;
+  readonly kernel?: string;
+  readonly initrd?: string;
+  readonly append?: string;
+  readonly bios?: string;
+  readonly bare?: string;
+  readonly memory?: string;
+  readonly harts?: string;
+  readonly drive?: readonly string[];
+  readonly clock?: string;
+  readonly commitLog?: string;
+  readonly stats?: boolean;
+}
+
+export const DEFAULT_IMAGE = "debian-mini";
+export const DEFAULT_MEMORY_BYTE_LENGTH = 512 * MIB;
+export const MINIMUM_MEMORY_BYTE_LENGTH = 64 * MIB;
+const MEMORY_GRANULE_BYTE_LENGTH = 4 * KIB;
+/** Virtio slots 6 and 7 hold the entropy source and the console. */
+export const MAXIMUM_DRIVE_COUNT = 6;
+
+const READ_ONLY_SUFFIX = ",readonly";
+
+/**
+ * Turns the options of `viv run` into an action.
+ *
+ * @throws VivariumError `option/invalid` naming the option, what it was given and what it accepts
+ */
+export function readRunOptions(options: RunOptions): Action {
+  const machine: MachineRequest = {
+    guest: readGuest(options),
+    memoryByteLength: readMemory(options.memory),
+    hartCount: readHartCount(options.harts),
+    drives: readDrives(options.drive ?? []),
+    clock: readClock(options.clock),
+    stats: options.stats ?? false,
+    ...(options.commitLog === undefined ? {} : { commitLog: readFileName("--commit-log", options.commitLog) }),
+  };
+  if (options.exec === undefined) return { action: "run", machine };
+  if (options.exec.trim() === "") throw badOption("--exec: the command is empty; expected a shell command");
+  return { action: "exec", machine, command: options.exec };
+}
+
+function readGuest(options: RunOptions): GuestSource {
+  refuseConflicts(options);
+  const append = options.append ?? "";
+  if (options.bare !== undefined) return { kind: "bare", program: readFileName("--bare", options.bare) };
+  const firmware = options.bios === undefined ? undefined : readFileName("--bios", options.bios);
+  if (options.kernel !== undefined) {
+    const kernel = readFileName("--kernel", options.kernel);
+    const initrd = options.initrd === undefined ? {} : { initrd: readFileName("--initrd", options.initrd) };
+    if (firmware === undefined) return { kind: "linux", kernel, ...initrd, commandLine: append };
+    return { kind: "firmware", firmware, kernel, ...initrd, commandLine: append };
+  }
+  if (firmware !== undefined && options.image === undefined && options.exec === undefined) {
+    return { kind: "firmware", firmware, commandLine: "" };
+  }
+  const name = options.image ?? DEFAULT_IMAGE;
+  return { kind: "image", name, ...(firmware === undefined ? {} : { firmware }), append };
+}
+
+function refuseConflicts(options: RunOptions): void {
+  const given = (name: keyof RunOptions) => options[name] !== undefined;
+  const image = `image ${JSON.stringify(options.image)}`;
+  if (given("bare")) {
+    for (const name of ["bios", "kernel", "initrd", "append", "exec"] as const) {
+      if (given(name)) throw badOption(`--bare and --${name} exclude each other: a bare program starts alone`);
+    }
+    if (given("image")) throw badOption(`--bare and ${image} exclude each other: a bare program starts alone`);
+  }
+  if (given("kernel")) {
+    if (given("image")) throw badOption(`--kernel and ${image} exclude each other: an image has its own kernel`);
+    if (given("exec"))
+      throw badOption("--exec and --kernel exclude each other: --exec needs an image, which answers it");
+    return;
+  }
+  if (given("initrd")) throw badOption("--initrd needs --kernel: an image has its own initrd");
+  if (given("append") && given("bios") && !given("image") && !given("exec")) {
+    throw badOption("--append needs --kernel or an image beside --bios: there is no command line without a kernel");
+  }
+}
+
+function readMemory(text: string | undefined): number {
+  if (text === undefined) return DEFAULT_MEMORY_BYTE_LENGTH;
+  const accepted = `${formatByteLength(MINIMUM_MEMORY_BYTE_LENGTH)} to ${formatByteLength(MAX_RAM_BYTE_LENGTH)}`;
+  const byteLength = parseByteLength(text);
+  if (byteLength === null) {
+    throw badOption(
+      `--memory: ${JSON.stringify(text)} is not an amount of memory; expected ${accepted}, such as 512MiB or 2GiB`,
+    );
+  }
+  if (byteLength < MINIMUM_MEMORY_BYTE_LENGTH || byteLength > MAX_RAM_BYTE_LENGTH) {
+    throw badOption(`--memory: ${text} is out of range; expected ${accepted}`);
+  }
+  if (byteLength % MEMORY_GRANULE_BYTE_LENGTH !== 0) {
+    throw badOption(`--memory: ${text} is not a whole number of pages; expected a multiple of 4KiB`);
+  }
+  return byteLength;
+}
+
+function readHartCount(text: string | undefined): number {
+  if (text === undefined) return 1;
+  const count = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (count >= 1 && count <= MAX_HARTS) return count;
+  throw badOption(`--harts: ${JSON.stringify(text)} is not a number of harts; expected 1 to ${MAX_HARTS}`);
+}
+
+function readDrives(texts: readonly string[]): readonly DriveRequest[] {
+  if (texts.length > MAXIMUM_DRIVE_COUNT) {
+    throw badOption(`--drive: ${texts.length} drives; expected at most ${MAXIMUM_DRIVE_COUNT}`);
+  }
+  return texts.map((text) => {
+    const readOnly = text.endsWith(READ_ONLY_SUFFIX);
+    const file = readOnly ? text.slice(0, -READ_ONLY_SUFFIX.length) : text;
+    return { file: readFileName("--drive", file), readOnly };
+  });
+}
+
+function readClock(text: string | undefined): ClockChoice {
+  if (text === undefined || text === "host") return "host";
+  if (text === "virtual") return "virtual";
+  throw badOption(`--clock: ${JSON.stringify(text)} is not a clock; expected host or virtual`);
+}
+
+function readFileName(option: string, text: string): string {
+  if (text === "") throw badOption(`${option}: the file name is empty; expected a file`);
+  return text;
+}
+
+function badOption(message: string): VivariumError {
+  return new VivariumError("option/invalid", message);
+}

@@ -1,0 +1,323 @@
+/**
+ * Virtio block device: one request queue before a BlockBackend.
+ *
+ * | offset | configuration space                                                              |
+ * |--------|----------------------------------------------------------------------------------|
+ * | 0      | capacity u64: sectors of 512 bytes                                               |
+ * | 12     | seg_max u32: segments of data in a request                                       |
+ * | 20     | blk_size u32: 512                                                                |
+ * | 32     | writeback u8, writable: 0 makes each write stable before it completes            |
+ * | 34     | num_queues u16: 1                                                                |
+ * | 36     | max_discard_sectors u32, max_discard_seg u32, discard_sector_alignment u32       |
+ * | 48     | max_write_zeroes_sectors u32, max_write_zeroes_seg u32, write_zeroes_may_unmap u8 |
+ *
+ * Several requests are worked on at a time, but they complete in the order they were made: what a guest sees then
+ * depends on when the backend is waited for, not on which of two of its operations happens to end first.
+ *
+ * Source: virtio 1.2 section 5.2.
+ */
+import { type BlockBackend, SECTOR_BYTE_LENGTH } from "../../storage/block-backend.js";
+import { dataView, utf8 } from "../../util/bytes.js";
+import { assert, unreachable, VivariumError } from "../../util/errors.js";
+import { flag, type StateOf, schema } from "../../util/schema.js";
+import type { Width } from "../device.js";
+import {
+  BLK_HEADER_BYTE_LENGTH,
+  BLK_ID_BYTE_LENGTH,
+  BLK_RANGE_SECTORS_MAX,
+  BLK_RANGES_MAX,
+  BLK_S_IOERR,
+  BLK_S_OK,
+  type BlkRequest,
+  type DiskRange,
+  dataToDriver,
+  parseBlkRequest,
+} from "./blk-request.js";
+import type { DescriptorChain } from "./descriptor-chain.js";
+import { featureSet, hasFeature, VIRTIO_ID_BLOCK, type VirtioDevice, type VirtioDriver } from "./virtio-device.js";
+
+export const VIRTIO_BLK_F_SEG_MAX = 2;
+export const VIRTIO_BLK_F_RO = 5;
+export const VIRTIO_BLK_F_BLK_SIZE = 6;
+export const VIRTIO_BLK_F_FLUSH = 9;
+export const VIRTIO_BLK_F_CONFIG_WCE = 11;
+export const VIRTIO_BLK_F_DISCARD = 13;
+export const VIRTIO_BLK_F_WRITE_ZEROES = 14;
+
+const REQUEST_QUEUE = 0;
+const QUEUE_MAX_SIZE = 256;
+/** A chain with a header, a status and this many segments fits the queue without an indirect table. */
+const SEGMENTS_MAX = QUEUE_MAX_SIZE - 2;
+
+const CONFIG_BYTE_LENGTH = 60;
+const CONFIG_CAPACITY = 0;
+const CONFIG_SEG_MAX = 12;
+const CONFIG_BLK_SIZE = 20;
+const CONFIG_WRITEBACK = 32;
+const CONFIG_NUM_QUEUES = 34;
+const CONFIG_MAX_DISCARD_SECTORS = 36;
+const CONFIG_MAX_DISCARD_SEG = 40;
+const CONFIG_DISCARD_SECTOR_ALIGNMENT = 44;
+const CONFIG_MAX_WRITE_ZEROES_SECTORS = 48;
+const CONFIG_MAX_WRITE_ZEROES_SEG = 52;
+const CONFIG_WRITE_ZEROES_MAY_UNMAP = 56;
+
+/** Requests that the backend works on at a time, and the bytes each may hold meanwhile: both bound our memory. */
+const RUNNING_MAX = 16;
+const PIECE_BYTE_LENGTH = 1 << 20;
+
+const blkSchema = schema("virtio-blk", 1, {
+  writeback: flag("writeback in the configuration space"),
+});
+type BlkFields = typeof blkSchema.fields;
+type BlkState = StateOf<BlkFields>;
+
+/** What the driver is told about a request. */
+interface Outcome {
+  readonly status: number;
+  /** Bytes of data in the driver's buffers. */
+  readonly written: number;
+}
+
+/** A request the driver has made and not been answered. */
+interface Job {
+  readonly driver: VirtioDriver;
+  readonly chain: DescriptorChain;
+  readonly request: BlkRequest;
+  running: boolean;
+  outcome: Outcome | null;
+}
+
+export class VirtioBlk implements VirtioDevice<BlkFields> {
+  readonly schema = blkSchema;
+  readonly deviceId = VIRTIO_ID_BLOCK;
+  readonly features: bigint;
+  readonly queueMaxSizes = [QUEUE_MAX_SIZE];
+  readonly configGeneration = 0;
+  readonly #backend: BlockBackend;
+  readonly #id: Uint8Array;
+  #writeback = true;
+  #driver: VirtioDriver | null = null;
+  /** Jobs of the present driver, oldest first. */
+  #jobs: Job[] = [];
+  /** What the backend is working on, and for which driver: this one or one before a reset. */
+  readonly #tasks = new Map<Promise<void>, VirtioDriver>();
+
+  /**
+   * @param serial what GET_ID answers, at most 20 bytes in UTF-8
+   * @throws VivariumError `drive-serial` if it is longer
+   */
+  constructor(backend: BlockBackend, serial = "") {
+    this.#backend = backend;
+    this.#id = deviceId(serial);
+    this.features = featuresOf(backend);
+  }
+
+  get config(): Uint8Array {
+    const config = new Uint8Array(CONFIG_BYTE_LENGTH);
+    const view = dataView(config);
+    view.setBigUint64(CONFIG_CAPACITY, BigInt(this.#backend.byteLength / SECTOR_BYTE_LENGTH), true);
+    view.setUint32(CONFIG_SEG_MAX, SEGMENTS_MAX, true);
+    view.setUint32(CONFIG_BLK_SIZE, SECTOR_BYTE_LENGTH, true);
+    view.setUint8(CONFIG_WRITEBACK, Number(this.#writeback));
+    view.setUint16(CONFIG_NUM_QUEUES, 1, true);
+    view.setUint32(CONFIG_MAX_DISCARD_SECTORS, BLK_RANGE_SECTORS_MAX, true);
+    view.setUint32(CONFIG_MAX_DISCARD_SEG, BLK_RANGES_MAX, true);
+    view.setUint32(CONFIG_DISCARD_SECTOR_ALIGNMENT, 1, true);
+    view.setUint32(CONFIG_MAX_WRITE_ZEROES_SECTORS, BLK_RANGE_SECTORS_MAX, true);
+    view.setUint32(CONFIG_MAX_WRITE_ZEROES_SEG, BLK_RANGES_MAX, true);
+    view.setUint8(CONFIG_WRITE_ZEROES_MAY_UNMAP, 1);
+    return config;
+  }
+
+  writeConfig(offset: number, value: number, width: Width): void {
+    if (offset !== CONFIG_WRITEBACK || width !== 1 || this.#driver === null) return;
+    if (hasFeature(this.#driver.features, VIRTIO_BLK_F_CONFIG_WCE)) this.#writeback = (value & 1) !== 0;
+  }
+
+  start(driver: VirtioDriver): void {
+    this.#driver = driver;
+  }
+
+  kick(): void {
+    const driver = this.#driver;
+    if (driver === null) return;
+    for (const chain of driver.queue(REQUEST_QUEUE).chains()) {
+      const request = parseBlkRequest(chain, this.#backend);
+      if (request === null) {
+        driver.needsReset("a block request without room for its header and status");
+        return;
+      }
+      this.#jobs.push({ driver, chain, request, running: false, outcome: null });
+    }
+    this.#runJobs();
+  }
+
+  /** Requests in flight are dropped: the driver does not hear of them any more. */
+  stop(): void {
+    this.#driver = null;
+    this.#jobs = [];
+    this.#writeback = true;
+  }
+
+  reset(): void {
+    this.stop();
+  }
+
+  /** Resolves when every request made so far has been answered and the backend is idle. */
+  async drain(): Promise<void> {
+    while (this.#tasks.size > 0) await Promise.all(this.#tasks.keys());
+  }
+
+  /** Requests in flight cannot be saved: `drain` first. */
+  save(): BlkState {
+    assert(this.#jobs.length === 0, `virtio-blk: saved with ${this.#jobs.length} requests in flight`);
+    return { writeback: this.#writeback };
+  }
+
+  load(state: BlkState): void {
+    this.stop();
+    this.#writeback = state.writeback;
+  }
+
+  /** Starts what may start, oldest first. */
+  #runJobs(): void {
+    // What is left of before a reset must not overtake, or be overtaken by, what comes after it.
+    for (const driver of this.#tasks.values()) if (driver !== this.#driver) return;
+    for (const [index, job] of this.#jobs.entries()) {
+      if (this.#tasks.size >= RUNNING_MAX) return;
+      if (job.running || job.outcome !== null) continue;
+      // A flush covers the writes before it, so it waits for them.
+      if (job.request.kind === "flush" && index > 0) continue;
+      this.#run(job);
+    }
+  }
+
+  #run(job: Job): void {
+    job.running = true;
+    const task = this.#perform(job).then((outcome) => {
+      this.#tasks.delete(task);
+      job.running = false;
+      job.outcome = outcome;
+      this.#answer();
+      this.#runJobs();
+    });
+    this.#tasks.set(task, job.driver);
+  }
+
+  /** Gives the driver the oldest jobs back, up to the first that is not done. */
+  #answer(): void {
+    const queue = this.#driver?.queue(REQUEST_QUEUE);
+    if (queue === undefined) return;
+    for (let job = this.#jobs[0]; job !== undefined && job.outcome !== null; job = this.#jobs[0]) {
+      this.#jobs.shift();
+      const { chain, outcome } = job;
+      const statusOffset = dataToDriver(chain);
+      chain.writable.write(statusOffset, Uint8Array.of(outcome.status));
+      // The length given back covers what was written without a gap from the start on (section 2.7.8.2).
+      queue.push(chain, outcome.written === statusOffset ? statusOffset + 1 : outcome.written);
+    }
+    queue.notify();
+  }
+
+  async #perform(job: Job): Promise<Outcome> {
+    const { request, chain } = job;
+    switch (request.kind) {
+      case "read":
+        return this.#read(job, request);
+      case "write":
+        return this.#write(job, request);
+      case "flush":
+        return outcomeOf(() => this.#backend.flush());
+      case "discard":
+        return outcomeOf(() => forEach(request.ranges, (range) => this.#discard(range)));
+      case "write-zeroes":
+        return outcomeOf(async () => {
+          await forEach(request.ranges, (range) => this.#writeZeroes(range, range.unmap));
+          await this.#settle(job);
+        });
+      case "identify": {
+        const id = this.#id.subarray(0, dataToDriver(chain));
+        chain.writable.write(0, id);
+        return { status: BLK_S_OK, written: id.length };
+      }
+      case "refuse":
+        return { status: request.status, written: 0 };
+      default:
+        return unreachable(request);
+    }
+  }
+
+  async #read(job: Job, { offset, byteLength }: DiskRange): Promise<Outcome> {
+    let written = 0;
+    while (written < byteLength) {
+      const piece = new Uint8Array(Math.min(PIECE_BYTE_LENGTH, byteLength - written));
+      const { status } = await outcomeOf(() => this.#backend.read(offset + written, piece));
+      // After a reset the buffers are the driver's again.
+      if (status !== BLK_S_OK || job.driver !== this.#driver) return { status, written };
+      job.chain.writable.write(written, piece);
+      written += piece.length;
+    }
+    return { status: BLK_S_OK, written };
+  }
+
+  async #write(job: Job, { offset, byteLength }: DiskRange): Promise<Outcome> {
+    let taken = 0;
+    while (taken < byteLength && job.driver === this.#driver) {
+      const pieceByteLength = Math.min(PIECE_BYTE_LENGTH, byteLength - taken);
+      const piece = job.chain.readable.bytes(BLK_HEADER_BYTE_LENGTH + taken, pieceByteLength);
+      const outcome = await outcomeOf(() => this.#backend.write(offset + taken, piece));
+      if (outcome.status !== BLK_S_OK) return outcome;
+      taken += pieceByteLength;
+    }
+    return outcomeOf(() => this.#settle(job));
+  }
+
+  async #discard({ offset, byteLength }: DiskRange): Promise<void> {
+    if (byteLength > 0) await this.#backend.discard(offset, byteLength);
+  }
+
+  async #writeZeroes({ offset, byteLength }: DiskRange, unmap: boolean): Promise<void> {
+    if (byteLength > 0) await this.#backend.writeZeroes(offset, byteLength, unmap);
+  }
+
+  /** A driver that cannot or does not want to flush gets its writes stable one by one (section 5.2.6.2). */
+  async #settle({ driver }: Job): Promise<void> {
+    const writeback = hasFeature(driver.features, VIRTIO_BLK_F_CONFIG_WCE)
+      ? this.#writeback
+      : hasFeature(driver.features, VIRTIO_BLK_F_FLUSH);
+    if (!writeback) await this.#backend.flush();
+  }
+}
+
+function featuresOf({ readOnly }: BlockBackend): bigint {
+  const always = featureSet(VIRTIO_BLK_F_SEG_MAX, VIRTIO_BLK_F_BLK_SIZE, VIRTIO_BLK_F_FLUSH, VIRTIO_BLK_F_CONFIG_WCE);
+  return (
+    always | (readOnly ? featureSet(VIRTIO_BLK_F_RO) : featureSet(VIRTIO_BLK_F_DISCARD, VIRTIO_BLK_F_WRITE_ZEROES))
+  );
+}
+
+function deviceId(serial: string): Uint8Array {
+  const bytes = utf8(serial);
+  if (bytes.length > BLK_ID_BYTE_LENGTH) {
+    const message = `a drive's serial has at most ${BLK_ID_BYTE_LENGTH} bytes, "${serial}" has ${bytes.length}`;
+    throw new VivariumError("drive-serial", message, { serial });
+  }
+  const id = new Uint8Array(BLK_ID_BYTE_LENGTH);
+  id.set(bytes);
+  return id;
+}
+
+/** A backend's failure is the driver's I/O error. */
+async function outcomeOf(operation: () => Promise<void>): Promise<Outcome> {
+  try {
+    await operation();
+    return { status: BLK_S_OK, written: 0 };
+  } catch {
+    return { status: BLK_S_IOERR, written: 0 };
+  }
+}
+
+async function forEach<T>(items: readonly T[], visit: (item: T) => Promise<void>): Promise<void> {
+  for (const item of items) await visit(item);
+}

@@ -1,0 +1,397 @@
+/**
+ * Virtio over memory-mapped registers, version 2 (not the legacy interface).
+ *
+ * | offset       | access | register                                                                   |
+ * |--------------|--------|----------------------------------------------------------------------------|
+ * | 0x000        | r      | MagicValue: "virt"                                                         |
+ * | 0x004        | r      | Version: 2                                                                 |
+ * | 0x008        | r      | DeviceID; 0 where there is no device                                       |
+ * | 0x00c        | r      | VendorID                                                                   |
+ * | 0x010        | r      | DeviceFeatures: 32 of them, chosen by DeviceFeaturesSel                    |
+ * | 0x014        | w      | DeviceFeaturesSel                                                          |
+ * | 0x020        | w      | DriverFeatures: 32 of them, chosen by DriverFeaturesSel                    |
+ * | 0x024        | w      | DriverFeaturesSel                                                          |
+ * | 0x030        | w      | QueueSel: the queue that the other Queue registers are about               |
+ * | 0x034        | r      | QueueNumMax: its largest size; 0 where there is no such queue              |
+ * | 0x038        | w      | QueueNum: its size                                                         |
+ * | 0x044        | rw     | QueueReady                                                                 |
+ * | 0x050        | w      | QueueNotify: index of a queue with new buffers                             |
+ * | 0x060        | r      | InterruptStatus: bit 0 used buffers, bit 1 configuration change            |
+ * | 0x064        | w      | InterruptACK: bits to clear in InterruptStatus                             |
+ * | 0x070        | rw     | Status; 0 resets the device                                                |
+ * | 0x080, 0x084 | w      | QueueDescLow, QueueDescHigh: descriptor table                              |
+ * | 0x090, 0x094 | w      | QueueDriverLow, QueueDriverHigh: available ring                            |
+ * | 0x0a0, 0x0a4 | w      | QueueDeviceLow, QueueDeviceHigh: used ring                                 |
+ * | 0x0b0, 0x0b4 | r      | SHMLenLow, SHMLenHigh: all ones, no shared memory                          |
+ * | 0x0b8, 0x0bc | r      | SHMBaseLow, SHMBaseHigh: all ones                                          |
+ * | 0x0fc        | r      | ConfigGeneration: changes with the configuration space                     |
+ * | 0x100 ...    | rw     | configuration space, in any width                                          |
+ *
+ * The registers below 0x100 are 32 bits wide; other accesses reach nothing.
+ *
+ * Source: virtio 1.2 section 4.2 (MMIO), section 2.1 (device status), section 3.1 (initialization).
+ */
+import {
+  component,
+  type LiveStateOf,
+  type Schema,
+  type StateOf,
+  schema,
+  table,
+  u8,
+  u32,
+  u64,
+  uint,
+} from "../../util/schema.js";
+import type { Device, GuestRam, InterruptLine, Width } from "../device.js";
+import { featureSet, hasFeature, type VirtioDevice, type VirtioDriver } from "./virtio-device.js";
+import { type QueuePart, type RingFeatures, Virtqueue, virtqueueState } from "./virtqueue.js";
+
+export const MMIO_WINDOW_BYTE_LENGTH = 0x1000;
+
+export const MAGIC_VALUE = 0x000;
+export const VERSION = 0x004;
+export const DEVICE_ID = 0x008;
+export const VENDOR_ID = 0x00c;
+export const DEVICE_FEATURES = 0x010;
+export const DEVICE_FEATURES_SEL = 0x014;
+export const DRIVER_FEATURES = 0x020;
+export const DRIVER_FEATURES_SEL = 0x024;
+export const QUEUE_SEL = 0x030;
+export const QUEUE_NUM_MAX = 0x034;
+export const QUEUE_NUM = 0x038;
+export const QUEUE_READY = 0x044;
+export const QUEUE_NOTIFY = 0x050;
+export const INTERRUPT_STATUS = 0x060;
+export const INTERRUPT_ACK = 0x064;
+export const STATUS = 0x070;
+export const QUEUE_DESC_LOW = 0x080;
+export const QUEUE_DESC_HIGH = 0x084;
+export const QUEUE_DRIVER_LOW = 0x090;
+export const QUEUE_DRIVER_HIGH = 0x094;
+export const QUEUE_DEVICE_LOW = 0x0a0;
+export const QUEUE_DEVICE_HIGH = 0x0a4;
+export const SHM_LEN_LOW = 0x0b0;
+export const SHM_LEN_HIGH = 0x0b4;
+export const SHM_BASE_LOW = 0x0b8;
+export const SHM_BASE_HIGH = 0x0bc;
+export const CONFIG_GENERATION = 0x0fc;
+export const CONFIG = 0x100;
+
+export const MAGIC = 0x7472_6976;
+export const MMIO_VERSION = 2;
+/** "Viva", read as MagicValue is. */
+const VENDOR = 0x6176_6956;
+const NO_SHARED_MEMORY = 0xffff_ffff;
+
+export const STATUS_ACKNOWLEDGE = 1;
+export const STATUS_DRIVER = 2;
+export const STATUS_DRIVER_OK = 4;
+export const STATUS_FEATURES_OK = 8;
+export const STATUS_NEEDS_RESET = 0x40;
+export const STATUS_FAILED = 0x80;
+
+export const INTERRUPT_USED_BUFFER = 1;
+export const INTERRUPT_CONFIG_CHANGE = 2;
+
+/** Feature bits of the ring and the transport: virtio 1.2 section 6. */
+export const VIRTIO_F_INDIRECT_DESC = 28;
+export const VIRTIO_F_EVENT_IDX = 29;
+export const VIRTIO_F_VERSION_1 = 32;
+const RING_FEATURES = featureSet(VIRTIO_F_INDIRECT_DESC, VIRTIO_F_EVENT_IDX, VIRTIO_F_VERSION_1);
+
+const QUEUE_ADDRESSES: Readonly<Record<number, { readonly part: QueuePart; readonly half: "low" | "high" }>> = {
+  [QUEUE_DESC_LOW]: { part: "descriptorTable", half: "low" },
+  [QUEUE_DESC_HIGH]: { part: "descriptorTable", half: "high" },
+  [QUEUE_DRIVER_LOW]: { part: "availableRing", half: "low" },
+  [QUEUE_DRIVER_HIGH]: { part: "availableRing", half: "high" },
+  [QUEUE_DEVICE_LOW]: { part: "usedRing", half: "low" },
+  [QUEUE_DEVICE_HIGH]: { part: "usedRing", half: "high" },
+};
+
+function transportFields(device: VirtioDevice) {
+  return {
+    status: u8("Status"),
+    deviceFeaturesSel: u32("DeviceFeaturesSel"),
+    driverFeatures: u64("DriverFeatures, both halves"),
+    driverFeaturesSel: u32("DriverFeaturesSel"),
+    queueSel: u32("QueueSel"),
+    interruptStatus: uint("InterruptStatus", INTERRUPT_USED_BUFFER | INTERRUPT_CONFIG_CHANGE),
+    queues: table("by index", virtqueueState, device.queueMaxSizes.length),
+    device: component("the device behind the transport", device.schema),
+  };
+}
+type TransportFields = ReturnType<typeof transportFields>;
+type TransportState = StateOf<TransportFields>;
+type Registers = Omit<LiveStateOf<TransportFields>, "queues" | "device">;
+
+const POWER_ON: Readonly<Registers> = {
+  status: 0,
+  deviceFeaturesSel: 0,
+  driverFeatures: 0n,
+  driverFeaturesSel: 0,
+  queueSel: 0,
+  interruptStatus: 0,
+};
+
+export interface MmioTransportWires {
+  readonly interrupt: InterruptLine;
+  readonly ram: GuestRam;
+}
+
+export class VirtioMmioTransport implements Device<TransportFields> {
+  readonly schema: Schema<TransportFields>;
+  readonly windowByteLength = MMIO_WINDOW_BYTE_LENGTH;
+  readonly #device: VirtioDevice;
+  readonly #wires: MmioTransportWires;
+  readonly #queues: readonly Virtqueue[];
+  #registers: Registers = { ...POWER_ON };
+  #ringFeatures: RingFeatures = ringFeatures(0n);
+  #fault: string | null = null;
+
+  constructor(device: VirtioDevice, wires: MmioTransportWires) {
+    this.schema = schema("virtio-mmio", 1, transportFields(device));
+    this.#device = device;
+    this.#wires = wires;
+    this.#queues = device.queueMaxSizes.map((maxSize, index) => this.#createQueue(maxSize, index));
+    this.reset();
+  }
+
+  /** What the driver did wrong, if the device needs a reset for it; for people. Not part of the state. */
+  get fault(): string | null {
+    return this.#fault;
+  }
+
+  read(offset: number, width: Width): number {
+    if (offset >= CONFIG) return this.#readConfig(offset - CONFIG, width);
+    return width === 4 ? this.#readRegister(offset) : 0;
+  }
+
+  write(offset: number, value: number, width: Width): void {
+    if (offset >= CONFIG) this.#device.writeConfig(offset - CONFIG, value, width);
+    else if (width === 4) this.#writeRegister(offset, value);
+  }
+
+  reset(): void {
+    this.#device.reset();
+    this.#resetDriverSide();
+  }
+
+  save(): TransportState {
+    return { ...this.#registers, queues: this.#queues.map((queue) => queue.save()), device: this.#device.save() };
+  }
+
+  load({ queues, device, ...registers }: TransportState): void {
+    this.#device.reset();
+    this.#registers = { ...registers };
+    this.#ringFeatures = ringFeatures(registers.driverFeatures);
+    this.#fault = null;
+    this.#queues.forEach((queue, index) => {
+      queue.load(queues[index]!);
+    });
+    this.#device.load(device);
+    if (this.#isLive) this.#device.start(this.#driver());
+    this.#updateInterrupt();
+  }
+
+  get #isLive(): boolean {
+    return (
+      hasStatus(this.#registers.status, STATUS_DRIVER_OK) && !hasStatus(this.#registers.status, STATUS_NEEDS_RESET)
+    );
+  }
+
+  get #offeredFeatures(): bigint {
+    return this.#device.features | RING_FEATURES;
+  }
+
+  #createQueue(maxSize: number, index: number): Virtqueue {
+    return new Virtqueue(maxSize, {
+      ram: this.#wires.ram,
+      ringFeatures: () => this.#ringFeatures,
+      notify: () => this.#raise(INTERRUPT_USED_BUFFER),
+      broken: (reason) => this.#needsReset(`queue ${index}: ${reason}`),
+    });
+  }
+
+  #driver(): VirtioDriver {
+    return {
+      features: this.#registers.driverFeatures,
+      queue: (index) => this.#queues[index]!,
+      configChanged: () => this.#raise(INTERRUPT_CONFIG_CHANGE),
+      needsReset: (reason) => this.#needsReset(reason),
+    };
+  }
+
+  #readConfig(offset: number, width: Width): number {
+    const { config } = this.#device;
+    let value = 0;
+    for (let byte = width - 1; byte >= 0; byte--) value = value * 0x100 + (config[offset + byte] ?? 0);
+    return value;
+  }
+
+  #readRegister(offset: number): number {
+    const registers = this.#registers;
+    switch (offset) {
+      case MAGIC_VALUE:
+        return MAGIC;
+      case VERSION:
+        return MMIO_VERSION;
+      case DEVICE_ID:
+        return this.#device.deviceId;
+      case VENDOR_ID:
+        return VENDOR;
+      case DEVICE_FEATURES:
+        return half(this.#offeredFeatures, registers.deviceFeaturesSel);
+      case QUEUE_NUM_MAX:
+        return this.#selectedQueue?.maxSize ?? 0;
+      case QUEUE_READY:
+        return Number(this.#selectedQueue?.ready ?? false);
+      case INTERRUPT_STATUS:
+        return registers.interruptStatus;
+      case STATUS:
+        return registers.status;
+      case SHM_LEN_LOW:
+      case SHM_LEN_HIGH:
+      case SHM_BASE_LOW:
+      case SHM_BASE_HIGH:
+        return NO_SHARED_MEMORY;
+      case CONFIG_GENERATION:
+        return this.#device.configGeneration;
+      default:
+        return 0;
+    }
+  }
+
+  #writeRegister(offset: number, value: number): void {
+    const registers = this.#registers;
+    switch (offset) {
+      case DEVICE_FEATURES_SEL:
+        registers.deviceFeaturesSel = value;
+        break;
+      case DRIVER_FEATURES:
+        this.#setDriverFeatures(value);
+        break;
+      case DRIVER_FEATURES_SEL:
+        registers.driverFeaturesSel = value;
+        break;
+      case QUEUE_SEL:
+        registers.queueSel = value;
+        break;
+      case QUEUE_NUM:
+        this.#selectedQueue?.setSize(value);
+        break;
+      case QUEUE_READY:
+        this.#selectedQueue?.setReady((value & 1) !== 0);
+        break;
+      case QUEUE_NOTIFY:
+        this.#kick(value);
+        break;
+      case INTERRUPT_ACK:
+        registers.interruptStatus &= ~value;
+        this.#updateInterrupt();
+        break;
+      case STATUS:
+        this.#setStatus(value);
+        break;
+      default: {
+        const address = QUEUE_ADDRESSES[offset];
+        if (address !== undefined) this.#selectedQueue?.setAddress(address.part, address.half, value);
+      }
+    }
+  }
+
+  get #selectedQueue(): Virtqueue | undefined {
+    return this.#queues[this.#registers.queueSel];
+  }
+
+  #kick(queueIndex: number): void {
+    if (this.#isLive && this.#queues[queueIndex]?.ready === true) this.#device.kick(queueIndex);
+  }
+
+  /** Once FEATURES_OK is set the features are settled (section 3.1.1, step 5). */
+  #setDriverFeatures(value: number): void {
+    const registers = this.#registers;
+    if (hasStatus(registers.status, STATUS_FEATURES_OK)) return;
+    registers.driverFeatures = withHalf(registers.driverFeatures, registers.driverFeaturesSel, value);
+    this.#ringFeatures = ringFeatures(registers.driverFeatures);
+  }
+
+  /**
+   * The driver adds bits one step at a time and cannot take them back but by a reset (section 2.1.1). A step the
+   * device does not go along with is left out of the register, where the driver sees it.
+   */
+  #setStatus(value: number): void {
+    if (value === 0) {
+      this.#device.stop();
+      this.#resetDriverSide();
+      return;
+    }
+    const before = this.#registers.status;
+    let status = before | (value & ~STATUS_NEEDS_RESET & 0xff);
+    if (!hasStatus(before, STATUS_FEATURES_OK) && !this.#acceptsFeatures()) status &= ~STATUS_FEATURES_OK;
+    if (!hasStatus(status, STATUS_FEATURES_OK)) status &= ~STATUS_DRIVER_OK;
+    this.#registers.status = status;
+    if (!hasStatus(before, STATUS_DRIVER_OK) && this.#isLive) this.#start();
+  }
+
+  #acceptsFeatures(): boolean {
+    const { driverFeatures } = this.#registers;
+    return hasFeature(driverFeatures, VIRTIO_F_VERSION_1) && (driverFeatures & ~this.#offeredFeatures) === 0n;
+  }
+
+  /** Drivers may make buffers available before DRIVER_OK, but kicks from then are lost: each queue gets one. */
+  #start(): void {
+    this.#device.start(this.#driver());
+    for (let index = 0; index < this.#queues.length; index++) this.#kick(index);
+  }
+
+  #resetDriverSide(): void {
+    this.#registers = { ...POWER_ON };
+    this.#ringFeatures = ringFeatures(0n);
+    this.#fault = null;
+    for (const queue of this.#queues) queue.reset();
+    this.#updateInterrupt();
+  }
+
+  /** Section 2.1.2: with DRIVER_OK set, the driver is told by a configuration change. */
+  #needsReset(reason: string): void {
+    if (hasStatus(this.#registers.status, STATUS_NEEDS_RESET)) return;
+    const wasLive = this.#isLive;
+    this.#registers.status |= STATUS_NEEDS_RESET;
+    this.#fault = reason;
+    if (!wasLive) return;
+    this.#device.stop();
+    this.#raise(INTERRUPT_CONFIG_CHANGE);
+  }
+
+  #raise(interrupt: number): void {
+    this.#registers.interruptStatus |= interrupt;
+    this.#updateInterrupt();
+  }
+
+  #updateInterrupt(): void {
+    this.#wires.interrupt.set(this.#registers.interruptStatus !== 0);
+  }
+}
+
+function hasStatus(status: number, bit: number): boolean {
+  return (status & bit) !== 0;
+}
+
+function ringFeatures(features: bigint): RingFeatures {
+  return {
+    indirectDescriptors: hasFeature(features, VIRTIO_F_INDIRECT_DESC),
+    eventIndex: hasFeature(features, VIRTIO_F_EVENT_IDX),
+  };
+}
+
+/** Features 32 * sel to 32 * sel + 31; there are none beyond 63. */
+function half(features: bigint, sel: number): number {
+  return sel > 1 ? 0 : Number((features >> BigInt(32 * sel)) & 0xffff_ffffn);
+}
+
+function withHalf(features: bigint, sel: number, value: number): bigint {
+  if (sel > 1) return features;
+  const shift = BigInt(32 * sel);
+  return (features & ~(0xffff_ffffn << shift)) | (BigInt(value) << shift);
+}

@@ -1,0 +1,215 @@
+/**
+ * Guest time. Within a slice of instructions `mtime` is a linear function of retired instructions, which the
+ * processor computes; a guest clock decides what it is at the start of each slice and how fast it runs.
+ */
+import type { AlarmClock } from "../devices/clock.js";
+import { Alarms } from "./alarms.js";
+import type { HostServices } from "./host-services.js";
+import { TICK_NS, TIMEBASE_HZ } from "./memory-map.js";
+
+/** The processor's time. */
+export interface TimedProcessor {
+  /** Ticks of the timebase. */
+  readonly mtime: bigint;
+  setTime(mtime: bigint, ticksPerInstruction: number): void;
+  /** When the earliest armed timer of a waiting hart fires, or null. */
+  readonly nextTimer: bigint | null;
+}
+
+/** The clock of one machine. */
+export interface GuestClock extends AlarmClock {
+  /**
+   * Sets the processor's time for a slice and calls back the alarms that are due.
+   *
+   * @param budgetMax instructions
+   * @returns how many instructions the slice shall have: at least 1, at most `budgetMax`
+   */
+  startSlice(budgetMax: number): number;
+  /** @param retired instructions retired since startSlice, all of them without waiting if `isBusy` */
+  endSlice(retired: number, isBusy: boolean): void;
+  /**
+   * For a machine that waits for an interrupt.
+   *
+   * @returns how long to wait in milliseconds: 0 when something is due, Infinity when only the outside can wake it
+   */
+  idleMs(): number;
+  /**
+   * For a machine whose harts only take traps: lets as much time pass as a slice would.
+   *
+   * @returns how long to wait in milliseconds
+   */
+  stuckMs(): number;
+  /** The guest sets mtime. */
+  setMtime(mtime: bigint): void;
+}
+
+const TICKS_PER_MS = TIMEBASE_HZ / 1000;
+
+/** How long a slice should take: short enough for a host that does other things, long enough to be cheap. */
+const SLICE_MS = 3;
+
+/** Where virtual time begins: 2025-01-01T00:00:00Z. */
+const VIRTUAL_EPOCH_NS = 1_735_689_600_000_000_000n;
+/** Instructions in a tick of virtual time: 160 million in a second. */
+const VIRTUAL_INSTRUCTIONS_PER_TICK = 16;
+/** Instructions in a slice of virtual time. Input from outside arrives between slices only. */
+const VIRTUAL_SLICE_BUDGET = 500_000;
+
+/** Time is a function of retired instructions; waiting takes none. */
+export class VirtualClock implements GuestClock {
+  readonly #processor: TimedProcessor;
+  readonly #alarms = new Alarms();
+  /** What the guest has added to mtime by setting it. */
+  #offset = 0n;
+
+  constructor(processor: TimedProcessor) {
+    this.#processor = processor;
+    this.#set(processor.mtime);
+  }
+
+  now(): bigint {
+    return VIRTUAL_EPOCH_NS + (this.#processor.mtime - this.#offset) * TICK_NS;
+  }
+
+  at(untilNs: bigint, callback: () => void): () => void {
+    return this.#alarms.add(untilNs, callback);
+  }
+
+  startSlice(budgetMax: number): number {
+    this.#alarms.fire(this.now());
+    const alarm = this.#nextAlarm();
+    const budget = Math.min(budgetMax, VIRTUAL_SLICE_BUDGET);
+    if (alarm === null) return budget;
+    const ticks = Number(alarm - this.#processor.mtime);
+    return Math.max(1, Math.min(budget, ticks * VIRTUAL_INSTRUCTIONS_PER_TICK));
+  }
+
+  endSlice(): void {}
+
+  idleMs(): number {
+    const next = earlier(this.#processor.nextTimer, this.#nextAlarm());
+    if (next === null) return Number.POSITIVE_INFINITY;
+    if (next > this.#processor.mtime) this.#set(next);
+    return 0;
+  }
+
+  stuckMs(): number {
+    this.#set(this.#processor.mtime + BigInt(VIRTUAL_SLICE_BUDGET / VIRTUAL_INSTRUCTIONS_PER_TICK));
+    return SLICE_MS;
+  }
+
+  setMtime(mtime: bigint): void {
+    this.#offset += mtime - this.#processor.mtime;
+    this.#set(mtime);
+  }
+
+  /** The mtime at which the next alarm is due. */
+  #nextAlarm(): bigint | null {
+    const nextNs = this.#alarms.nextNs;
+    if (nextNs === null) return null;
+    return (nextNs - VIRTUAL_EPOCH_NS + TICK_NS - 1n) / TICK_NS + this.#offset;
+  }
+
+  #set(mtime: bigint): void {
+    this.#processor.setTime(mtime, 1 / VIRTUAL_INSTRUCTIONS_PER_TICK);
+  }
+}
+
+const BUDGET_MIN = 1000;
+const BUDGET_MAX = 20_000_000;
+/** Instructions a millisecond, before anything has been measured. */
+const FIRST_SPEED = 100_000;
+/** Weight of a new measurement of speed. */
+const SPEED_GAIN = 0.25;
+/** Shorter measurements say little. */
+const MEASURED_MS_MIN = 0.5;
+
+/** Time follows the host's. */
+export class HostClock implements GuestClock {
+  readonly #processor: TimedProcessor;
+  readonly #host: HostServices;
+  readonly #alarms = new Alarms();
+  /** mtime at the host's monotonic time 0. */
+  #origin: bigint;
+  #lastNow = 0n;
+  /** Instructions a millisecond. */
+  #speed = FIRST_SPEED;
+  #sliceStartMs = 0;
+
+  constructor(processor: TimedProcessor, host: HostServices) {
+    this.#processor = processor;
+    this.#host = host;
+    this.#origin = processor.mtime - ticks(host.monotonicMs());
+  }
+
+  now(): bigint {
+    const now = this.#host.nowNs();
+    // The host's wall clock can be set back.
+    if (now > this.#lastNow) this.#lastNow = now;
+    return this.#lastNow;
+  }
+
+  at(untilNs: bigint, callback: () => void): () => void {
+    return this.#alarms.add(untilNs, callback);
+  }
+
+  startSlice(budgetMax: number): number {
+    this.#alarms.fire(this.now());
+    this.#sliceStartMs = this.#host.monotonicMs();
+    const wanted = Math.round(this.#speed * SLICE_MS);
+    const budget = Math.min(budgetMax, Math.max(BUDGET_MIN, Math.min(wanted, BUDGET_MAX)));
+    const durationMs = budget / this.#speed;
+
+    // A slice that went slower than the ones before ran ahead of the host: time stands until the host is there.
+    const start = later(this.#processor.mtime, this.#hostTime(this.#sliceStartMs));
+    const end = later(start, this.#hostTime(this.#sliceStartMs + durationMs));
+    this.#processor.setTime(start, Number(end - start) / budget);
+    return budget;
+  }
+
+  endSlice(retired: number, isBusy: boolean): void {
+    const elapsedMs = this.#host.monotonicMs() - this.#sliceStartMs;
+    if (!isBusy || retired === 0) return;
+    // A slice too short to measure only shows that the speed is higher than thought.
+    const speed = elapsedMs >= MEASURED_MS_MIN ? retired / elapsedMs : Math.max(this.#speed, retired / MEASURED_MS_MIN);
+    this.#speed += (speed - this.#speed) * SPEED_GAIN;
+  }
+
+  idleMs(): number {
+    const { nextTimer } = this.#processor;
+    const timerMs =
+      nextTimer === null
+        ? Number.POSITIVE_INFINITY
+        : Number(nextTimer - this.#hostTime(this.#host.monotonicMs())) / TICKS_PER_MS;
+    const { nextNs } = this.#alarms;
+    const alarmMs = nextNs === null ? Number.POSITIVE_INFINITY : Number(nextNs - this.now()) / 1e6;
+    return Math.max(0, Math.min(timerMs, alarmMs));
+  }
+
+  stuckMs(): number {
+    return SLICE_MS;
+  }
+
+  setMtime(mtime: bigint): void {
+    this.#origin += mtime - this.#processor.mtime;
+    // The rest of the slice goes on at its pace; the next one finds its own.
+    this.#processor.setTime(mtime, TICKS_PER_MS / this.#speed);
+  }
+
+  #hostTime(monotonicMs: number): bigint {
+    return this.#origin + ticks(monotonicMs);
+  }
+}
+
+function ticks(ms: number): bigint {
+  return BigInt(Math.round(ms * TICKS_PER_MS));
+}
+
+function later(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
+}
+
+function earlier(a: bigint | null, b: bigint | null): bigint | null {
+  if (a === null || b === null) return a ?? b;
+  return a < b ? a : b;
+}

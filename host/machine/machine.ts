@@ -1,0 +1,237 @@
+import { MAX_HARTS, MAX_RAM_BYTE_LENGTH, PAGE_BYTE_LENGTH } from "../../assembly/shared/layout.js";
+import { Core } from "../core/core.js";
+import { hartSchema } from "../core/hart.js";
+import type { WasmModule } from "../core/wasm.js";
+import type { ByteSink, Device } from "../devices/device.js";
+import type { SystemReset } from "../firmware/platform.js";
+import { SbiFirmware } from "../firmware/sbi.js";
+import { startSupervisor } from "../firmware/supervisor.js";
+import { assert, unreachable, VivariumError } from "../util/errors.js";
+import { encode } from "../util/schema.js";
+import { Board, type Drive } from "./board.js";
+import { type Boot, type BootPlan, PRIVILEGE_S, planBoot } from "./boot.js";
+import { Bus } from "./bus.js";
+import { type GuestClock, HostClock, VirtualClock } from "./clock.js";
+import { KASLR_SEED_BYTE_LENGTH, RNG_SEED_BYTE_LENGTH } from "./device-tree.js";
+import type { HostServices } from "./host-services.js";
+import { Htif } from "./htif.js";
+import { mebibytes } from "./placement.js";
+import { type ExitReason, type Halt, RunLoop } from "./run-loop.js";
+import { SeededRandom } from "./seeded-random.js";
+import { SerialInput, SerialOutput } from "./serial-line.js";
+import { StateHash } from "./state-hash.js";
+
+export type { Boot, Drive, Halt, HostServices };
+
+export interface MachineOptions {
+  /** The processor, compiled. */
+  readonly core: WasmModule;
+  /** 1 to 8. */
+  readonly hartCount: number;
+  /** A multiple of 4096. */
+  readonly memoryByteLength: number;
+  /**
+   * Whether guest time follows the host's, or is a function of retired instructions; then everything that happens
+   * is a function of these options and of what is typed when.
+   */
+  readonly clock: "host" | "virtual";
+  readonly boot: Boot;
+  /** Virtio disks, in this order; at most 6. */
+  readonly drives: readonly Drive[];
+  /** Receives what the guest writes to its serial console. */
+  readonly serial: ByteSink;
+  readonly host: HostServices;
+}
+
+export interface MachineStats {
+  /** Instructions retired by all harts. */
+  readonly instructions: bigint;
+  /** Time spent in `run`, sleep included. */
+  readonly elapsedMs: number;
+  /** How often the processor handed over to the machine, by reason. */
+  readonly exits: Readonly<Record<ExitReason, number>>;
+}
+
+const A2 = 12;
+/** A program that follows HTIF waits for its answers: they come at least so often. */
+const HTIF_BUDGET_MAX = 100_000;
+
+/** One RISC-V computer, from power-on to its end. */
+export class Machine {
+  /** Typed characters for the serial console. */
+  readonly serialInput: SerialInput;
+  /** Every component that has state of its own besides harts and RAM, by name. */
+  readonly devices: ReadonlyMap<string, Pick<Device, "schema" | "save" | "load" | "reset">>;
+  readonly #core: Core;
+  readonly #board: Board;
+  readonly #output: SerialOutput;
+  readonly #firmware: SbiFirmware | null;
+  readonly #htif: Htif | null;
+  readonly #loop: RunLoop;
+
+  /**
+   * A machine in its power-on state, with its programs in memory.
+   *
+   * @throws VivariumError naming what cannot be: too many harts, too much memory, a file that is not what it should
+   *   be or does not fit
+   */
+  static async create(options: MachineOptions): Promise<Machine> {
+    checkOptions(options);
+    const random = options.clock === "virtual" ? new SeededRandom() : null;
+    const seed = new Uint8Array(RNG_SEED_BYTE_LENGTH + KASLR_SEED_BYTE_LENGTH);
+    fillRandom(seed, options.host, random);
+    const plan = planBoot({ ...options, seed });
+    const bus = new Bus();
+    return new Machine(options, plan, bus, await createCore(options, bus), random);
+  }
+
+  private constructor(options: MachineOptions, plan: BootPlan, bus: Bus, core: Core, random: SeededRandom | null) {
+    const { host } = options;
+    const clock: GuestClock = options.clock === "virtual" ? new VirtualClock(core) : new HostClock(core, host);
+    this.#core = core;
+    this.#output = new SerialOutput(options.serial);
+    this.#htif = plan.htif === null ? null : new Htif(core.ram, plan.htif, this.#output);
+    this.#loop = new RunLoop(core, clock, host, {
+      budgetMax: this.#htif === null ? Number.MAX_SAFE_INTEGER : HTIF_BUDGET_MAX,
+      beforeSlice: () => this.serialInput.feed(this.#board.uart),
+      serveCall: (hart) => this.#serveCall(hart),
+      afterSlice: () => this.#afterSlice(),
+      // With virtual time, input and output end with the slice in which they were begun: at the same instruction
+      // in every run.
+      drainSlice: options.clock === "virtual" ? () => this.#board.drain() : () => Promise.resolve(),
+      drain: () => this.#board.drain(),
+      isDead: () => core.harts.every((hart) => hart.runState === "stopped"),
+    });
+    this.#board = new Board(bus, {
+      core,
+      clock,
+      serial: this.#output,
+      drives: options.drives,
+      randomBytes: (into) => fillRandom(into, host, random),
+      finish: (finish) => this.#loop.halt(finish),
+      wake: () => this.#loop.wake(),
+    });
+    this.serialInput = new SerialInput(() => this.#loop.wake());
+    this.#firmware = options.boot.kind === "linux" ? this.#createFirmware() : null;
+    this.devices = new Map<string, Pick<Device, "schema" | "save" | "load" | "reset">>([
+      ...this.#board.devices,
+      ...(this.#firmware === null ? [] : [["sbi-hsm", this.#firmware.hsm] as const]),
+      ...(random === null ? [] : [["random", random] as const]),
+    ]);
+    this.#start(plan);
+  }
+
+  /** Runs until the guest ends itself or `stop` is called. */
+  run(): Promise<Halt> {
+    return this.#loop.run();
+  }
+
+  /** Ends `run` after the instruction being executed; before `run`, ends it at once. */
+  stop(): void {
+    this.#loop.halt({ kind: "stopped" });
+  }
+
+  stats(): MachineStats {
+    return { instructions: this.#core.retired, elapsedMs: this.#loop.elapsedMs, exits: { ...this.#loop.exits } };
+  }
+
+  /** A hash over harts, RAM and devices. Not while `run` is running. */
+  stateHash(): string {
+    const hash = new StateHash();
+    const { turn, mtime, retired } = this.#core;
+    hash.value({ turn: { ...turn }, mtime: mtime.toString(), retired: retired.toString() });
+    for (const hart of this.#core.harts) hash.value(encode(hartSchema, hart.save()));
+    for (const [name, device] of this.devices) {
+      hash.text(name);
+      hash.value(encode(device.schema, device.save()));
+    }
+    hash.ram(this.#core.ram);
+    return hash.toString();
+  }
+
+  #start(plan: BootPlan): void {
+    const { ram, harts } = this.#core;
+    for (const { paddr, contents } of plan.loads) ram.write(paddr, contents);
+    for (const { hart: id, pc, privilege, a0, a1, a2 } of plan.harts) {
+      const hart = harts[id]!;
+      if (privilege === PRIVILEGE_S) {
+        startSupervisor(hart, pc, a1);
+      } else {
+        hart.setX(A2, a2);
+        hart.start(pc, privilege, a0, a1);
+      }
+    }
+  }
+
+  #createFirmware(): SbiFirmware {
+    const { ram, harts } = this.#core;
+    return new SbiFirmware({
+      ram,
+      harts,
+      console: {
+        write: (bytes) => this.#output.write(bytes),
+        read: (into) => {
+          this.serialInput.feed(this.#board.uart);
+          return this.#board.readSerial(into);
+        },
+      },
+      reset: (request) => this.#loop.halt(haltOf(request)),
+    });
+  }
+
+  #serveCall(hart: number): void {
+    assert(this.#firmware !== null, "an environment call for a firmware that is not there");
+    this.#firmware.call(this.#core.harts[hart]!);
+  }
+
+  #afterSlice(): void {
+    const end = this.#htif?.poll() ?? null;
+    if (end !== null) this.#loop.halt({ kind: "htif", ...end });
+    this.#output.flush();
+  }
+}
+
+/** @param random null for a machine that need not run the same way again */
+function fillRandom(into: Uint8Array, host: HostServices, random: SeededRandom | null): void {
+  if (random === null) host.randomBytes(into);
+  else random.fill(into);
+}
+
+function haltOf(request: SystemReset): Halt {
+  switch (request) {
+    case "poweroff":
+    case "reboot":
+      return { kind: request };
+    case "failure":
+      return { kind: "fail", code: 1 };
+    default:
+      return unreachable(request);
+  }
+}
+
+function checkOptions({ hartCount, memoryByteLength }: MachineOptions): void {
+  if (!Number.isInteger(hartCount) || hartCount < 1 || hartCount > MAX_HARTS) {
+    throw new VivariumError("machine/harts", `${hartCount} harts; expected 1 to ${MAX_HARTS}`, { hartCount });
+  }
+  const isWholePages = memoryByteLength % PAGE_BYTE_LENGTH === 0;
+  if (!isWholePages || memoryByteLength <= 0 || memoryByteLength > MAX_RAM_BYTE_LENGTH) {
+    throw new VivariumError(
+      "machine/memory",
+      `memory of ${memoryByteLength} bytes; expected a multiple of ${PAGE_BYTE_LENGTH}, at most ` +
+        mebibytes(MAX_RAM_BYTE_LENGTH),
+      { memoryByteLength },
+    );
+  }
+}
+
+async function createCore(options: MachineOptions, mmio: Bus): Promise<Core> {
+  const { core: module, memoryByteLength, hartCount, boot } = options;
+  try {
+    return await Core.create({ module, memoryByteLength, hartCount, mmio, hostFirmware: boot.kind === "linux" });
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new VivariumError("machine/memory", `memory: the host cannot give ${mebibytes(memoryByteLength)}`, {
+      memoryByteLength,
+    });
+  }
+}

@@ -1,0 +1,144 @@
+import { VivariumError } from "../util/errors.js";
+import { type ElfImage, type ElfSegment, isElf, parseElf } from "./elf.js";
+
+/** Guest RAM as an extent of physical addresses. */
+export interface RamExtent {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Bytes that go to a physical address. */
+export interface Load {
+  readonly paddr: number;
+  readonly contents: Uint8Array;
+}
+
+/** A program with its place in memory. */
+export interface Placement {
+  readonly what: string;
+  readonly loads: readonly Load[];
+  /** Physical addresses [start, end), uninitialized data included. */
+  readonly start: number;
+  readonly end: number;
+  readonly entry: number;
+}
+
+/** Lowest virtual address of the upper half, where kernels are linked. */
+const UPPER_HALF = 1n << 63n;
+
+/**
+ * Places an ELF file where it asks to be, and anything else as it is at `rawBase`.
+ *
+ * @param what names the program in error messages: "firmware"
+ * @throws VivariumError when the file is broken or its place is not in RAM
+ */
+export function placeProgram(bytes: Uint8Array, what: string, ram: RamExtent, rawBase: number): Placement {
+  if (isElf(bytes)) return placeElf(parseElf(bytes, what), what, ram, rawBase);
+  return placeRaw(bytes, what, ram, rawBase, bytes.length);
+}
+
+/** Places `bytes` at `base`, with zeros up to `memoryByteLength`. */
+export function placeRaw(
+  bytes: Uint8Array,
+  what: string,
+  ram: RamExtent,
+  base: number,
+  memoryByteLength: number,
+): Placement {
+  if (bytes.length === 0) throw new VivariumError("boot/empty", `${what}: the file is empty`, { what });
+  const end = base + memoryByteLength;
+  if (base < ram.start || end > ram.end) throw doesNotFit(what, memoryByteLength, base, ram);
+  return { what, loads: [{ paddr: base, contents: bytes }], start: base, end, entry: base };
+}
+
+/**
+ * Places a program's segments at their physical addresses. A kernel that is linked in the upper half and gives no
+ * usable physical addresses (Linux's vmlinux) is moved as a whole to `upperHalfBase`.
+ */
+export function placeElf(elf: ElfImage, what: string, ram: RamExtent, upperHalfBase: number): Placement {
+  const lowest = lowestVaddr(elf.segments);
+  const fits = (each: ElfSegment): boolean => isInside(each.paddr, each.memoryByteLength, ram);
+  const isMoved = lowest >= UPPER_HALF && !elf.segments.every(fits);
+  const paddrOf = (each: ElfSegment): bigint => (isMoved ? each.vaddr - lowest + BigInt(upperHalfBase) : each.paddr);
+
+  const extents = elf.segments.map((segment) => {
+    const paddr = paddrOf(segment);
+    if (!isInside(paddr, segment.memoryByteLength, ram)) throw outsideMemory(what, paddr, segment, ram);
+    return { start: Number(paddr), end: Number(paddr) + segment.memoryByteLength, segment };
+  });
+  extents.sort((a, b) => a.start - b.start);
+  for (const [index, extent] of extents.entries()) {
+    if (index > 0 && extents[index - 1]!.end > extent.start) {
+      throw new VivariumError("elf/malformed", `${what}: broken ELF: two segments overlap at ${hex(extent.start)}`, {
+        what,
+      });
+    }
+  }
+  return {
+    what,
+    loads: extents.map(({ start, segment }) => ({ paddr: start, contents: segment.contents })),
+    start: extents[0]!.start,
+    end: extents.at(-1)!.end,
+    entry: entryPaddr(elf, what, paddrOf),
+  };
+}
+
+function lowestVaddr(segments: readonly ElfSegment[]): bigint {
+  let lowest = segments[0]!.vaddr;
+  for (const { vaddr } of segments) if (vaddr < lowest) lowest = vaddr;
+  return lowest;
+}
+
+function entryPaddr(elf: ElfImage, what: string, paddrOf: (segment: ElfSegment) => bigint): number {
+  for (const segment of elf.segments) {
+    const offset = elf.entry - segment.vaddr;
+    if (offset >= 0n && offset < BigInt(segment.memoryByteLength)) return Number(paddrOf(segment) + offset);
+  }
+  throw new VivariumError("elf/malformed", `${what}: broken ELF: its entry ${hex(elf.entry)} is in no segment`, {
+    what,
+  });
+}
+
+function isInside(paddr: bigint, byteLength: number, ram: RamExtent): boolean {
+  return paddr >= BigInt(ram.start) && paddr + BigInt(byteLength) <= BigInt(ram.end);
+}
+
+function outsideMemory(what: string, paddr: bigint, segment: ElfSegment, ram: RamExtent): VivariumError {
+  const last = paddr + BigInt(segment.memoryByteLength) - 1n;
+  return new VivariumError(
+    "boot/outside-memory",
+    `${what}: segment ${hex(paddr)}..${hex(last)} is outside memory, ${hex(ram.start)}..${hex(ram.end - 1)}`,
+    { what },
+  );
+}
+
+/** The error for `byteLength` bytes at `base` that RAM does not hold. */
+export function doesNotFit(what: string, byteLength: number, base: number, ram: RamExtent): VivariumError {
+  const room = Math.max(0, ram.end - base);
+  return new VivariumError(
+    "boot/too-large",
+    `${what}: needs ${mebibytes(byteLength)} at ${hex(base)}, but memory of ${mebibytes(ram.end - ram.start)} ` +
+      `has ${mebibytes(room)} there`,
+    { what, byteLength, base },
+  );
+}
+
+/** A length for a message: `34.2 MiB`, or `12 bytes` when it is small. */
+export function mebibytes(byteLength: number): string {
+  const unit = 1024 * 1024;
+  if (byteLength < unit / 10) return `${byteLength} bytes`;
+  return `${(byteLength / unit).toFixed(byteLength % unit === 0 ? 0 : 1)} MiB`;
+}
+
+/** An address for a message. */
+export function hex(address: number | bigint): string {
+  return `0x${address.toString(16)}`;
+}
+
+export function alignUp(value: number, alignment: number): number {
+  return Math.ceil(value / alignment) * alignment;
+}
+
+export function alignDown(value: number, alignment: number): number {
+  return Math.floor(value / alignment) * alignment;
+}

@@ -1,0 +1,208 @@
+import { EXIT_BUDGET, EXIT_ECALL, EXIT_IDLE, EXIT_STOP, EXIT_STUCK } from "../../assembly/shared/exit.js";
+import { assert } from "../util/errors.js";
+import type { GuestClock } from "./clock.js";
+import type { HostServices } from "./host-services.js";
+
+/** Why a machine stopped. */
+export type Halt =
+  | { readonly kind: "poweroff" }
+  | { readonly kind: "reboot" }
+  /** The guest reported failure through the test device or SBI, or stopped its last hart (code 1). */
+  | { readonly kind: "fail"; readonly code: number }
+  /** `stop` was called; `run` goes on where it was. */
+  | { readonly kind: "stopped" }
+  /** A bare program ended itself through `tohost`; testNumber is 0 when it succeeded. */
+  | { readonly kind: "htif"; readonly exitCode: number; readonly testNumber: number };
+
+/** The processor, as far as it is run. */
+export interface RunnableProcessor {
+  /** Retires `budget` instructions unless it stops for a reason. @returns an EXIT_ number */
+  run(budget: number): number;
+  /** With EXIT_ECALL: the hart that made the call. */
+  readonly exitHart: number;
+  /** Instructions retired by all harts. */
+  readonly retired: bigint;
+  /** Lets `run` return after the access that is being made. */
+  requestStop(): void;
+}
+
+/** What the machine does around its slices of instructions. */
+export interface SliceHooks {
+  /** Instructions that a slice may have at most. */
+  readonly budgetMax: number;
+  /** Hands over what came from outside. */
+  beforeSlice(): void;
+  /** Answers an environment call. */
+  serveCall(hart: number): void;
+  /** Looks at what the guest has left behind. */
+  afterSlice(): void;
+  /** Resolves when the input and output is done that has to be done before the next slice. */
+  drainSlice(): Promise<void>;
+  /** Resolves when no input or output is in flight. */
+  drain(): Promise<void>;
+  /** Whether no hart can ever run again. */
+  isDead(): boolean;
+}
+
+export type ExitReason = "budget" | "idle" | "ecall" | "stop" | "stuck";
+
+/** An environment call costs a slice as much as so many instructions, or a guest could make a slice endless. */
+const CALL_COST = 256;
+/** Sleeps shorter than this end late: time is passed by yielding instead. */
+const SLEEP_MS_MIN = 1;
+/** Timers of hosts do not go further than 2^31 - 1 ms. */
+const SLEEP_MS_MAX = 1_000_000_000;
+
+/** Runs a processor in slices, gives the host its turn between them, and sleeps while the guest waits. */
+export class RunLoop {
+  readonly #processor: RunnableProcessor;
+  readonly #clock: GuestClock;
+  readonly #host: HostServices;
+  readonly #hooks: SliceHooks;
+  readonly #exits: Record<ExitReason, number> = { budget: 0, idle: 0, ecall: 0, stop: 0, stuck: 0 };
+  #halt: Halt | null = null;
+  #isRunning = false;
+  #isInProcessor = false;
+  #isWoken = false;
+  #sleep: { wake(): void } | null = null;
+  #elapsedMs = 0;
+
+  constructor(processor: RunnableProcessor, clock: GuestClock, host: HostServices, hooks: SliceHooks) {
+    this.#processor = processor;
+    this.#clock = clock;
+    this.#host = host;
+    this.#hooks = hooks;
+  }
+
+  /** How often the processor came back, by reason. */
+  get exits(): Readonly<Record<ExitReason, number>> {
+    return this.#exits;
+  }
+
+  /** Time spent in `run`, sleep included. */
+  get elapsedMs(): number {
+    return this.#elapsedMs;
+  }
+
+  /** Runs until something halts the machine. */
+  async run(): Promise<Halt> {
+    assert(!this.#isRunning, "the machine is running already");
+    this.#isRunning = true;
+    try {
+      return await this.#runUntilHalt();
+    } finally {
+      this.#isRunning = false;
+    }
+  }
+
+  /** Ends the run after the instruction being executed. The first reason given counts. */
+  halt(halt: Halt): void {
+    this.#halt ??= halt;
+    if (this.#isInProcessor) this.#processor.requestStop();
+    this.wake();
+  }
+
+  /** Something happened that may concern a guest that waits. */
+  wake(): void {
+    this.#isWoken = true;
+    this.#sleep?.wake();
+  }
+
+  async #runUntilHalt(): Promise<Halt> {
+    let lastMs = this.#host.monotonicMs();
+    while (this.#halt === null) {
+      const last = this.#slice();
+      this.#hooks.afterSlice();
+      if (this.#halt === null) {
+        await this.#hooks.drainSlice();
+        await this.#host.yieldToEvents();
+        if (!this.#isWoken) await this.#passIdleTime(last);
+      }
+      const nowMs = this.#host.monotonicMs();
+      this.#elapsedMs += nowMs - lastMs;
+      lastMs = nowMs;
+    }
+    await this.#hooks.drain();
+    const halt = this.#halt;
+    this.#halt = null;
+    return halt;
+  }
+
+  /** @returns the last reason why the processor came back */
+  #slice(): ExitReason {
+    this.#isWoken = false;
+    this.#hooks.beforeSlice();
+    const budget = this.#clock.startSlice(this.#hooks.budgetMax);
+    const start = this.#processor.retired;
+    const retired = (): number => Number(this.#processor.retired - start);
+    let calls = 0;
+    for (let left = budget; ; left = budget - retired() - calls * CALL_COST) {
+      const reason = left > 0 && this.#halt === null ? this.#enter(left) : "budget";
+      switch (reason) {
+        case "ecall":
+          this.#hooks.serveCall(this.#processor.exitHart);
+          calls++;
+          break;
+        case "stop":
+          calls++;
+          break;
+        case "budget":
+        case "idle":
+        case "stuck":
+          this.#clock.endSlice(retired(), reason === "budget");
+          return reason;
+      }
+    }
+  }
+
+  #enter(budget: number): ExitReason {
+    this.#isInProcessor = true;
+    try {
+      const reason = exitReason(this.#processor.run(budget));
+      this.#exits[reason]++;
+      return reason;
+    } finally {
+      this.#isInProcessor = false;
+    }
+  }
+
+  async #passIdleTime(last: ExitReason): Promise<void> {
+    switch (last) {
+      case "idle":
+        if (this.#hooks.isDead()) this.halt({ kind: "fail", code: 1 });
+        else await this.#sleepFor(this.#clock.idleMs());
+        return;
+      case "stuck":
+        return this.#sleepFor(this.#clock.stuckMs());
+      case "budget":
+      case "ecall":
+      case "stop":
+        return;
+    }
+  }
+
+  async #sleepFor(ms: number): Promise<void> {
+    if (ms < SLEEP_MS_MIN) return;
+    const sleep = this.#host.sleep(Math.min(ms, SLEEP_MS_MAX));
+    this.#sleep = sleep;
+    await sleep.done;
+    this.#sleep = null;
+  }
+}
+
+function exitReason(exit: number): ExitReason {
+  switch (exit) {
+    case EXIT_BUDGET:
+      return "budget";
+    case EXIT_IDLE:
+      return "idle";
+    case EXIT_ECALL:
+      return "ecall";
+    case EXIT_STOP:
+      return "stop";
+    case EXIT_STUCK:
+      return "stuck";
+    default:
+      assert(false, `the processor returned the unknown exit ${exit}`);
+  }
+}

@@ -1,0 +1,69 @@
+/** The two directions between a UART and the world outside the machine. */
+import type { ByteSink } from "../devices/device.js";
+
+/** The receiver of typed characters: takes as many as it has room for. */
+export interface SerialReceiver {
+  /** @returns how many of `input`, from its start, were taken */
+  receive(input: Uint8Array): number;
+}
+
+/** Typed characters on their way to the guest; whatever the UART has no room for waits here. */
+export class SerialInput implements ByteSink {
+  readonly #onInput: () => void;
+  readonly #waiting: Uint8Array[] = [];
+
+  constructor(onInput: () => void) {
+    this.#onInput = onInput;
+  }
+
+  write(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    this.#waiting.push(Uint8Array.from(bytes));
+    this.#onInput();
+  }
+
+  /** Hands over what the receiver has room for. */
+  feed(receiver: SerialReceiver): void {
+    for (;;) {
+      const first = this.#waiting[0];
+      if (first === undefined) return;
+      const taken = receiver.receive(first);
+      if (taken < first.length) {
+        this.#waiting[0] = first.subarray(taken);
+        return;
+      }
+      this.#waiting.shift();
+    }
+  }
+}
+
+const OUTPUT_BYTE_LENGTH_MAX = 16 * 1024;
+
+/** The guest's characters, gathered: a UART sends one at a time, and who reads them is better served in lines. */
+export class SerialOutput implements ByteSink {
+  readonly #sink: ByteSink;
+  readonly #gathered = new Uint8Array(OUTPUT_BYTE_LENGTH_MAX);
+  #byteLength = 0;
+
+  constructor(sink: ByteSink) {
+    this.#sink = sink;
+  }
+
+  write(bytes: Uint8Array): void {
+    if (this.#byteLength + bytes.length > OUTPUT_BYTE_LENGTH_MAX) this.flush();
+    if (bytes.length > OUTPUT_BYTE_LENGTH_MAX) {
+      this.#sink.write(bytes);
+      return;
+    }
+    this.#gathered.set(bytes, this.#byteLength);
+    this.#byteLength += bytes.length;
+  }
+
+  /** Passes on what was gathered. */
+  flush(): void {
+    if (this.#byteLength === 0) return;
+    const bytes = this.#gathered.slice(0, this.#byteLength);
+    this.#byteLength = 0;
+    this.#sink.write(bytes);
+  }
+}

@@ -1,0 +1,39 @@
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type WasmModule, wasm } from "../../core/wasm.js";
+import { VivariumError } from "../../util/errors.js";
+
+const CORE_PATH = "build/core.wasm";
+
+/**
+ * The package's own directory: the nearest one above this file that has a package.json. The same for the sources,
+ * for `dist` in a clone and for an installed package.
+ */
+export function packageDirectory(): string {
+  let directory = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(directory, "package.json"))) {
+    const parent = dirname(directory);
+    if (parent === directory)
+      throw new VivariumError("package/incomplete", "the package has no package.json; install it again");
+    directory = parent;
+  }
+  return directory;
+}
+
+/**
+ * Compiles the processor.
+ *
+ * @throws VivariumError `core/missing` when it has not been built
+ */
+export async function loadCoreModule(): Promise<WasmModule> {
+  const file = join(packageDirectory(), CORE_PATH);
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(file);
+  } catch {
+    throw new VivariumError("core/missing", `${file}: the processor is not built; run "npm run build" first`, { file });
+  }
+  return wasm.compile(bytes);
+}

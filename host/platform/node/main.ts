@@ -1,0 +1,45 @@
+import { SIGPIPE, STATUS_BAD_INPUT, STATUS_INTERNAL_ERROR, STATUS_OK, signalStatus } from "../../control/guest-end.js";
+import { VivariumError } from "../../util/errors.js";
+import { readCommandLine } from "./command-line.js";
+import { Output } from "./output.js";
+import { perform } from "./perform.js";
+
+/** The program: reads its arguments, does what they say, and ends the process with the right status. */
+export async function main(args: readonly string[]): Promise<never> {
+  const stdout = new Output(process.stdout);
+  const stderr = new Output(process.stderr);
+  process.on("uncaughtException", (error) => process.exit(reportFailure(error, stderr)));
+  let status: number;
+  try {
+    status = await run(args, stdout, stderr);
+  } catch (error) {
+    status = reportFailure(error, stderr);
+  }
+  await stdout.flushed();
+  await stderr.flushed();
+  process.exit(status);
+}
+
+async function run(args: readonly string[], stdout: Output, stderr: Output): Promise<number> {
+  const request = readCommandLine(args);
+  switch (request.kind) {
+    case "text":
+      stdout.write(Buffer.from(request.text));
+      await stdout.flushed();
+      return stdout.lost ? signalStatus(SIGPIPE) : STATUS_OK;
+    case "action": {
+      const report = await perform(request.action, { stdin: process.stdin, stdout, stderr });
+      if (report.message !== undefined) stderr.line(`viv: ${report.message}`);
+      return report.status;
+    }
+  }
+}
+
+/** One line for the operator; where in the program it happened only when asked for. */
+function reportFailure(error: unknown, stderr: Output): number {
+  const known = error instanceof VivariumError;
+  const message = (error instanceof Error ? error.message : String(error)).replaceAll(/\s*\n\s*/g, " ");
+  if (process.env.VIV_DEBUG === "1" && error instanceof Error) stderr.line(error.stack ?? "");
+  stderr.line(known ? `viv: ${message}` : `viv: internal error: ${message}; VIV_DEBUG=1 shows where`);
+  return known ? STATUS_BAD_INPUT : STATUS_INTERNAL_ERROR;
+}

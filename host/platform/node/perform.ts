@@ -1,0 +1,84 @@
+import type { Action, ExecAction, RunAction } from "../../control/actions.js";
+import { ConsoleSession } from "../../control/console-session.js";
+import { ExecSession } from "../../control/exec-session.js";
+import { type ExitReport, reportEnd } from "../../control/guest-end.js";
+import type { RunResult } from "../../control/guest-run.js";
+import { formatRunReport } from "../../control/run-report.js";
+import type { Boot } from "../../machine/boot.js";
+import { unreachable } from "../../util/errors.js";
+import { readBootFiles } from "./boot-files.js";
+import { interactiveMode, readImageBoot } from "./guest-image.js";
+import { MachineFiles } from "./machine-files.js";
+import { runMachines } from "./run-machines.js";
+import { connectCommand, connectConsole, type StandardStreams } from "./standard-streams.js";
+
+/** Does what was asked for, and says how the program ends. */
+export async function perform(action: Action, streams: StandardStreams): Promise<ExitReport> {
+  switch (action.action) {
+    case "run":
+      return performRun(action, streams);
+    case "exec":
+      return performExec(action, streams);
+    default:
+      return unreachable(action);
+  }
+}
+
+async function performRun(action: RunAction, streams: StandardStreams): Promise<ExitReport> {
+  const size = streams.stdout.terminalSize;
+  const mode = interactiveMode(size, process.env.TERM);
+  const operator = {
+    screen: streams.stdout,
+    notice: (line: string) => streams.stderr.line(line),
+    interactive: streams.stdin.isTTY,
+  };
+  const result = await withParts(action, mode, streams, async (boot, files) => {
+    const session = new ConsoleSession(operator, size);
+    const disconnect = connectConsole(session, streams);
+    try {
+      return await runMachines(action.machine, boot, files, session, streams);
+    } finally {
+      disconnect();
+    }
+  });
+  return conclude(action, result, streams);
+}
+
+async function performExec(action: ExecAction, streams: StandardStreams): Promise<ExitReport> {
+  const session = new ExecSession(action.command, streams);
+  const result = await withParts(action, { kind: "exec" }, streams, async (boot, files) => {
+    const disconnect = connectCommand(session, streams);
+    try {
+      return await runMachines(action.machine, boot, files, session, streams);
+    } finally {
+      disconnect();
+    }
+  });
+  if (!session.ready || result.end.kind === "panic") streams.stderr.write(session.consoleTail);
+  return conclude(action, result, streams);
+}
+
+/** Opens what the machine is made of, the quickly checked first, and closes it after `use`. */
+async function withParts(
+  { machine }: Action,
+  mode: Parameters<typeof readImageBoot>[1],
+  streams: StandardStreams,
+  use: (boot: Boot, files: MachineFiles) => Promise<RunResult>,
+): Promise<RunResult> {
+  const { guest } = machine;
+  const fileBoot = guest.kind === "image" ? null : await readBootFiles(guest);
+  const files = await MachineFiles.open(machine);
+  try {
+    const boot = guest.kind === "image" ? await readImageBoot(guest, mode, streams.stderr) : fileBoot!;
+    return await use(boot, files);
+  } finally {
+    await files.close();
+  }
+}
+
+function conclude(action: Action, result: RunResult, streams: StandardStreams): ExitReport {
+  if (action.machine.stats) {
+    for (const line of formatRunReport(result.report)) streams.stderr.line(line);
+  }
+  return reportEnd(result.end, action.action === "exec");
+}

@@ -1,0 +1,85 @@
+import { performance } from "node:perf_hooks";
+import type { MachineRequest } from "../../control/actions.js";
+import { formatByteLength } from "../../control/byte-length.js";
+import { SIGPIPE } from "../../control/guest-end.js";
+import { GuestRun, type RunResult, type Session } from "../../control/guest-run.js";
+import type { WasmModule } from "../../core/wasm.js";
+import type { Boot } from "../../machine/boot.js";
+import type { HostServices } from "../../machine/host-services.js";
+import { Machine } from "../../machine/machine.js";
+import { VivariumError } from "../../util/errors.js";
+import { nameFile } from "./boot-files.js";
+import { loadCoreModule } from "./core-module.js";
+import { NodeHostServices } from "./host-services.js";
+import type { MachineFiles } from "./machine-files.js";
+import { listenForEnd } from "./process-end.js";
+import type { StandardStreams } from "./standard-streams.js";
+
+/**
+ * Runs the machines of a session, until it is over, the program is asked to end by a signal, or nobody reads its
+ * output any more.
+ *
+ * @throws VivariumError when no machine can be made of the parts
+ */
+export async function runMachines(
+  request: MachineRequest,
+  boot: Boot,
+  files: MachineFiles,
+  session: Session,
+  { stdout, stderr }: StandardStreams,
+): Promise<RunResult> {
+  const core = await loadCoreModule();
+  const host = new NodeHostServices(async () => {
+    run.poll();
+    // A guest that writes faster than somebody reads waits here, so that its output does not pile up.
+    if (stdout.congested) await stdout.drained();
+    if (stderr.congested) await stderr.drained();
+  });
+  const run = new GuestRun({
+    create: () => createMachine({ request, core, boot, files, session, host }),
+    session,
+    hash: request.stats && request.clock === "virtual",
+    onStop: () => {
+      stdout.release();
+      stderr.release();
+    },
+    monotonicMs: () => performance.now(),
+  });
+  stdout.onLost(() => run.end(SIGPIPE));
+  const stopListening = listenForEnd((signal) => run.end(signal));
+  try {
+    return await run.untilEnd();
+  } finally {
+    stopListening();
+  }
+}
+
+interface MachineMakings {
+  readonly request: MachineRequest;
+  readonly core: WasmModule;
+  readonly boot: Boot;
+  readonly files: MachineFiles;
+  readonly session: Session;
+  readonly host: HostServices;
+}
+
+async function createMachine({ request, core, boot, files, session, host }: MachineMakings): Promise<Machine> {
+  const { hartCount, memoryByteLength, clock } = request;
+  try {
+    return await Machine.create({
+      core,
+      hartCount,
+      memoryByteLength,
+      clock,
+      boot,
+      drives: files.drives.map((backend, index) => ({ backend, serial: `disk${index}` })),
+      serial: session.serial,
+      ports: session.ports,
+      host,
+    });
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw nameFile(error, request.guest);
+    const message = `--memory: this host cannot give a machine ${formatByteLength(memoryByteLength)}; expected less`;
+    throw new VivariumError("memory/unavailable", message, { memoryByteLength });
+  }
+}

@@ -1,0 +1,103 @@
+import { assert } from "./errors.js";
+
+/** A queue of at most `capacity` bytes, first in, first out. */
+export class ByteQueue {
+  readonly #ring: Uint8Array;
+  #start = 0;
+  #length = 0;
+
+  constructor(capacity: number) {
+    this.#ring = new Uint8Array(capacity);
+  }
+
+  get capacity(): number {
+    return this.#ring.length;
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** How many bytes can still be pushed. */
+  get room(): number {
+    return this.capacity - this.#length;
+  }
+
+  /** @returns how many of `bytes`, from its start, there was room for */
+  push(bytes: Uint8Array): number {
+    const taken = Math.min(bytes.length, this.room);
+    const end = (this.#start + this.#length) % this.capacity;
+    const beforeWrap = Math.min(taken, this.capacity - end);
+    this.#ring.set(bytes.subarray(0, beforeWrap), end);
+    this.#ring.set(bytes.subarray(beforeWrap, taken), 0);
+    this.#length += taken;
+    return taken;
+  }
+
+  /** Takes the oldest byte. */
+  shift(): number {
+    assert(this.#length > 0, "shift of an empty byte queue");
+    const byte = this.#ring[this.#start]!;
+    this.#start = (this.#start + 1) % this.capacity;
+    this.#length--;
+    return byte;
+  }
+
+  /** Takes the oldest bytes, at most `maxLength`. */
+  take(maxLength: number): Uint8Array {
+    const taken = this.#copy(Math.min(maxLength, this.#length));
+    this.#start = (this.#start + taken.length) % this.capacity;
+    this.#length -= taken.length;
+    return taken;
+  }
+
+  clear(): void {
+    this.#start = 0;
+    this.#length = 0;
+  }
+
+  /** A copy of the contents, oldest first. */
+  toBytes(): Uint8Array {
+    return this.#copy(this.#length);
+  }
+
+  /** Replaces the contents. */
+  assign(bytes: Uint8Array): void {
+    assert(bytes.length <= this.capacity, `${bytes.length} bytes for a queue of ${this.capacity}`);
+    this.clear();
+    this.push(bytes);
+  }
+
+  #copy(length: number): Uint8Array {
+    const copy = new Uint8Array(length);
+    const beforeWrap = Math.min(length, this.capacity - this.#start);
+    copy.set(this.#ring.subarray(this.#start, this.#start + beforeWrap));
+    copy.set(this.#ring.subarray(0, length - beforeWrap), beforeWrap);
+    return copy;
+  }
+}
+
+/** A little-endian view of `bytes`, for reading and writing structures. */
+export function dataView(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** `text` in UTF-8; a lone surrogate becomes U+FFFD. */
+export function utf8(text: string): Uint8Array {
+  const bytes: number[] = [];
+  for (const character of text) pushUtf8(bytes, character.codePointAt(0)!);
+  return Uint8Array.from(bytes);
+}
+
+function pushUtf8(bytes: number[], point: number): void {
+  const isSurrogate = point >= 0xd800 && point <= 0xdfff;
+  if (isSurrogate) pushUtf8(bytes, 0xfffd);
+  else if (point < 0x80) bytes.push(point);
+  else if (point < 0x800) bytes.push(0xc0 | (point >> 6), continuation(point));
+  else if (point < 0x10000) bytes.push(0xe0 | (point >> 12), continuation(point >> 6), continuation(point));
+  else bytes.push(0xf0 | (point >> 18), continuation(point >> 12), continuation(point >> 6), continuation(point));
+}
+
+function continuation(bits: number): number {
+  return 0x80 | (bits & 0x3f);
+}
