@@ -1,11 +1,11 @@
 /** The recipe of the default guest: Debian's kernel and busybox, and the little around them that makes a system. */
 
+import { utf8 } from "../util/bytes.js";
 import { readAppletNames } from "./busybox.js";
 import { type CpioEntry, writeCpio } from "./cpio.js";
 import { INIT_SCRIPT, POWER_SCRIPT } from "./init-script.js";
 import { withoutSignature } from "./module-info.js";
 import { formatModulesAlias, formatModulesDep, type KernelModule } from "./modules.js";
-import { encodeUtf8 } from "./text.js";
 
 export const DEBIAN_MINI = "debian-mini";
 /** To be counted up with every change that makes another image of the same packages. */
@@ -159,7 +159,7 @@ function directory(path: string): CpioEntry {
 }
 
 function file(path: string, mode: number, text: string): CpioEntry {
-  return { kind: "file", path, mode, content: encodeUtf8(text) };
+  return { kind: "file", path, mode, content: utf8(text) };
 }
 
 function symlink(path: string, target: string): CpioEntry {
