@@ -7,12 +7,12 @@ import { hartAt, theMachine } from "./generated/hart";
 import { timeAfter } from "./hart/counters";
 import { nextTimer as nextTimerOf } from "./hart/interrupt";
 import { resetHart } from "./hart/reset";
-import { refreshPmp } from "./mmu/pmp";
-import { flushAll, resetTlb } from "./mmu/tlb";
 import { resetDecodedPages } from "./mmu/code";
 import { ramChanged } from "./mmu/memory";
-import { CODE_SLOTS_BASE, DIRTY_BASE, HARTS_BASE, MACHINE_BASE } from "./shared/layout";
+import { refreshPmp } from "./mmu/pmp";
+import { flushAll, resetTlb } from "./mmu/tlb";
 import { HART_STOPPED } from "./shared/exit";
+import { CODE_SLOTS_BASE, DIRTY_BASE, HARTS_BASE, MACHINE_BASE } from "./shared/layout";
 
 export { run } from "./interpreter/run";
 

@@ -84,6 +84,7 @@ export function decode(w: u32): u64 {
         case 5:
           if ((w & 0xfff0707f) == 0x28705013) return like_clz_(op.OP_ORC_B, w);
           if ((w & 0xfff0707f) == 0x6b805013) return like_clz_(op.OP_REV8, w);
+          if ((w & 0xfff0707f) == 0x68705013) return like_clz_(op.OP_BREV8, w);
           if ((w & 0xfc00707f) == 0x5013) return like_slli(op.OP_SRLI, w);
           if ((w & 0xfc00707f) == 0x40005013) return like_slli(op.OP_SRAI, w);
           if ((w & 0xfc00707f) == 0x60005013) return like_slli(op.OP_RORI, w);
@@ -193,6 +194,7 @@ export function decode(w: u32): u64 {
           if ((w & 0xfe00707f) == 0x1033) return like_add_(op.OP_SLL, w);
           if ((w & 0xfe00707f) == 0x2001033) return like_add_(op.OP_MULH, w);
           if ((w & 0xfe00707f) == 0x60001033) return like_add_(op.OP_ROL, w);
+          if ((w & 0xfe00707f) == 0xa001033) return like_add_(op.OP_CLMUL, w);
           if ((w & 0xfe00707f) == 0x48001033) return like_add_(op.OP_BCLR, w);
           if ((w & 0xfe00707f) == 0x68001033) return like_add_(op.OP_BINV, w);
           if ((w & 0xfe00707f) == 0x28001033) return like_add_(op.OP_BSET, w);
@@ -201,10 +203,13 @@ export function decode(w: u32): u64 {
           if ((w & 0xfe00707f) == 0x2033) return like_add_(op.OP_SLT, w);
           if ((w & 0xfe00707f) == 0x2002033) return like_add_(op.OP_MULHSU, w);
           if ((w & 0xfe00707f) == 0x20002033) return like_add_(op.OP_SH1ADD, w);
+          if ((w & 0xfe00707f) == 0xa002033) return like_add_(op.OP_CLMULR, w);
+          if ((w & 0xfe00707f) == 0x28002033) return like_add_(op.OP_XPERM4, w);
           return op.OP_ILLEGAL;
         case 3:
           if ((w & 0xfe00707f) == 0x3033) return like_add_(op.OP_SLTU, w);
           if ((w & 0xfe00707f) == 0x2003033) return like_add_(op.OP_MULHU, w);
+          if ((w & 0xfe00707f) == 0xa003033) return like_add_(op.OP_CLMULH, w);
           return op.OP_ILLEGAL;
         case 4:
           if ((w & 0xfe00707f) == 0x4033) return like_add_(op.OP_XOR, w);
@@ -212,6 +217,8 @@ export function decode(w: u32): u64 {
           if ((w & 0xfe00707f) == 0x20004033) return like_add_(op.OP_SH2ADD, w);
           if ((w & 0xfe00707f) == 0x40004033) return like_add_(op.OP_XNOR, w);
           if ((w & 0xfe00707f) == 0xa004033) return like_add_(op.OP_MIN, w);
+          if ((w & 0xfe00707f) == 0x8004033) return like_add_(op.OP_PACK, w);
+          if ((w & 0xfe00707f) == 0x28004033) return like_add_(op.OP_XPERM8, w);
           return op.OP_ILLEGAL;
         case 5:
           if ((w & 0xfe00707f) == 0x5033) return like_add_(op.OP_SRL, w);
@@ -234,6 +241,7 @@ export function decode(w: u32): u64 {
           if ((w & 0xfe00707f) == 0x2007033) return like_add_(op.OP_REMU, w);
           if ((w & 0xfe00707f) == 0x40007033) return like_add_(op.OP_ANDN, w);
           if ((w & 0xfe00707f) == 0xa007033) return like_add_(op.OP_MAXU, w);
+          if ((w & 0xfe00707f) == 0x8007033) return like_add_(op.OP_PACKH, w);
           if ((w & 0xfe00707f) == 0xe007033) return like_add_(op.OP_CZERO_NEZ, w);
           return op.OP_ILLEGAL;
         default:
@@ -263,6 +271,7 @@ export function decode(w: u32): u64 {
           if ((w & 0xfff0707f) == 0x800403b) return like_clz_(op.OP_ZEXT_H, w);
           if ((w & 0xfe00707f) == 0x200403b) return like_add_(op.OP_DIVW, w);
           if ((w & 0xfe00707f) == 0x2000403b) return like_add_(op.OP_SH2ADD_UW, w);
+          if ((w & 0xfe00707f) == 0x800403b) return like_add_(op.OP_PACKW, w);
           return op.OP_ILLEGAL;
         case 5:
           if ((w & 0xfe00707f) == 0x503b) return like_add_(op.OP_SRLW, w);

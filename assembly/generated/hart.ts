@@ -491,72 +491,100 @@ export const HART_FFLAGS: usize = 536;
   @inline set tracePc(value: u64) {
     store<u64>(changetype<usize>(this), value, 40);
   }
-  @inline get tracePrivilege(): u32 {
+  /** Its bits. */
+  @inline get traceWord(): u32 {
     return load<u32>(changetype<usize>(this), 48);
   }
-  @inline set tracePrivilege(value: u32) {
+  @inline set traceWord(value: u32) {
     store<u32>(changetype<usize>(this), value, 48);
   }
+  /** Its decoded form. */
+  @inline get traceDecoded(): u64 {
+    return load<u64>(changetype<usize>(this), 56);
+  }
+  @inline set traceDecoded(value: u64) {
+    store<u64>(changetype<usize>(this), value, 56);
+  }
+  /** Value of its rs1 before it. */
+  @inline get traceRs1(): u64 {
+    return load<u64>(changetype<usize>(this), 64);
+  }
+  @inline set traceRs1(value: u64) {
+    store<u64>(changetype<usize>(this), value, 64);
+  }
+  /** Value of its rs2, or fs2, before it. */
+  @inline get traceRs2(): u64 {
+    return load<u64>(changetype<usize>(this), 72);
+  }
+  @inline set traceRs2(value: u64) {
+    store<u64>(changetype<usize>(this), value, 72);
+  }
+  @inline get tracePrivilege(): u32 {
+    return load<u32>(changetype<usize>(this), 80);
+  }
+  @inline set tracePrivilege(value: u32) {
+    store<u32>(changetype<usize>(this), value, 80);
+  }
   @inline get traceHart(): u32 {
-    return load<u32>(changetype<usize>(this), 52);
+    return load<u32>(changetype<usize>(this), 84);
   }
   @inline set traceHart(value: u32) {
-    store<u32>(changetype<usize>(this), value, 52);
+    store<u32>(changetype<usize>(this), value, 84);
   }
   /** Next decoded page to reuse. */
   @inline get decodedCursor(): u32 {
-    return load<u32>(changetype<usize>(this), 56);
+    return load<u32>(changetype<usize>(this), 88);
   }
   @inline set decodedCursor(value: u32) {
-    store<u32>(changetype<usize>(this), value, 56);
+    store<u32>(changetype<usize>(this), value, 88);
   }
   /** Whose turn it is. */
   @inline get currentHart(): u32 {
-    return load<u32>(changetype<usize>(this), 60);
+    return load<u32>(changetype<usize>(this), 92);
   }
   @inline set currentHart(value: u32) {
-    store<u32>(changetype<usize>(this), value, 60);
+    store<u32>(changetype<usize>(this), value, 92);
   }
   /** Instructions left of its turn. */
   @inline get turnLeft(): u32 {
-    return load<u32>(changetype<usize>(this), 64);
+    return load<u32>(changetype<usize>(this), 96);
   }
   @inline set turnLeft(value: u32) {
-    store<u32>(changetype<usize>(this), value, 64);
+    store<u32>(changetype<usize>(this), value, 96);
   }
   /** Instructions retired by all harts. */
   @inline get retired(): u64 {
-    return load<u64>(changetype<usize>(this), 72);
+    return load<u64>(changetype<usize>(this), 104);
   }
   @inline set retired(value: u64) {
-    store<u64>(changetype<usize>(this), value, 72);
+    store<u64>(changetype<usize>(this), value, 104);
   }
   /** Mtime at timeBaseRetired. */
   @inline get timeBase(): u64 {
-    return load<u64>(changetype<usize>(this), 80);
+    return load<u64>(changetype<usize>(this), 112);
   }
   @inline set timeBase(value: u64) {
-    store<u64>(changetype<usize>(this), value, 80);
+    store<u64>(changetype<usize>(this), value, 112);
   }
   /** Of a tick, in 2^-32. */
   @inline get timeFraction(): u32 {
-    return load<u32>(changetype<usize>(this), 88);
+    return load<u32>(changetype<usize>(this), 120);
   }
   @inline set timeFraction(value: u32) {
-    store<u32>(changetype<usize>(this), value, 88);
+    store<u32>(changetype<usize>(this), value, 120);
   }
   @inline get timeBaseRetired(): u64 {
-    return load<u64>(changetype<usize>(this), 96);
+    return load<u64>(changetype<usize>(this), 128);
   }
   @inline set timeBaseRetired(value: u64) {
-    store<u64>(changetype<usize>(this), value, 96);
+    store<u64>(changetype<usize>(this), value, 128);
   }
   /** In 2^-32 ticks. */
   @inline get ticksPerInstruction(): u64 {
-    return load<u64>(changetype<usize>(this), 104);
+    return load<u64>(changetype<usize>(this), 136);
   }
   @inline set ticksPerInstruction(value: u64) {
-    store<u64>(changetype<usize>(this), value, 104);
+    store<u64>(changetype<usize>(this), value, 136);
   }
 }
 

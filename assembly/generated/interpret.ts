@@ -11,7 +11,7 @@ import { ecall, ebreak, csrrw, csrrs, csrrc, csrrwi, csrrsi, csrrci, pause, sret
 import { mul_, mulh, mulhsu, mulhu, div_, divu, rem_, remu, mulw, divw, divuw, remw, remuw } from "../semantics/multiply";
 import { lr_w, sc_w, amoswap_w, amoadd_w, amoxor_w, amoand_w, amoor_w, amomin_w, amomax_w, amominu_w, amomaxu_w, lr_d, sc_d, amoswap_d, amoadd_d, amoxor_d, amoand_d, amoor_d, amomin_d, amomax_d, amominu_d, amomaxu_d } from "../semantics/atomic";
 import { fmadd_s, fmsub_s, fnmsub_s, fnmadd_s, fadd_s, fsub_s, fmul_s, fdiv_s, fsqrt_s, fsgnj_s, fsgnjn_s, fsgnjx_s, fmin_s, fmax_s, feq_s, flt_s, fle_s, fclass_s, fcvt_w_s, fcvt_wu_s, fcvt_l_s, fcvt_lu_s, fcvt_s_w, fcvt_s_wu, fcvt_s_l, fcvt_s_lu, fmv_x_w, fmv_w_x, fmadd_d, fmsub_d, fnmsub_d, fnmadd_d, fadd_d, fsub_d, fmul_d, fdiv_d, fsqrt_d, fsgnj_d, fsgnjn_d, fsgnjx_d, fmin_d, fmax_d, feq_d, flt_d, fle_d, fclass_d, fcvt_w_d, fcvt_wu_d, fcvt_l_d, fcvt_lu_d, fcvt_d_w, fcvt_d_wu, fcvt_d_l, fcvt_d_lu, fcvt_s_d, fcvt_d_s, fmv_x_d, fmv_d_x } from "../semantics/float";
-import { add_uw, sh1add, sh1add_uw, sh2add, sh2add_uw, sh3add, sh3add_uw, slli_uw, andn, orn, xnor, clz_, clzw, ctz_, ctzw, cpop, cpopw, sext_b, sext_h, zext_h, max_, maxu, min_, minu, rol, rolw, ror, rorw, rori, roriw, orc_b, rev8, bclr, bclri, bext, bexti, binv, binvi, bset, bseti, czero_eqz, czero_nez } from "../semantics/bitmanip";
+import { add_uw, sh1add, sh1add_uw, sh2add, sh2add_uw, sh3add, sh3add_uw, slli_uw, andn, orn, xnor, clz_, clzw, ctz_, ctzw, cpop, cpopw, sext_b, sext_h, zext_h, max_, maxu, min_, minu, rol, rolw, ror, rorw, rori, roriw, orc_b, rev8, clmul, clmulr, clmulh, pack, packh, packw, brev8, xperm4, xperm8, bclr, bclri, bext, bexti, binv, binvi, bset, bseti, czero_eqz, czero_nez } from "../semantics/bitmanip";
 import { cbo_inval, cbo_clean, cbo_flush, cbo_zero, prefetch_i, prefetch_r, prefetch_w } from "../semantics/cacheblock";
 
 /**
@@ -1226,6 +1226,42 @@ export function interpret(t: Interpreter, ip: usize): void {
         continue;
       case op.OP_REV8:
         rev8<Interpreter>(t, i);
+        ip += 16;
+        continue;
+      case op.OP_CLMUL:
+        clmul<Interpreter>(t, i);
+        ip += 16;
+        continue;
+      case op.OP_CLMULR:
+        clmulr<Interpreter>(t, i);
+        ip += 16;
+        continue;
+      case op.OP_CLMULH:
+        clmulh<Interpreter>(t, i);
+        ip += 16;
+        continue;
+      case op.OP_PACK:
+        pack<Interpreter>(t, i);
+        ip += 16;
+        continue;
+      case op.OP_PACKH:
+        packh<Interpreter>(t, i);
+        ip += 16;
+        continue;
+      case op.OP_PACKW:
+        packw<Interpreter>(t, i);
+        ip += 16;
+        continue;
+      case op.OP_BREV8:
+        brev8<Interpreter>(t, i);
+        ip += 16;
+        continue;
+      case op.OP_XPERM4:
+        xperm4<Interpreter>(t, i);
+        ip += 16;
+        continue;
+      case op.OP_XPERM8:
+        xperm8<Interpreter>(t, i);
         ip += 16;
         continue;
       case op.OP_BCLR:

@@ -102,7 +102,7 @@ export function write_senvcfg(h: Hart, value: u64): void {
 }
 /** CBIE = 2 is reserved and becomes 0. */
 function legalCbie(value: u64): u64 {
-  return (value & ENVCFG_CBIE) == (2 << 4) ? value & ~ENVCFG_CBIE : value;
+  return (value & ENVCFG_CBIE) == 2 << 4 ? value & ~ENVCFG_CBIE : value;
 }
 
 export function read_satp(h: Hart): u64 {

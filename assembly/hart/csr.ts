@@ -1,5 +1,5 @@
-import { CSR_CYCLE, CSR_FCSR, CSR_FFLAGS, CSR_MIP, CSR_SATP, CSR_SIP, CSR_STIMECMP } from "../generated/csr-numbers";
 import { csrExists, readCsr, writeCsr } from "../generated/csr";
+import { CSR_CYCLE, CSR_FCSR, CSR_FFLAGS, CSR_MIP, CSR_SATP, CSR_SIP, CSR_STIMECMP } from "../generated/csr-numbers";
 import { Hart } from "../generated/hart";
 import { PRIVILEGE_MACHINE, PRIVILEGE_SUPERVISOR } from "../shared/causes";
 import { COUNTEREN_TM, ENVCFG_STCE, MSTATUS_FS, MSTATUS_TVM } from "./status";

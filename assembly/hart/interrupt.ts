@@ -44,8 +44,7 @@ export function interruptToTake(h: Hart): u32 {
   const toSupervisor = pending & h.mideleg;
   if (
     toSupervisor != 0 &&
-    (h.privilege < PRIVILEGE_SUPERVISOR ||
-      (h.privilege == PRIVILEGE_SUPERVISOR && (h.mstatus & MSTATUS_SIE) != 0))
+    (h.privilege < PRIVILEGE_SUPERVISOR || (h.privilege == PRIVILEGE_SUPERVISOR && (h.mstatus & MSTATUS_SIE) != 0))
   ) {
     return first(toSupervisor);
   }

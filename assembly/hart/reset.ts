@@ -1,9 +1,9 @@
 import { Hart } from "../generated/hart";
+import { NO_RESERVATION } from "../mmu/access";
 import { resetTlb } from "../mmu/tlb";
-import { HART_STRIDE, HARTS_BASE } from "../shared/layout";
 import { PRIVILEGE_MACHINE } from "../shared/causes";
 import { HART_STOPPED } from "../shared/exit";
-import { NO_RESERVATION } from "../mmu/access";
+import { HART_STRIDE, HARTS_BASE } from "../shared/layout";
 
 /** Power-on state: machine mode, no translation, no timer armed, stopped until the host starts it. */
 export function resetHart(h: Hart, id: u32): void {

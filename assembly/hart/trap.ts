@@ -1,10 +1,6 @@
 import { Hart } from "../generated/hart";
 import { refreshMode } from "../mmu/tlb";
-import {
-  CAUSE_ILLEGAL_INSTRUCTION,
-  PRIVILEGE_MACHINE,
-  PRIVILEGE_SUPERVISOR,
-} from "../shared/causes";
+import { CAUSE_ILLEGAL_INSTRUCTION, PRIVILEGE_MACHINE, PRIVILEGE_SUPERVISOR } from "../shared/causes";
 import {
   MSTATUS_MIE,
   MSTATUS_MPIE,

@@ -141,7 +141,7 @@ export function decodeEntry(ip: usize): void {
 }
 
 /** Decodes a 32-bit word or, when its two low bits are not 11, the 16-bit instruction in its low half. */
-function decodeWord(word: u32): u64 {
+export function decodeWord(word: u32): u64 {
   if ((word & 3) == 3) return decode(word);
   const expanded = expand(word & 0xffff);
   if (expanded == 0) return OP_ILLEGAL;

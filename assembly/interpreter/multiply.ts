@@ -12,10 +12,10 @@ export function mulHighUU(a: u64, b: u64): u64 {
 
 /** Upper half of signed times signed: the unsigned one, less the other operand for each negative one. */
 export function mulHighSS(a: u64, b: u64): u64 {
-  return mulHighUU(a, b) - ((<u64>(<i64>a >> 63)) & b) - ((<u64>(<i64>b >> 63)) & a);
+  return mulHighUU(a, b) - (<u64>(<i64>a >> 63) & b) - (<u64>(<i64>b >> 63) & a);
 }
 
 /** Upper half of signed times unsigned. */
 export function mulHighSU(a: u64, b: u64): u64 {
-  return mulHighUU(a, b) - ((<u64>(<i64>a >> 63)) & b);
+  return mulHighUU(a, b) - (<u64>(<i64>a >> 63) & b);
 }

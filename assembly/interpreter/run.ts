@@ -1,20 +1,13 @@
-import { Hart, hartAt, Machine, theMachine } from "../generated/hart";
+import { HART_X, Hart, hartAt, Machine, theMachine } from "../generated/hart";
 import { interpret } from "../generated/interpret";
 import { rebaseTime } from "../hart/counters";
 import { instructionsUntilTimer, interruptToTake, NO_INTERRUPT, wakesFromWfi } from "../hart/interrupt";
 import { EVENT_TRAP, takeInterrupt, takeTrap } from "../hart/trap";
 import { NO_RESERVATION } from "../mmu/access";
 import { CAUSE_ILLEGAL_INSTRUCTION, CAUSE_SUPERVISOR_ECALL } from "../shared/causes";
-import {
-  EXIT_BUDGET,
-  EXIT_ECALL,
-  EXIT_IDLE,
-  EXIT_STOP,
-  EXIT_STUCK,
-  HART_STARTED,
-  HART_WAITING,
-} from "../shared/exit";
-import { enterPage, instructionBits } from "./fetch";
+import { EXIT_BUDGET, EXIT_ECALL, EXIT_IDLE, EXIT_STOP, EXIT_STUCK, HART_STARTED, HART_WAITING } from "../shared/exit";
+import { rs1, rs2 } from "../semantics/operands";
+import { decodeWord, enterPage, instructionBits } from "./fetch";
 import { Interpreter } from "./target";
 
 /** Instructions a hart executes before the next one has its turn. */
@@ -81,11 +74,9 @@ function runTurn(m: Machine, h: Hart, budget: u32): u32 {
     const length = m.tracing != 0 ? 1 : instructionsUntilTimer(h, left);
     h.turn = length;
     h.countdown = length;
+    if (m.tracing != 0) trace(m, h);
     const ip = enterPage(h, h.pc);
-    if (ip != 0) {
-      if (m.tracing != 0) trace(m, h);
-      interpret(changetype<Interpreter>(h), ip);
-    }
+    if (ip != 0) interpret(changetype<Interpreter>(h), ip);
     const executed = length - h.countdown;
     h.turn = 0;
     h.countdown = 0;
@@ -124,8 +115,16 @@ function noteInstruction(h: Hart): void {
   h.pendingTval = bits;
 }
 
+/** Records the instruction at pc, which is about to be executed, and what it reads. */
 function trace(m: Machine, h: Hart): void {
+  const word = <u32>instructionBits(h, h.pc);
+  h.event = 0;
+  const i = decodeWord(word);
   m.tracePc = h.pc;
+  m.traceWord = word;
+  m.traceDecoded = i;
+  m.traceRs1 = load<u64>(changetype<usize>(h) + rs1(i), HART_X);
+  m.traceRs2 = load<u64>(changetype<usize>(h) + rs2(i), HART_X);
   m.tracePrivilege = h.privilege;
   m.traceHart = h.id;
 }

@@ -5,6 +5,7 @@ import { loadSlow, NO_PADDR, NO_RESERVATION, storeAtomic, storeSlow, translateAt
 import { ramAddress } from "../mmu/memory";
 import { TLB_ENTRY_COUNT } from "../mmu/tlb";
 import { ACCESS_LOAD, ACCESS_STORE } from "../mmu/walk";
+import { clmul, clmulReversed, xperm } from "./crypto";
 import { pcAt } from "./fetch";
 import { mulHighSS, mulHighSU, mulHighUU } from "./multiply";
 
@@ -12,7 +13,8 @@ import { mulHighSS, mulHighSU, mulHighUU } from "./multiply";
  * The interpreter as a target of the semantics (semantics/README.md): a value is a u64, an operation happens.
  * An Interpreter is the Hart it executes, seen with other methods.
  */
-@unmanaged export class Interpreter extends Hart {
+@unmanaged
+export class Interpreter extends Hart {
   // ---- registers ----
 
   @inline x(r: u32): u64 {
@@ -74,7 +76,7 @@ import { mulHighSS, mulHighSU, mulHighUU } from "./multiply";
     return <u64>(<i64>a >> <i64>count);
   }
   @inline shl32(a: u64, count: u64): u64 {
-    return <u64>(<u32>a << <u32>count);
+    return <u64>((<u32>a) << (<u32>count));
   }
   @inline shrU32(a: u64, count: u64): u64 {
     return <u64>(<u32>a >> <u32>count);
@@ -139,6 +141,15 @@ import { mulHighSS, mulHighSU, mulHighUU } from "./multiply";
   @inline popcnt64(a: u64): u64 {
     return popcnt<u64>(a);
   }
+  @inline clmul(a: u64, b: u64): u64 {
+    return clmul(a, b);
+  }
+  @inline clmulReversed(a: u64, b: u64): u64 {
+    return clmulReversed(a, b);
+  }
+  @inline xperm(table: u64, indices: u64, width: u32): u64 {
+    return xperm(table, indices, width);
+  }
   @inline ltS(a: u64, b: u64): u64 {
     return <u64>(<i64>a < <i64>b);
   }
@@ -182,14 +193,14 @@ import { mulHighSS, mulHighSU, mulHighUU } from "./multiply";
   @inline load<W>(vaddr: u64): u64 {
     const entry = <usize>(this.loadTlb + (<u32>(vaddr >> 8) & ((TLB_ENTRY_COUNT - 1) << 4)));
     // The page of the access's last byte: one that crosses into the next page finds no match.
-    if (((vaddr + (sizeof<W>() - 1)) & ~0xfff | this.dataSpace) == load<u64>(entry)) {
+    if ((((vaddr + (sizeof<W>() - 1)) & ~0xfff) | this.dataSpace) == load<u64>(entry)) {
       return <u64>(<i64>load<W>(<usize>(<u32>vaddr + load<u32>(entry, 8))));
     }
     return <u64>(<i64>(<W>loadSlow(this, vaddr, sizeof<W>())));
   }
   @inline store<W>(vaddr: u64, value: u64): void {
     const entry = <usize>(this.storeTlb + (<u32>(vaddr >> 8) & ((TLB_ENTRY_COUNT - 1) << 4)));
-    if (((vaddr + (sizeof<W>() - 1)) & ~0xfff | this.dataSpace) == load<u64>(entry)) {
+    if ((((vaddr + (sizeof<W>() - 1)) & ~0xfff) | this.dataSpace) == load<u64>(entry)) {
       store<W>(<usize>(<u32>vaddr + load<u32>(entry, 8)), <W>value);
     } else {
       storeSlow(this, vaddr, value, sizeof<W>());
@@ -218,7 +229,7 @@ import { mulHighSS, mulHighSU, mulHighUU } from "./multiply";
   }
   @inline loadForUpdate<W>(vaddr: u64): u64 {
     const entry = <usize>(this.storeTlb + (<u32>(vaddr >> 8) & ((TLB_ENTRY_COUNT - 1) << 4)));
-    if ((vaddr & (~0xfff | (sizeof<W>() - 1)) | this.dataSpace) == load<u64>(entry)) {
+    if (((vaddr & (~0xfff | (sizeof<W>() - 1))) | this.dataSpace) == load<u64>(entry)) {
       return <u64>(<i64>load<W>(<usize>(<u32>vaddr + load<u32>(entry, 8))));
     }
     const paddr = translateAtomic(this, vaddr, sizeof<W>(), ACCESS_STORE);

@@ -23,8 +23,13 @@ const ALL = 0xffff_ffff_ffff_ffffn;
 const stored = (number: number, name: string, writable = ALL): Csr => ({ number, name, kind: "stored", writable });
 const constant = (number: number, name: string, value = 0n): Csr => ({ number, name, kind: "constant", value });
 const computed = (number: number, name: string): Csr => ({ number, name, kind: "computed" });
-const family = (number: number, name: string, count: number, make: (number: number, name: string, n: number) => Csr, first = 0) =>
-  Array.from({ length: count }, (_, n) => make(number + n, `${name}${first + n}`, n));
+const family = (
+  number: number,
+  name: string,
+  count: number,
+  make: (number: number, name: string, n: number) => Csr,
+  first = 0,
+) => Array.from({ length: count }, (_, n) => make(number + n, `${name}${first + n}`, n));
 const indexed = (prefix: string) => (number: number, name: string, index: number) =>
   ({ number, name, kind: "indexed", family: prefix, index }) as const;
 

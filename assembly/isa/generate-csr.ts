@@ -58,7 +58,9 @@ ${chunk(index, 32)
 
 /** Text of generated/csr-numbers.ts, which the host imports too. */
 export function generateCsrNumbers(): string {
-  const constants = csrs.map((csr) => `export const CSR_${csr.name.toUpperCase()}: u32 = 0x${csr.number.toString(16)};`);
+  const constants = csrs.map(
+    (csr) => `export const CSR_${csr.name.toUpperCase()}: u32 = 0x${csr.number.toString(16)};`,
+  );
   return `\n${constants.join("\n")}\n`;
 }
 

@@ -137,7 +137,8 @@ function formatParts(encoding: Encoding): string[] {
         throw new Error(`no place for "${slice.field}" in a decoded instruction`);
     }
   }
-  if (encoding.slices.some((s) => s.field === "imm")) parts.push(`(<u64><u32>(${immediate("w", encoding)}) << IMM_SHIFT)`);
+  if (encoding.slices.some((s) => s.field === "imm"))
+    parts.push(`(<u64><u32>(${immediate("w", encoding)}) << IMM_SHIFT)`);
   return parts;
 }
 

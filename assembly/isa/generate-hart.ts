@@ -34,7 +34,9 @@ ${accessorClass("Machine", place(machineFields))}
 export function generateFieldTable(): string {
   const rows = (fields: readonly PlacedField[]) =>
     fields
-      .map((f) => `  { name: "${f.name}", type: "${f.type}", count: ${f.count}, offset: ${f.offset}, saved: ${f.saved} },`)
+      .map(
+        (f) => `  { name: "${f.name}", type: "${f.type}", count: ${f.count}, offset: ${f.offset}, saved: ${f.saved} },`,
+      )
       .join("\n");
   return `
 /** Where a field of a hart or of the machine stands, from its base in linear memory. */

@@ -13,8 +13,20 @@ export interface Field {
   readonly doc: string;
 }
 
-const saved = (type: Field["type"], name: string, doc: string, count = 1): Field => ({ name, type, count, saved: true, doc });
-const derived = (type: Field["type"], name: string, doc: string, count = 1): Field => ({ name, type, count, saved: false, doc });
+const saved = (type: Field["type"], name: string, doc: string, count = 1): Field => ({
+  name,
+  type,
+  count,
+  saved: true,
+  doc,
+});
+const derived = (type: Field["type"], name: string, doc: string, count = 1): Field => ({
+  name,
+  type,
+  count,
+  saved: false,
+  doc,
+});
 
 /** The discarded results of instructions whose rd is x0 go to a register of their own, so that no write needs a test. */
 export const DISCARD_REGISTER = 32;
@@ -96,6 +108,10 @@ export const machineFields: readonly Field[] = [
   derived("u32", "exitHart", "the hart that caused the exit"),
   derived("u32", "tracing", "1: record each instruction before it is executed"),
   derived("u64", "tracePc", "pc of the instruction last begun"),
+  derived("u32", "traceWord", "its bits"),
+  derived("u64", "traceDecoded", "its decoded form"),
+  derived("u64", "traceRs1", "value of its rs1 before it"),
+  derived("u64", "traceRs2", "value of its rs2, or fs2, before it"),
   derived("u32", "tracePrivilege", ""),
   derived("u32", "traceHart", ""),
   derived("u32", "decodedCursor", "next decoded page to reuse"),

@@ -77,14 +77,26 @@ export function generateOperations(): string {
 ${numbers.join("\n")}
 
 /** The same instruction in two bytes; every instruction RVC expands to has one. */
-${variantFunction("compressedVariant", (o) => o.isCompressed && !o.isNear, (o) => !o.isCompressed && !o.isNear)}
+${variantFunction(
+  "compressedVariant",
+  (o) => o.isCompressed && !o.isNear,
+  (o) => !o.isCompressed && !o.isNear,
+)}
 
 /** The same instruction with its target on the same page; \`operation\` itself when it has no such variant. */
-${variantFunction("nearVariant", (o) => o.isNear, (o) => !o.isNear)}
+${variantFunction(
+  "nearVariant",
+  (o) => o.isNear,
+  (o) => !o.isNear,
+)}
 `;
 }
 
-function variantFunction(name: string, isVariant: (o: Operation) => boolean, isBase: (o: Operation) => boolean): string {
+function variantFunction(
+  name: string,
+  isVariant: (o: Operation) => boolean,
+  isBase: (o: Operation) => boolean,
+): string {
   const cases = operations.filter(isVariant).map((variant) => {
     const base = operations.find(
       (o) =>

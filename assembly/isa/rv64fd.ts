@@ -4,30 +4,49 @@ import { instructions } from "./instruction.js";
 export const rv64f = [
   ...loadsAndStores("F", "w", "010"),
   ...arithmetic("F", "s", "00"),
-  ...instructions("F", "float", "float", `
+  ...instructions(
+    "F",
+    "float",
+    "float",
+    `
     fmv.x.w   1110000 00000 fs1 000 rd 1010011
-    fmv.w.x   1111000 00000 rs1 000 fd 1010011`),
+    fmv.w.x   1111000 00000 rs1 000 fd 1010011`,
+  ),
 ];
 
 export const rv64d = [
   ...loadsAndStores("D", "d", "011"),
   ...arithmetic("D", "d", "01"),
-  ...instructions("D", "float", "float", `
+  ...instructions(
+    "D",
+    "float",
+    "float",
+    `
     fcvt.s.d  0100000 00001 fs1 rm fd 1010011
     fcvt.d.s  0100001 00000 fs1 rm fd 1010011
     fmv.x.d   1110001 00000 fs1 000 rd 1010011
-    fmv.d.x   1111001 00000 rs1 000 fd 1010011`),
+    fmv.d.x   1111001 00000 rs1 000 fd 1010011`,
+  ),
 ];
 
 function loadsAndStores(extension: string, width: string, funct3: string) {
-  return instructions(extension, "memory", "memory", `
+  return instructions(
+    extension,
+    "memory",
+    "memory",
+    `
     fl${width}  imm[11:0] rs1 ${funct3} fd 0000111
-    fs${width}  imm[11:5] fs2 rs1 ${funct3} imm[4:0] 0100111`);
+    fs${width}  imm[11:5] fs2 rs1 ${funct3} imm[4:0] 0100111`,
+  );
 }
 
 /** @param format the two bits that follow rs3 or funct5 */
 function arithmetic(extension: string, p: string, format: string) {
-  return instructions(extension, "float", "float", `
+  return instructions(
+    extension,
+    "float",
+    "float",
+    `
     fmadd.${p}    fs3 ${format} fs2 fs1 rm fd 1000011
     fmsub.${p}    fs3 ${format} fs2 fs1 rm fd 1000111
     fnmsub.${p}   fs3 ${format} fs2 fs1 rm fd 1001011
@@ -53,5 +72,6 @@ function arithmetic(extension: string, p: string, format: string) {
     fcvt.${p}.w   11010${format} 00000 rs1 rm fd 1010011
     fcvt.${p}.wu  11010${format} 00001 rs1 rm fd 1010011
     fcvt.${p}.l   11010${format} 00010 rs1 rm fd 1010011
-    fcvt.${p}.lu  11010${format} 00011 rs1 rm fd 1010011`);
+    fcvt.${p}.lu  11010${format} 00011 rs1 rm fd 1010011`,
+  );
 }

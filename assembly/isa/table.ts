@@ -4,7 +4,7 @@ import { rv64d, rv64f } from "./rv64fd.js";
 import { rv64i } from "./rv64i.js";
 import { rv64m } from "./rv64m.js";
 import { privileged, zicbo, zicsr, zifencei, zihintpause } from "./system.js";
-import { zba, zbb, zbs, zicond } from "./zb.js";
+import { zba, zbb, zbc, zbkb, zbkx, zbs, zicond } from "./zb.js";
 
 export { rv64c as compressedTable } from "./rv64c.js";
 
@@ -17,6 +17,9 @@ export const instructionTable: readonly Instruction[] = [
   ...rv64d,
   ...zba,
   ...zbb,
+  ...zbc,
+  ...zbkb,
+  ...zbkx,
   ...zbs,
   ...zicond,
   ...zicsr,

@@ -61,7 +61,8 @@ export function translateAtomic(h: Hart, vaddr: u64, byteLength: u32, access: u3
     raise(h, access == ACCESS_LOAD ? CAUSE_LOAD_MISALIGNED : CAUSE_STORE_MISALIGNED, vaddr);
     return NO_PADDR;
   }
-  const paddr = access == ACCESS_LOAD ? translate(h, vaddr, byteLength, access) : translateForStore(h, vaddr, byteLength);
+  const paddr =
+    access == ACCESS_LOAD ? translate(h, vaddr, byteLength, access) : translateForStore(h, vaddr, byteLength);
   if (paddr == NO_PADDR) return NO_PADDR;
   if (!isRam(paddr, byteLength)) {
     raise(h, accessCause(access), vaddr);
@@ -211,7 +212,8 @@ function storeAcrossPages(h: Hart, vaddr: u64, value: u64, byteLength: u32): voi
 }
 
 function translateRam(h: Hart, vaddr: u64, byteLength: u32, access: u32): u64 {
-  const paddr = access == ACCESS_STORE ? translateForStore(h, vaddr, byteLength) : translate(h, vaddr, byteLength, access);
+  const paddr =
+    access == ACCESS_STORE ? translateForStore(h, vaddr, byteLength) : translate(h, vaddr, byteLength, access);
   if (paddr != NO_PADDR && !isRam(paddr, byteLength)) {
     raise(h, accessCause(access), vaddr);
     return NO_PADDR;

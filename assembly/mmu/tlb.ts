@@ -1,7 +1,7 @@
 import { Hart, hartAt, theMachine } from "../generated/hart";
 import { MSTATUS_MPP, MSTATUS_MPP_SHIFT, MSTATUS_MPRV, MSTATUS_SUM } from "../hart/status";
 import { PRIVILEGE_MACHINE, PRIVILEGE_USER } from "../shared/causes";
-import { TLBS_BASE, TLB_STRIDE } from "../shared/layout";
+import { TLB_STRIDE, TLBS_BASE } from "../shared/layout";
 
 /**
  * Translation look-aside buffers: one for loads, one for stores and one for fetches a hart, each in banks by mode.

@@ -51,7 +51,7 @@ export function walkPageTable(h: Hart, vaddr: u64, access: u32, privilege: u32):
   const levels = <u32>(mode - SATP_SV39) + 3;
   // Bits above the top level's index must equal its highest bit.
   const unused = 64 - (12 + 9 * levels);
-  if (((<i64>(vaddr << unused)) >> unused) != <i64>vaddr) return PAGE_FAULT;
+  if (<i64>(vaddr << unused) >> unused != <i64>vaddr) return PAGE_FAULT;
 
   let table = (satp & SATP_PPN) << 12;
   for (let level: i32 = <i32>levels - 1; level >= 0; level--) {

@@ -132,6 +132,59 @@ import { imm, rd, rs1, rs2 } from "./operands";
   t.setX(rd(i), t.rotl64(b, t.imm(32)));
 }
 
+// Zbc, "Carry-less multiplication": the product of polynomials over GF(2), 127 bits long.
+
+/** CLMUL: the low 64 bits. */
+@inline export function clmul<T>(t: T, i: u64): void {
+  t.setX(rd(i), t.clmul(t.x(rs1(i)), t.x(rs2(i))));
+}
+/** CLMULH: bits 127 to 64. */
+@inline export function clmulh<T>(t: T, i: u64): void {
+  t.setX(rd(i), t.shrU(t.clmulReversed(t.x(rs1(i)), t.x(rs2(i))), t.imm(1)));
+}
+/** CLMULR: bits 126 to 63. */
+@inline export function clmulr<T>(t: T, i: u64): void {
+  t.setX(rd(i), t.clmulReversed(t.x(rs1(i)), t.x(rs2(i))));
+}
+
+// Zbkb, "Bit-manipulation for Cryptography".
+
+/** PACK: the low words of rs1 and rs2, rs2's above. */
+@inline export function pack<T>(t: T, i: u64): void {
+  t.setX(rd(i), t.or(t.zext32(t.x(rs1(i))), t.shl(t.x(rs2(i)), t.imm(32))));
+}
+/** PACKH: the low bytes. */
+@inline export function packh<T>(t: T, i: u64): void {
+  t.setX(rd(i), t.or(t.and(t.x(rs1(i)), t.imm(0xff)), t.shl(t.and(t.x(rs2(i)), t.imm(0xff)), t.imm(8))));
+}
+/** PACKW: the low halfwords, sign-extended from 32 bits. */
+@inline export function packw<T>(t: T, i: u64): void {
+  t.setX(rd(i), t.sext32(t.or(t.and(t.x(rs1(i)), t.imm(0xffff)), t.shl(t.x(rs2(i)), t.imm(16)))));
+}
+/** BREV8: the bits of each byte in reverse order. Neighbours swap, then pairs, then halves. */
+@inline export function brev8<T>(t: T, i: u64): void {
+  const x = t.keep(t.x(rs1(i)));
+  const a = t.keep(
+    t.or(t.and(t.shrU(x, t.imm(1)), t.imm(0x5555555555555555)), t.shl(t.and(x, t.imm(0x5555555555555555)), t.imm(1))),
+  );
+  const b = t.keep(
+    t.or(t.and(t.shrU(a, t.imm(2)), t.imm(0x3333333333333333)), t.shl(t.and(a, t.imm(0x3333333333333333)), t.imm(2))),
+  );
+  t.setX(
+    rd(i),
+    t.or(t.and(t.shrU(b, t.imm(4)), t.imm(0x0f0f0f0f0f0f0f0f)), t.shl(t.and(b, t.imm(0x0f0f0f0f0f0f0f0f)), t.imm(4))),
+  );
+}
+
+// Zbkx, "Crossbar permutations": each element of rs2 picks one of rs1, or zero when it is out of range.
+
+@inline export function xperm4<T>(t: T, i: u64): void {
+  t.setX(rd(i), t.xperm(t.x(rs1(i)), t.x(rs2(i)), 4));
+}
+@inline export function xperm8<T>(t: T, i: u64): void {
+  t.setX(rd(i), t.xperm(t.x(rs1(i)), t.x(rs2(i)), 8));
+}
+
 // Zbs, "Single-bit instructions": the bit is rs2 or the immediate, modulo 64.
 
 @inline export function bclr<T>(t: T, i: u64): void {

@@ -1,4 +1,4 @@
-import { Hart, HART_X } from "../generated/hart";
+import { HART_X, Hart } from "../generated/hart";
 import { ENVCFG_CBCFE, ENVCFG_CBIE, ENVCFG_CBZE } from "../hart/status";
 import { raise, raiseIllegal } from "../hart/trap";
 import { NO_PADDR, translateCacheBlock, translateForStore, zeroRam } from "../mmu/access";

@@ -1,6 +1,3 @@
-import { Hart, HART_F, HART_FFLAGS, HART_X } from "../generated/hart";
-import { MSTATUS_FS } from "../hart/status";
-import { raiseIllegal } from "../hart/trap";
 import {
   boxF32,
   f32Add,
@@ -47,6 +44,9 @@ import {
   u64ToF64,
   unboxF32,
 } from "../float/index";
+import { HART_F, HART_FFLAGS, HART_X, Hart } from "../generated/hart";
+import { MSTATUS_FS } from "../hart/status";
+import { raiseIllegal } from "../hart/trap";
 import { rd, rm, rs1, rs2, rs3 } from "./operands";
 
 // The F and D extensions: plain functions, since rounding and flags are no formulas. What they compute is in float/;

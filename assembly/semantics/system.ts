@@ -1,4 +1,4 @@
-import { Hart, HART_X, theMachine } from "../generated/hart";
+import { HART_X, Hart, theMachine } from "../generated/hart";
 import { accessCsr, CSR_CLEAR, CSR_SET, CSR_WRITE } from "../hart/csr";
 import { MSTATUS_TSR, MSTATUS_TVM, MSTATUS_TW } from "../hart/status";
 import { raise, raiseIllegal, returnFromMachine, returnFromSupervisor } from "../hart/trap";

@@ -1,6 +1,13 @@
 import { MACHINE_FIELDS } from "../../assembly/generated/hart-fields.js";
-import { MACHINE_BASE, MAX_HARTS, MAX_RAM_BYTE_LENGTH, PAGE_BYTE_LENGTH, RAM_BASE } from "../../assembly/shared/layout.js";
+import {
+  MACHINE_BASE,
+  MAX_HARTS,
+  MAX_RAM_BYTE_LENGTH,
+  PAGE_BYTE_LENGTH,
+  RAM_BASE,
+} from "../../assembly/shared/layout.js";
 import { assert } from "../util/errors.js";
+import { schema, u64 } from "../util/schema.js";
 import { type CoreExports, instantiateCore } from "./exports.js";
 import { Hart } from "./hart.js";
 import { fieldNamed, LinearMemory } from "./linear-memory.js";
@@ -31,24 +38,20 @@ export interface CoreOptions {
   readonly hostFirmware: boolean;
 }
 
-/** The instruction last begun, while `tracing` is on. */
-export interface TraceRecord {
-  readonly hart: number;
-  readonly privilege: number;
-  readonly pc: bigint;
-}
-
 const named = (name: string) => fieldNamed(MACHINE_FIELDS, name);
 const RETIRED = named("retired");
 const STOP_REQUESTED = named("stopRequested");
 const MMIO_FAULT = named("mmioFault");
 const EXIT_HART = named("exitHart");
 const TRACING = named("tracing");
-const TRACE_PC = named("tracePc");
-const TRACE_PRIVILEGE = named("tracePrivilege");
-const TRACE_HART = named("traceHart");
 const CURRENT_HART = named("currentHart");
 const TURN_LEFT = named("turnLeft");
+
+const SAVED_FIELDS = MACHINE_FIELDS.filter((field) => field.saved);
+
+/** What the harts share: whose turn it is and the clock, under the names of isa/hart.ts. */
+export const coreSchema = schema("core", 1, Object.fromEntries(SAVED_FIELDS.map(({ name }) => [name, u64(name)])));
+export type CoreState = Readonly<Record<string, unknown>>;
 
 const TWO_TO_32 = 2 ** 32;
 
@@ -142,16 +145,24 @@ export class Core {
     this.#set(STOP_REQUESTED, 1n);
   }
 
-  /** While on, `run(1)` records where the instruction stood. */
+  /** While on, instructions are executed one by one and the last one begun is recorded. */
   set tracing(on: boolean) {
     this.#set(TRACING, on ? 1n : 0n);
   }
-  get lastTraced(): TraceRecord {
-    return {
-      hart: Number(this.#get(TRACE_HART)),
-      privilege: Number(this.#get(TRACE_PRIVILEGE)),
-      pc: this.#get(TRACE_PC),
-    };
+  /** A field of the record of the instruction last begun, by its name in isa/hart.ts. */
+  traced(
+    field: "traceHart" | "tracePc" | "traceWord" | "traceDecoded" | "traceRs1" | "traceRs2" | "tracePrivilege",
+  ): bigint {
+    return this.#get(named(field));
+  }
+
+  /** What the harts share. Harts, RAM and devices are saved by themselves. */
+  save(): CoreState {
+    return Object.fromEntries(SAVED_FIELDS.map((field) => [field.name, this.#get(field)]));
+  }
+  /** Takes over a state that `decode` has validated. */
+  load(state: CoreState): void {
+    for (const field of SAVED_FIELDS) this.#set(field, state[field.name] as bigint);
   }
 
   #get(field: typeof RETIRED): bigint {

@@ -155,7 +155,7 @@ export class Hart {
     for (const field of SAVED_FIELDS) {
       const value = state[field.name];
       if (field.count === 1) this.#set(field, value as bigint);
-      else (value as readonly bigint[]).forEach((item, n) => this.#set(field, item, n));
+      else for (const [n, item] of (value as readonly bigint[]).entries()) this.#set(field, item, n);
     }
     this.#core.refreshHart(this.id);
   }
