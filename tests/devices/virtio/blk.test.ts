@@ -228,7 +228,7 @@ describe("virtio-blk: requests", () => {
   ])("%s is an I/O error and changes nothing", async (_what, readable, writable) => {
     const before = contents.slice();
     expect(statusOf(await ask(readable, writable))).toBe(IOERR);
-    expect(contents).toEqual(before);
+    expect(Buffer.compare(contents, before)).toBe(0);
   });
 
   test.each([
@@ -334,7 +334,7 @@ describe("virtio-blk: several requests in flight", () => {
     const before = bench.ram.bytes.slice();
     await backend.finish("read 0");
     await backend.finish("write 1");
-    expect(bench.ram.bytes).toEqual(before);
+    expect(Buffer.compare(bench.ram.bytes, before)).toBe(0);
     expect(bench.line.level).toBe(false);
   });
 
@@ -403,5 +403,13 @@ test("virtio-blk: a restored device goes on serving its driver's queue", async (
 
 virtioDeviceContract("virtio-blk", 2, () => {
   const device = new VirtioBlk(new MemoryBlockBackend(new Uint8Array(DISK_BYTE_LENGTH)), "serial");
-  return { device, eagerQueue: 0, settle: () => device.drain() };
+  const examples = [
+    { queue: 0, readable: [header(IN, 3)], writable: [SECTOR, 1] },
+    { queue: 0, readable: [header(OUT, 5), sectors(1, 0xff)], writable: [1] },
+    { queue: 0, readable: [header(FLUSH)], writable: [1] },
+    { queue: 0, readable: [header(GET_ID)], writable: [20, 1] },
+    { queue: 0, readable: [header(WRITE_ZEROES), range(7, 2), range(0, 1, 1)], writable: [1] },
+    { queue: 0, readable: [header(DISCARD), range(7, 2)], writable: [1] },
+  ];
+  return { device, eagerQueue: 0, examples, settle: () => device.drain() };
 });

@@ -222,6 +222,11 @@ export class MockQueue {
     return head;
   }
 
+  /** How many descriptors can still be used. */
+  get freeCount(): number {
+    return this.#freeDescriptors.length;
+  }
+
   /** Tells the device of new buffers. */
   kick(): void {
     this.#driver.notify(this.index);

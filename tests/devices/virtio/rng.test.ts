@@ -42,4 +42,8 @@ describe("virtio-rng", () => {
   });
 });
 
-virtioDeviceContract("virtio-rng", 4, () => ({ device: new VirtioRng(counter()), eagerQueue: 0 }));
+virtioDeviceContract("virtio-rng", 4, () => ({
+  device: new VirtioRng(counter()),
+  eagerQueue: 0,
+  examples: [{ queue: 0, readable: [], writable: [64] }],
+}));
