@@ -16,6 +16,11 @@ export class MachinePort {
     return this.#port.open;
   }
 
+  /** Bytes that there was no room for yet. */
+  get waitingByteLength(): number {
+    return this.#waiting.reduce((sum, { length }) => sum + length, 0);
+  }
+
   /** Sends to the guest, now or when it opens the port. Not after `close`. */
   write(bytes: Uint8Array): void {
     assert(!this.#isClosed, `port ${this.#port.name}: write after close`);
