@@ -129,6 +129,7 @@ export function virtioDeviceContract(name: string, deviceId: number, create: () 
       expect(driver.status & STATUS_DRIVER_OK).toBe(0);
       driver.negotiate(RING_FEATURES);
       driver.write(DRIVER_FEATURES, 0);
+      expect(bench.transport.save().driverFeatures).toBe(RING_FEATURES);
       driver.driverOk();
       expect(driver.status & (STATUS_FEATURES_OK | STATUS_DRIVER_OK)).toBe(STATUS_FEATURES_OK | STATUS_DRIVER_OK);
     });
@@ -140,6 +141,19 @@ export function virtioDeviceContract(name: string, deviceId: number, create: () 
       driver.write(QUEUE_SEL, 0);
       expect(driver.read(QUEUE_READY)).toBe(0);
       expect(driver.start().length).toBe(subject.device.queueMaxSizes.length);
+    });
+
+    test("only the device itself sets DEVICE_NEEDS_RESET, and only a reset clears it", () => {
+      driver.start();
+      driver.write(STATUS, 0x4f);
+      expect(driver.status).toBe(0x0f);
+      driver.write(QUEUE_SEL, subject.eagerQueue);
+      driver.write(QUEUE_READY, 0);
+      driver.setUpQueue(subject.eagerQueue, 8, 0, 0, 0);
+      driver.write(STATUS, 0x0f);
+      expect(driver.status).toBe(0x4f);
+      driver.write(STATUS, 0);
+      expect(driver.status).toBe(0);
     });
 
     test("a queue that it does not have has size 0 and cannot be made ready", () => {

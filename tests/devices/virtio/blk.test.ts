@@ -37,11 +37,12 @@ type Operation = { readonly name: string; readonly resolve: () => void; readonly
 
 /** A disk in memory whose operations end when the test says so, and which writes down what it is asked. */
 class ManualBackend implements BlockBackend {
-  readonly readOnly = false;
+  readonly readOnly: boolean;
   readonly #disk: MemoryBlockBackend;
   readonly operations: Operation[] = [];
 
-  constructor(contents: Uint8Array) {
+  constructor(contents: Uint8Array, readOnly = false) {
+    this.readOnly = readOnly;
     this.#disk = new MemoryBlockBackend(contents);
   }
 
@@ -225,10 +226,9 @@ describe("virtio-blk: requests", () => {
     ["DISCARD with too many ranges", [header(DISCARD), ...Array.from({ length: 17 }, () => range(0, 1))], [1]],
     ["WRITE_ZEROES across the end", [header(WRITE_ZEROES), range(60, 5)], [1]],
     ["WRITE_ZEROES of which one range is beyond the end", [header(WRITE_ZEROES), range(0, 1), range(64, 1)], [1]],
-  ])("%s is an I/O error and changes nothing", async (_what, readable, writable) => {
-    const before = contents.slice();
+  ])("%s is an I/O error that the disk does not hear of", async (_what, readable, writable) => {
+    start(new VirtioBlk(new ManualBackend(contents)));
     expect(statusOf(await ask(readable, writable))).toBe(IOERR);
-    expect(Buffer.compare(contents, before)).toBe(0);
   });
 
   test.each([
@@ -244,12 +244,13 @@ describe("virtio-blk: requests", () => {
     expect(used.byteLength).toBe(0);
   });
 
-  test("a read-only disk refuses to be changed", async () => {
-    start(new VirtioBlk(new MemoryBlockBackend(contents, { readOnly: true })));
-    expect(statusOf(await ask([header(OUT, 0), sectors(1, 0)], [1]))).toBe(IOERR);
-    expect(statusOf(await ask([header(WRITE_ZEROES), range(0, 1)], [1]))).toBe(IOERR);
-    expect(statusOf(await ask([header(IN, 0)], [SECTOR, 1]))).toBe(OK);
-    expect(contents[0]).toBe(1);
+  test.each([
+    ["OUT", [header(OUT, 0), sectors(1, 0)]],
+    ["WRITE_ZEROES", [header(WRITE_ZEROES), range(0, 1)]],
+    ["DISCARD", [header(DISCARD), range(0, 1)]],
+  ])("%s is an I/O error that a read-only disk does not hear of", async (_what, readable) => {
+    start(new VirtioBlk(new ManualBackend(contents, true)));
+    expect(statusOf(await ask(readable, [1]))).toBe(IOERR);
   });
 
   test.each([
