@@ -8,6 +8,7 @@ import {
   VirtioBlk,
 } from "../../../host/devices/virtio/blk.js";
 import {
+  DRIVER_FEATURES,
   INTERRUPT_USED_BUFFER,
   STATUS,
   STATUS_NEEDS_RESET,
@@ -388,6 +389,22 @@ describe("virtio-blk: several requests in flight", () => {
     if (isFlushed) await backend.finish("flush");
     expect(queue.takeUsed().map(statusOf)).toEqual([OK]);
   });
+});
+
+test("virtio-blk: a driver as simple as that of xv6 is served", async () => {
+  // It accepts no ring features and does not look at the upper half of the features, VERSION_1 included.
+  const { driver } = bench;
+  const accepted = driver.offeredFeatures() & 0xffff_ffffn & ~featureSet(5, 7, 11, 12, 27, 28, 29);
+  driver.write(STATUS, 0);
+  driver.write(STATUS, 1);
+  driver.write(STATUS, 3);
+  driver.write(DRIVER_FEATURES, Number(accepted));
+  driver.write(STATUS, 0xb);
+  expect(driver.status).toBe(0xb);
+  [queue] = driver.createQueues(accepted, 8) as [MockQueue];
+  driver.write(STATUS, 0xf);
+  const used = await ask([header(IN, 2)], [2 * SECTOR, 1]);
+  expect(used.bytes).toEqual(Uint8Array.of(...sectors(1, 3), ...sectors(1, 4), OK));
 });
 
 test("virtio-blk: a restored device goes on serving its driver's queue", async () => {
