@@ -53,10 +53,12 @@ describe("uart16550: registers", () => {
     set(0, 0x34);
     set(1, 0x12);
     expect([get(0), get(1)]).toEqual([0x34, 0x12]);
+    set(0, 0x35);
+    expect([get(0), get(1)]).toEqual([0x35, 0x12]);
     set(LCR, 0x03);
     expect(get(IER)).toBe(0x05);
     expect(output).toEqual([]);
-    expect(uart.save().divisor).toBe(0x1234);
+    expect(uart.save().divisor).toBe(0x1235);
   });
 
   test("IER has four bits, MCR five, SCR and LCR eight", () => {
