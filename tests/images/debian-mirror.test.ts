@@ -22,7 +22,7 @@ test("mirror: it is that of the first source with a main release of Debian", () 
   const targets = [
     target("https://vendor.example/apt/", "stable-vendor"),
     target("http://security.example/debian-security/", "bookworm-security"),
-    target("http://mirror.example/debian/", "bookworm", "contrib"),
+    target("http://extra.example/debian/", "bookworm", "contrib"),
     target("http://mirror.example/debian/", "bookworm"),
     target("http://other.example/debian/", "trixie"),
   ].join("\n");
