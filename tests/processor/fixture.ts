@@ -161,6 +161,32 @@ export async function runProgram(text: string, setup: Setup = {}, budget = 10_00
   return guest;
 }
 
+/**
+ * Runs a program whose first trap into machine mode ends it; `exception` tells which it was.
+ *
+ * @throws Error when there is none
+ */
+export async function runToTrap(text: string, setup: Setup = {}, budget = 10_000): Promise<Guest> {
+  const guest = await Guest.create(`${text}\nj .\n.align 2\nmachine_trap: wfi`, setup);
+  guest.setCsr("mtvec", guest.symbol("machine_trap"));
+  guest.run(budget);
+  if (guest.hart.pc !== guest.symbol("machine_trap") + 4n) {
+    throw new Error(`no trap: pc 0x${guest.hart.pc.toString(16)}`);
+  }
+  return guest;
+}
+
+/** What a trap into machine mode left. */
+export interface Exception {
+  readonly cause: bigint;
+  readonly tval: bigint;
+  readonly pc: bigint;
+}
+
+export function exception(guest: Guest): Exception {
+  return { cause: guest.csr("mcause"), tval: guest.csr("mtval"), pc: guest.csr("mepc") };
+}
+
 function setRegister(hart: Hart, name: string, value: bigint): void {
   const integer = xNumber(name);
   if (integer !== undefined) hart.setX(integer, value);
