@@ -51,6 +51,9 @@ export const MSTATUS_SD = 1n << 63n;
 export const MENVCFG_ADUE = 1n << 61n;
 export const MENVCFG_STCE = 1n << 63n;
 
+/** One PMP entry that lets everyone do anything anywhere: without it S and U mode may access nothing. */
+export const OPEN_PMP = { pmpaddr0: (1n << 54n) - 1n, pmpcfg0: 0x1fn } as const;
+
 export interface Setup {
   readonly hartCount?: number;
   readonly memoryByteLength?: number;

@@ -25,7 +25,7 @@ describe("branches", () => {
 
   it("reach 4 KiB either way, across pages", async () => {
     const guest = await runProgram(
-      "j start\n.org 0x80000ffe\nback: li a0, 1; beq zero, zero, there\n.org 0x80001ffe\nstart: beq zero, zero, back\n.org 0x80002004\nthere: addi a0, a0, 1; wfi",
+      "j start\n.org 0x80000ffe\nback: li a0, 1; beq zero, zero, there\n.org 0x80001ffa\nstart: beq zero, zero, back\n.org 0x80002000\nthere: addi a0, a0, 1; wfi",
     );
     expect(guest.x("a0")).toBe(2n);
   });
