@@ -17,7 +17,9 @@ function scene(command = "uname -a") {
     stop: () => void seen.stops++,
     port: (name: string) => ({
       open: opened.has(name),
-      waitingByteLength: waiting.byteLength,
+      get waitingByteLength() {
+        return waiting.byteLength;
+      },
       write(bytes: Uint8Array) {
         written[name] = (written[name] ?? "") + text(bytes);
       },
