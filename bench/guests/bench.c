@@ -4,14 +4,27 @@
 #include <stdlib.h>
 #include <time.h>
 
-double bench_now(void) {
-  struct timespec now;
-  if (clock_gettime(CLOCK_MONOTONIC, &now) != 0) bench_fail("clock_gettime");
-  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+static double started;
+
+static double now(void) {
+  struct timespec time;
+  if (clock_gettime(CLOCK_MONOTONIC, &time) != 0) bench_fail("clock_gettime");
+  return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
-int bench_report(const char *name, double work, const char *unit, double seconds, bool ok) {
-  printf("bench name=%s work=%.0f unit=%s seconds=%.6f check=%s\n", name, work, unit, seconds, ok ? "ok" : "failed");
+void bench_start(void) {
+  puts("bench go");
+  fflush(stdout);
+  started = now();
+}
+
+void bench_stop(const char *name) {
+  printf("bench name=%s seconds=%.6f\n", name, now() - started);
+  fflush(stdout);
+}
+
+int bench_report(const char *name, double work, const char *unit, bool ok) {
+  printf("bench name=%s work=%.0f unit=%s check=%s\n", name, work, unit, ok ? "ok" : "failed");
   return ok ? 0 : 1;
 }
 

@@ -5,19 +5,26 @@
 #include <stdint.h>
 
 /*
- * What every guest program has in common: it does a fixed amount of work between two readings of the clock, checks the
- * result and prints one line,
+ * What every guest program has in common: it does a fixed amount of work between two lines on its standard output,
  *
- *   bench name=sha256 work=67108864 unit=B seconds=1.234567 check=ok
+ *   bench go
+ *   bench name=sha256 seconds=1.234567
  *
- * and ends with status 0, or 1 when the check failed ("check=failed").
+ * checks the result, says so in a third, and ends with status 0, or 1 when the result is wrong:
+ *
+ *   bench name=sha256 work=67108864 unit=B check=ok
+ *
+ * The seconds are those of its own clock; whoever reads the first two lines has another.
  */
 
-/* Seconds of CLOCK_MONOTONIC. */
-double bench_now(void);
+/* Prints the first line. */
+void bench_start(void);
 
-/* Prints the line; gives the status for main to return. */
-int bench_report(const char *name, double work, const char *unit, double seconds, bool ok);
+/* Prints the second. */
+void bench_stop(const char *name);
+
+/* Prints the third; gives the status for main to return. */
+int bench_report(const char *name, double work, const char *unit, bool ok);
 
 /* Prints to standard error what could not be done, and ends the program. */
 void bench_fail(const char *what);

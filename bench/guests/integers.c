@@ -173,12 +173,12 @@ static uint32_t state_part(uint32_t crc, uint64_t *random) {
 int main(void) {
   uint64_t random = 88172645463325252u;
   uint32_t crc = 0xffffffffu;
-  double start = bench_now();
+  bench_start();
   for (int round = 0; round < ROUNDS; round++) {
     crc = list_part(crc, &random);
     crc = matrix_part(crc, &random);
     crc = state_part(crc, &random);
   }
-  double seconds = bench_now() - start;
-  return bench_report("integers", ROUNDS, "rounds", seconds, crc == EXPECTED_CRC);
+  bench_stop("integers");
+  return bench_report("integers", ROUNDS, "rounds", crc == EXPECTED_CRC);
 }

@@ -49,13 +49,13 @@ static uint64_t numbers[COUNT];
 int main(void) {
   uint64_t random = 88172645463325252u, sum = 0;
   for (int n = 0; n < COUNT; n++) sum += numbers[n] = bench_random(&random);
-  double start = bench_now();
+  bench_start();
   quicksort(numbers, numbers + COUNT);
-  double seconds = bench_now() - start;
+  bench_stop("quicksort");
   bool ok = true;
   for (int n = 0; n < COUNT; n++) {
     sum -= numbers[n];
     if (n > 0 && numbers[n - 1] > numbers[n]) ok = false;
   }
-  return bench_report("quicksort", COUNT, "numbers", seconds, ok && sum == 0);
+  return bench_report("quicksort", COUNT, "numbers", ok && sum == 0);
 }
