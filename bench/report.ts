@@ -104,9 +104,7 @@ function largeRows(figures: readonly LargeFigure[]): string[][] {
 /** Three significant digits, or "-" where there is no figure. */
 export function significant(value: number): string {
   if (!Number.isFinite(value)) return "-";
-  if (value >= 100) return value.toFixed(0);
-  const digits = value === 0 ? 0 : 2 - Math.floor(Math.log10(Math.abs(value)));
-  return value.toFixed(Math.max(digits, 0));
+  return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
 }
 
 /** Columns as wide as they must be; the first two are words, the others numbers. */
