@@ -7,6 +7,7 @@ import { hartAt, theMachine } from "./generated/hart";
 import { timeAfter } from "./hart/counters";
 import { nextTimer as nextTimerOf } from "./hart/interrupt";
 import { resetHart } from "./hart/reset";
+import { forgetRegions } from "./jit/cache";
 import { resetDecodedPages } from "./mmu/code";
 import { ramChanged } from "./mmu/memory";
 import { refreshPmp } from "./mmu/pmp";
@@ -14,6 +15,13 @@ import { flushAll, resetTlb } from "./mmu/tlb";
 import { HART_STOPPED } from "./shared/exit";
 import { CODE_SLOTS_BASE, DIRTY_BASE, HARTS_BASE, MACHINE_BASE } from "./shared/layout";
 
+export * from "./generated/float-helpers";
+export { callRegion, regionLoad, regionStep, regionStore } from "./jit/dispatch";
+export { isFull, regionsReady, translate } from "./jit/module";
+export { forgetRegions } from "./jit/cache";
+export { clmul, clmulReversed } from "./interpreter/crypto";
+export { mulHighSS, mulHighSU, mulHighUU } from "./interpreter/multiply";
+export { divS, divU, remS, remU, xperm4, xperm8 } from "./interpreter/exports";
 export { run } from "./interpreter/run";
 
 /**
@@ -30,6 +38,7 @@ export function reset(hartCount: u32, ramByteLength: u32, hostFirmware: bool): v
   m.ramByteLength = ramByteLength;
   m.hostFirmware = hostFirmware ? 1 : 0;
   resetDecodedPages();
+  forgetRegions();
   for (let id: u32 = 0; id < hartCount; id++) resetHart(hartAt(id), id);
 }
 

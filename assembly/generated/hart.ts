@@ -4,8 +4,15 @@ import { HARTS_BASE, HART_STRIDE, MACHINE_BASE } from "../shared/layout";
 /** Offsets of the register files, for access by byte offset rather than by number. */
 export const HART_X: usize = 0;
 export const HART_F: usize = 264;
-/** Offset of the accrued exceptions, for the functions of float/ to add to. */
+/** Offsets of what translated regions and the functions of float/ use. */
 export const HART_FFLAGS: usize = 536;
+export const HART_PC: u32 = 520;
+export const HART_EVENT: u32 = 548;
+export const HART_COUNTDOWN: u32 = 584;
+export const HART_LOAD_TLB: u32 = 592;
+export const HART_STORE_TLB: u32 = 596;
+export const HART_DATA_SPACE: u32 = 608;
+export const HART_CODE_STAMP: u32 = 624;
 
 @unmanaged export class Hart {
   /** Integer registers; x[32] takes what is written to x0. */
@@ -155,277 +162,291 @@ export const HART_FFLAGS: usize = 536;
   @inline set fetchSpace(value: u64) {
     store<u64>(changetype<usize>(this), value, 616);
   }
+  /** What a region must have been checked under to be entered: space, privilege, hart, epoch. */
+  @inline get codeStamp(): u64 {
+    return load<u64>(changetype<usize>(this), 624);
+  }
+  @inline set codeStamp(value: u64) {
+    store<u64>(changetype<usize>(this), value, 624);
+  }
+  /** Counts flushes of pages that hold translated code. */
+  @inline get codeEpoch(): u32 {
+    return load<u32>(changetype<usize>(this), 632);
+  }
+  @inline set codeEpoch(value: u32) {
+    store<u32>(changetype<usize>(this), value, 632);
+  }
   /** Next unused address-space number. */
   @inline get nextSpace(): u32 {
-    return load<u32>(changetype<usize>(this), 624);
+    return load<u32>(changetype<usize>(this), 636);
   }
   @inline set nextSpace(value: u32) {
-    store<u32>(changetype<usize>(this), value, 624);
+    store<u32>(changetype<usize>(this), value, 636);
   }
   /** Next slot of the table of known address spaces. */
   @inline get spaceCursor(): u32 {
-    return load<u32>(changetype<usize>(this), 628);
+    return load<u32>(changetype<usize>(this), 640);
   }
   @inline set spaceCursor(value: u32) {
-    store<u32>(changetype<usize>(this), value, 628);
+    store<u32>(changetype<usize>(this), value, 640);
   }
   /** Satp values of the known address spaces. */
   @inline spaceKeys(n: u32): u64 {
-    return load<u64>(changetype<usize>(this) + (<usize>n << 3), 632);
+    return load<u64>(changetype<usize>(this) + (<usize>n << 3), 648);
   }
   @inline set_spaceKeys(n: u32, value: u64): void {
-    store<u64>(changetype<usize>(this) + (<usize>n << 3), value, 632);
+    store<u64>(changetype<usize>(this) + (<usize>n << 3), value, 648);
   }
   /** Their numbers; 0 is none. */
   @inline spaceNumbers(n: u32): u32 {
-    return load<u32>(changetype<usize>(this) + (<usize>n << 2), 760);
+    return load<u32>(changetype<usize>(this) + (<usize>n << 2), 776);
   }
   @inline set_spaceNumbers(n: u32, value: u32): void {
-    store<u32>(changetype<usize>(this) + (<usize>n << 2), value, 760);
+    store<u32>(changetype<usize>(this) + (<usize>n << 2), value, 776);
   }
   /** Lowest user address a superpage was cached for. */
   @inline get userSuperpageLow(): u64 {
-    return load<u64>(changetype<usize>(this), 824);
-  }
-  @inline set userSuperpageLow(value: u64) {
-    store<u64>(changetype<usize>(this), value, 824);
-  }
-  /** Highest. */
-  @inline get userSuperpageHigh(): u64 {
-    return load<u64>(changetype<usize>(this), 832);
-  }
-  @inline set userSuperpageHigh(value: u64) {
-    store<u64>(changetype<usize>(this), value, 832);
-  }
-  /** Lowest upper-half address a superpage was cached for. */
-  @inline get kernelSuperpageLow(): u64 {
     return load<u64>(changetype<usize>(this), 840);
   }
-  @inline set kernelSuperpageLow(value: u64) {
+  @inline set userSuperpageLow(value: u64) {
     store<u64>(changetype<usize>(this), value, 840);
   }
   /** Highest. */
-  @inline get kernelSuperpageHigh(): u64 {
+  @inline get userSuperpageHigh(): u64 {
     return load<u64>(changetype<usize>(this), 848);
   }
-  @inline set kernelSuperpageHigh(value: u64) {
+  @inline set userSuperpageHigh(value: u64) {
     store<u64>(changetype<usize>(this), value, 848);
+  }
+  /** Lowest upper-half address a superpage was cached for. */
+  @inline get kernelSuperpageLow(): u64 {
+    return load<u64>(changetype<usize>(this), 856);
+  }
+  @inline set kernelSuperpageLow(value: u64) {
+    store<u64>(changetype<usize>(this), value, 856);
+  }
+  /** Highest. */
+  @inline get kernelSuperpageHigh(): u64 {
+    return load<u64>(changetype<usize>(this), 864);
+  }
+  @inline set kernelSuperpageHigh(value: u64) {
+    store<u64>(changetype<usize>(this), value, 864);
   }
   /** Level of the leaf the last page-table walk ended at; 0 is a 4 KiB page. */
   @inline get walkLevel(): u32 {
-    return load<u32>(changetype<usize>(this), 856);
+    return load<u32>(changetype<usize>(this), 872);
   }
   @inline set walkLevel(value: u32) {
-    store<u32>(changetype<usize>(this), value, 856);
+    store<u32>(changetype<usize>(this), value, 872);
   }
   /** Whether any PMP entry is on or locked. */
   @inline get pmpActive(): u32 {
-    return load<u32>(changetype<usize>(this), 860);
+    return load<u32>(changetype<usize>(this), 876);
   }
   @inline set pmpActive(value: u32) {
-    store<u32>(changetype<usize>(this), value, 860);
+    store<u32>(changetype<usize>(this), value, 876);
   }
   /** Traps taken since an instruction was retired. */
   @inline get trapsInARow(): u32 {
-    return load<u32>(changetype<usize>(this), 864);
+    return load<u32>(changetype<usize>(this), 880);
   }
   @inline set trapsInARow(value: u32) {
-    store<u32>(changetype<usize>(this), value, 864);
+    store<u32>(changetype<usize>(this), value, 880);
   }
   @inline get mstatus(): u64 {
-    return load<u64>(changetype<usize>(this), 872);
-  }
-  @inline set mstatus(value: u64) {
-    store<u64>(changetype<usize>(this), value, 872);
-  }
-  @inline get medeleg(): u64 {
-    return load<u64>(changetype<usize>(this), 880);
-  }
-  @inline set medeleg(value: u64) {
-    store<u64>(changetype<usize>(this), value, 880);
-  }
-  @inline get mideleg(): u64 {
     return load<u64>(changetype<usize>(this), 888);
   }
-  @inline set mideleg(value: u64) {
+  @inline set mstatus(value: u64) {
     store<u64>(changetype<usize>(this), value, 888);
   }
-  @inline get mie(): u64 {
+  @inline get medeleg(): u64 {
     return load<u64>(changetype<usize>(this), 896);
   }
-  @inline set mie(value: u64) {
+  @inline set medeleg(value: u64) {
     store<u64>(changetype<usize>(this), value, 896);
+  }
+  @inline get mideleg(): u64 {
+    return load<u64>(changetype<usize>(this), 904);
+  }
+  @inline set mideleg(value: u64) {
+    store<u64>(changetype<usize>(this), value, 904);
+  }
+  @inline get mie(): u64 {
+    return load<u64>(changetype<usize>(this), 912);
+  }
+  @inline set mie(value: u64) {
+    store<u64>(changetype<usize>(this), value, 912);
   }
   /** Software-written bits and the levels of outside lines. */
   @inline get mip(): u64 {
-    return load<u64>(changetype<usize>(this), 904);
+    return load<u64>(changetype<usize>(this), 920);
   }
   @inline set mip(value: u64) {
-    store<u64>(changetype<usize>(this), value, 904);
+    store<u64>(changetype<usize>(this), value, 920);
   }
   /** Levels of MSIP, MTIP, SEIP and MEIP as driven from outside the hart. */
   @inline get externalLines(): u64 {
-    return load<u64>(changetype<usize>(this), 912);
-  }
-  @inline set externalLines(value: u64) {
-    store<u64>(changetype<usize>(this), value, 912);
-  }
-  @inline get mtvec(): u64 {
-    return load<u64>(changetype<usize>(this), 920);
-  }
-  @inline set mtvec(value: u64) {
-    store<u64>(changetype<usize>(this), value, 920);
-  }
-  @inline get mcounteren(): u64 {
     return load<u64>(changetype<usize>(this), 928);
   }
-  @inline set mcounteren(value: u64) {
+  @inline set externalLines(value: u64) {
     store<u64>(changetype<usize>(this), value, 928);
   }
-  @inline get mcountinhibit(): u64 {
+  @inline get mtvec(): u64 {
     return load<u64>(changetype<usize>(this), 936);
   }
-  @inline set mcountinhibit(value: u64) {
+  @inline set mtvec(value: u64) {
     store<u64>(changetype<usize>(this), value, 936);
   }
-  @inline get menvcfg(): u64 {
+  @inline get mcounteren(): u64 {
     return load<u64>(changetype<usize>(this), 944);
   }
-  @inline set menvcfg(value: u64) {
+  @inline set mcounteren(value: u64) {
     store<u64>(changetype<usize>(this), value, 944);
   }
-  @inline get mscratch(): u64 {
+  @inline get mcountinhibit(): u64 {
     return load<u64>(changetype<usize>(this), 952);
   }
-  @inline set mscratch(value: u64) {
+  @inline set mcountinhibit(value: u64) {
     store<u64>(changetype<usize>(this), value, 952);
   }
-  @inline get mepc(): u64 {
+  @inline get menvcfg(): u64 {
     return load<u64>(changetype<usize>(this), 960);
   }
-  @inline set mepc(value: u64) {
+  @inline set menvcfg(value: u64) {
     store<u64>(changetype<usize>(this), value, 960);
   }
-  @inline get mcause(): u64 {
+  @inline get mscratch(): u64 {
     return load<u64>(changetype<usize>(this), 968);
   }
-  @inline set mcause(value: u64) {
+  @inline set mscratch(value: u64) {
     store<u64>(changetype<usize>(this), value, 968);
   }
-  @inline get mtval(): u64 {
+  @inline get mepc(): u64 {
     return load<u64>(changetype<usize>(this), 976);
   }
-  @inline set mtval(value: u64) {
+  @inline set mepc(value: u64) {
     store<u64>(changetype<usize>(this), value, 976);
   }
-  @inline get stvec(): u64 {
+  @inline get mcause(): u64 {
     return load<u64>(changetype<usize>(this), 984);
   }
-  @inline set stvec(value: u64) {
+  @inline set mcause(value: u64) {
     store<u64>(changetype<usize>(this), value, 984);
   }
-  @inline get scounteren(): u64 {
+  @inline get mtval(): u64 {
     return load<u64>(changetype<usize>(this), 992);
   }
-  @inline set scounteren(value: u64) {
+  @inline set mtval(value: u64) {
     store<u64>(changetype<usize>(this), value, 992);
   }
-  @inline get senvcfg(): u64 {
+  @inline get stvec(): u64 {
     return load<u64>(changetype<usize>(this), 1000);
   }
-  @inline set senvcfg(value: u64) {
+  @inline set stvec(value: u64) {
     store<u64>(changetype<usize>(this), value, 1000);
   }
-  @inline get sscratch(): u64 {
+  @inline get scounteren(): u64 {
     return load<u64>(changetype<usize>(this), 1008);
   }
-  @inline set sscratch(value: u64) {
+  @inline set scounteren(value: u64) {
     store<u64>(changetype<usize>(this), value, 1008);
   }
-  @inline get sepc(): u64 {
+  @inline get senvcfg(): u64 {
     return load<u64>(changetype<usize>(this), 1016);
   }
-  @inline set sepc(value: u64) {
+  @inline set senvcfg(value: u64) {
     store<u64>(changetype<usize>(this), value, 1016);
   }
-  @inline get scause(): u64 {
+  @inline get sscratch(): u64 {
     return load<u64>(changetype<usize>(this), 1024);
   }
-  @inline set scause(value: u64) {
+  @inline set sscratch(value: u64) {
     store<u64>(changetype<usize>(this), value, 1024);
   }
-  @inline get stval(): u64 {
+  @inline get sepc(): u64 {
     return load<u64>(changetype<usize>(this), 1032);
   }
-  @inline set stval(value: u64) {
+  @inline set sepc(value: u64) {
     store<u64>(changetype<usize>(this), value, 1032);
   }
-  @inline get stimecmp(): u64 {
+  @inline get scause(): u64 {
     return load<u64>(changetype<usize>(this), 1040);
   }
-  @inline set stimecmp(value: u64) {
+  @inline set scause(value: u64) {
     store<u64>(changetype<usize>(this), value, 1040);
   }
-  @inline get satp(): u64 {
+  @inline get stval(): u64 {
     return load<u64>(changetype<usize>(this), 1048);
   }
-  @inline set satp(value: u64) {
+  @inline set stval(value: u64) {
     store<u64>(changetype<usize>(this), value, 1048);
+  }
+  @inline get stimecmp(): u64 {
+    return load<u64>(changetype<usize>(this), 1056);
+  }
+  @inline set stimecmp(value: u64) {
+    store<u64>(changetype<usize>(this), value, 1056);
+  }
+  @inline get satp(): u64 {
+    return load<u64>(changetype<usize>(this), 1064);
+  }
+  @inline set satp(value: u64) {
+    store<u64>(changetype<usize>(this), value, 1064);
   }
   /** Of the CLINT; here so that a run sees it. */
   @inline get mtimecmp(): u64 {
-    return load<u64>(changetype<usize>(this), 1056);
+    return load<u64>(changetype<usize>(this), 1072);
   }
   @inline set mtimecmp(value: u64) {
-    store<u64>(changetype<usize>(this), value, 1056);
+    store<u64>(changetype<usize>(this), value, 1072);
   }
   /** Mcycle less retired instructions. */
   @inline get cycleOffset(): u64 {
-    return load<u64>(changetype<usize>(this), 1064);
+    return load<u64>(changetype<usize>(this), 1080);
   }
   @inline set cycleOffset(value: u64) {
-    store<u64>(changetype<usize>(this), value, 1064);
+    store<u64>(changetype<usize>(this), value, 1080);
   }
   /** Minstret less retired instructions. */
   @inline get instretOffset(): u64 {
-    return load<u64>(changetype<usize>(this), 1072);
+    return load<u64>(changetype<usize>(this), 1088);
   }
   @inline set instretOffset(value: u64) {
-    store<u64>(changetype<usize>(this), value, 1072);
+    store<u64>(changetype<usize>(this), value, 1088);
   }
   /** Instructions retired since reset, less those of the present turn. */
   @inline get retired(): u64 {
-    return load<u64>(changetype<usize>(this), 1080);
+    return load<u64>(changetype<usize>(this), 1096);
   }
   @inline set retired(value: u64) {
-    store<u64>(changetype<usize>(this), value, 1080);
+    store<u64>(changetype<usize>(this), value, 1096);
   }
   /** Bits 55:2 of addresses. */
   @inline pmpaddr(n: u32): u64 {
-    return load<u64>(changetype<usize>(this) + (<usize>n << 3), 1088);
+    return load<u64>(changetype<usize>(this) + (<usize>n << 3), 1104);
   }
   @inline set_pmpaddr(n: u32, value: u64): void {
-    store<u64>(changetype<usize>(this) + (<usize>n << 3), value, 1088);
+    store<u64>(changetype<usize>(this) + (<usize>n << 3), value, 1104);
   }
   @inline pmpcfg(n: u32): u8 {
-    return load<u8>(changetype<usize>(this) + <usize>n, 1216);
+    return load<u8>(changetype<usize>(this) + <usize>n, 1232);
   }
   @inline set_pmpcfg(n: u32, value: u8): void {
-    store<u8>(changetype<usize>(this) + <usize>n, value, 1216);
+    store<u8>(changetype<usize>(this) + <usize>n, value, 1232);
   }
   /** Physical address LR reserved, or NO_RESERVATION. */
   @inline get reservation(): u64 {
-    return load<u64>(changetype<usize>(this), 1232);
+    return load<u64>(changetype<usize>(this), 1248);
   }
   @inline set reservation(value: u64) {
-    store<u64>(changetype<usize>(this), value, 1232);
+    store<u64>(changetype<usize>(this), value, 1248);
   }
   /** What LR read there. */
   @inline get reservedValue(): u64 {
-    return load<u64>(changetype<usize>(this), 1240);
+    return load<u64>(changetype<usize>(this), 1256);
   }
   @inline set reservedValue(value: u64) {
-    store<u64>(changetype<usize>(this), value, 1240);
+    store<u64>(changetype<usize>(this), value, 1256);
   }
 }
 
@@ -531,60 +552,109 @@ export const HART_FFLAGS: usize = 536;
   @inline set traceHart(value: u32) {
     store<u32>(changetype<usize>(this), value, 84);
   }
-  /** Next decoded page to reuse. */
-  @inline get decodedCursor(): u32 {
+  /** How often a target is reached before it is translated; 0 never. */
+  @inline get heatThreshold(): u32 {
     return load<u32>(changetype<usize>(this), 88);
   }
-  @inline set decodedCursor(value: u32) {
+  @inline set heatThreshold(value: u32) {
     store<u32>(changetype<usize>(this), value, 88);
+  }
+  /** Region records in use. */
+  @inline get regionCount(): u32 {
+    return load<u32>(changetype<usize>(this), 92);
+  }
+  @inline set regionCount(value: u32) {
+    store<u32>(changetype<usize>(this), value, 92);
+  }
+  /** Of them, to be translated. */
+  @inline get queuedCount(): u32 {
+    return load<u32>(changetype<usize>(this), 96);
+  }
+  @inline set queuedCount(value: u32) {
+    store<u32>(changetype<usize>(this), value, 96);
+  }
+  /** Modules the host is compiling. */
+  @inline get compilingCount(): u32 {
+    return load<u32>(changetype<usize>(this), 100);
+  }
+  @inline set compilingCount(value: u32) {
+    store<u32>(changetype<usize>(this), value, 100);
+  }
+  /** Table slots given to regions. */
+  @inline get tableSize(): u32 {
+    return load<u32>(changetype<usize>(this), 104);
+  }
+  @inline set tableSize(value: u32) {
+    store<u32>(changetype<usize>(this), value, 104);
+  }
+  /** Page links in use. */
+  @inline get linkCount(): u32 {
+    return load<u32>(changetype<usize>(this), 108);
+  }
+  @inline set linkCount(value: u32) {
+    store<u32>(changetype<usize>(this), value, 108);
+  }
+  /** Of the module last written. */
+  @inline get moduleLength(): u32 {
+    return load<u32>(changetype<usize>(this), 112);
+  }
+  @inline set moduleLength(value: u32) {
+    store<u32>(changetype<usize>(this), value, 112);
+  }
+  /** Next decoded page to reuse. */
+  @inline get decodedCursor(): u32 {
+    return load<u32>(changetype<usize>(this), 116);
+  }
+  @inline set decodedCursor(value: u32) {
+    store<u32>(changetype<usize>(this), value, 116);
   }
   /** Whose turn it is. */
   @inline get currentHart(): u32 {
-    return load<u32>(changetype<usize>(this), 92);
+    return load<u32>(changetype<usize>(this), 120);
   }
   @inline set currentHart(value: u32) {
-    store<u32>(changetype<usize>(this), value, 92);
+    store<u32>(changetype<usize>(this), value, 120);
   }
   /** Instructions left of its turn. */
   @inline get turnLeft(): u32 {
-    return load<u32>(changetype<usize>(this), 96);
+    return load<u32>(changetype<usize>(this), 124);
   }
   @inline set turnLeft(value: u32) {
-    store<u32>(changetype<usize>(this), value, 96);
+    store<u32>(changetype<usize>(this), value, 124);
   }
   /** Instructions retired by all harts. */
   @inline get retired(): u64 {
-    return load<u64>(changetype<usize>(this), 104);
+    return load<u64>(changetype<usize>(this), 128);
   }
   @inline set retired(value: u64) {
-    store<u64>(changetype<usize>(this), value, 104);
+    store<u64>(changetype<usize>(this), value, 128);
   }
   /** Mtime at timeBaseRetired. */
   @inline get timeBase(): u64 {
-    return load<u64>(changetype<usize>(this), 112);
+    return load<u64>(changetype<usize>(this), 136);
   }
   @inline set timeBase(value: u64) {
-    store<u64>(changetype<usize>(this), value, 112);
+    store<u64>(changetype<usize>(this), value, 136);
   }
   /** Of a tick, in 2^-32. */
   @inline get timeFraction(): u32 {
-    return load<u32>(changetype<usize>(this), 120);
+    return load<u32>(changetype<usize>(this), 144);
   }
   @inline set timeFraction(value: u32) {
-    store<u32>(changetype<usize>(this), value, 120);
+    store<u32>(changetype<usize>(this), value, 144);
   }
   @inline get timeBaseRetired(): u64 {
-    return load<u64>(changetype<usize>(this), 128);
+    return load<u64>(changetype<usize>(this), 152);
   }
   @inline set timeBaseRetired(value: u64) {
-    store<u64>(changetype<usize>(this), value, 128);
+    store<u64>(changetype<usize>(this), value, 152);
   }
   /** In 2^-32 ticks. */
   @inline get ticksPerInstruction(): u64 {
-    return load<u64>(changetype<usize>(this), 136);
+    return load<u64>(changetype<usize>(this), 160);
   }
   @inline set ticksPerInstruction(value: u64) {
-    store<u64>(changetype<usize>(this), value, 136);
+    store<u64>(changetype<usize>(this), value, 160);
   }
 }
 

@@ -348,6 +348,20 @@ export function nearVariant(operation: u32): u32 {
       return OP_BGEU__NEAR;
     case OP_JAL:
       return OP_JAL__NEAR;
+    case OP_BEQ__C:
+      return OP_BEQ__C__NEAR;
+    case OP_BNE__C:
+      return OP_BNE__C__NEAR;
+    case OP_JAL__C:
+      return OP_JAL__C__NEAR;
+    default:
+      return operation;
+  }
+}
+
+/** The same instruction counting the turns of its loop; `operation` itself when it has no such variant. */
+export function backwardVariant(operation: u32): u32 {
+  switch (operation) {
     case OP_BEQ:
       return OP_BEQ__BACK;
     case OP_BNE:
@@ -362,12 +376,6 @@ export function nearVariant(operation: u32): u32 {
       return OP_BGEU__BACK;
     case OP_JAL:
       return OP_JAL__BACK;
-    case OP_BEQ__C:
-      return OP_BEQ__C__NEAR;
-    case OP_BNE__C:
-      return OP_BNE__C__NEAR;
-    case OP_JAL__C:
-      return OP_JAL__C__NEAR;
     case OP_BEQ__C:
       return OP_BEQ__C__BACK;
     case OP_BNE__C:

@@ -29,6 +29,14 @@ export function operandsOf(operation: u32): u32 {
   return load<u16>(OPERANDS + (<usize>operation << 1));
 }
 
+/** Instructions of kind float that regions call as functions of hart and instruction, in the order of floatHelperOf. */
+export const FLOAT_HELPER_COUNT: u32 = 58;
+
+/** Which of them an operation is. */
+export function floatHelperOf(operation: u32): u32 {
+  return load<u8>(FLOAT_HELPERS + <usize>operation);
+}
+
 /** Emits an instruction of kind integer, relative or memory. */
 export function translateFormula(t: Translator, operation: u32, i: u64): void {
   switch (operation) {
@@ -418,6 +426,232 @@ export function translateJump(t: Translator, operation: u32, i: u64): void {
       unreachable();
   }
 }
+
+const FLOAT_HELPERS: usize = memory.data<u8>([
+  0, 0, 0, 0, 0,
+  0, // lui
+  0, // addi
+  0, // slti
+  0, // sltiu
+  0, // xori
+  0, // ori
+  0, // andi
+  0, // slli
+  0, // srli
+  0, // srai
+  0, // add
+  0, // sub
+  0, // sll
+  0, // slt
+  0, // sltu
+  0, // xor
+  0, // srl
+  0, // sra
+  0, // or
+  0, // and
+  0, // addiw
+  0, // slliw
+  0, // srliw
+  0, // sraiw
+  0, // addw
+  0, // subw
+  0, // sllw
+  0, // srlw
+  0, // sraw
+  0, // fence
+  0, // auipc
+  0, // beq
+  0, // bne
+  0, // blt
+  0, // bge
+  0, // bltu
+  0, // bgeu
+  0, // jal
+  0, // jalr
+  0, // lb
+  0, // lh
+  0, // lw
+  0, // ld
+  0, // lbu
+  0, // lhu
+  0, // lwu
+  0, // sb
+  0, // sh
+  0, // sw
+  0, // sd
+  0, // ecall
+  0, // ebreak
+  0, // mul
+  0, // mulh
+  0, // mulhsu
+  0, // mulhu
+  0, // div
+  0, // divu
+  0, // rem
+  0, // remu
+  0, // mulw
+  0, // divw
+  0, // divuw
+  0, // remw
+  0, // remuw
+  0, // lr.w
+  0, // sc.w
+  0, // amoswap.w
+  0, // amoadd.w
+  0, // amoxor.w
+  0, // amoand.w
+  0, // amoor.w
+  0, // amomin.w
+  0, // amomax.w
+  0, // amominu.w
+  0, // amomaxu.w
+  0, // lr.d
+  0, // sc.d
+  0, // amoswap.d
+  0, // amoadd.d
+  0, // amoxor.d
+  0, // amoand.d
+  0, // amoor.d
+  0, // amomin.d
+  0, // amomax.d
+  0, // amominu.d
+  0, // amomaxu.d
+  0, // flw
+  0, // fsw
+  0, // fmadd.s
+  1, // fmsub.s
+  2, // fnmsub.s
+  3, // fnmadd.s
+  4, // fadd.s
+  5, // fsub.s
+  6, // fmul.s
+  7, // fdiv.s
+  8, // fsqrt.s
+  9, // fsgnj.s
+  10, // fsgnjn.s
+  11, // fsgnjx.s
+  12, // fmin.s
+  13, // fmax.s
+  14, // feq.s
+  15, // flt.s
+  16, // fle.s
+  17, // fclass.s
+  18, // fcvt.w.s
+  19, // fcvt.wu.s
+  20, // fcvt.l.s
+  21, // fcvt.lu.s
+  22, // fcvt.s.w
+  23, // fcvt.s.wu
+  24, // fcvt.s.l
+  25, // fcvt.s.lu
+  26, // fmv.x.w
+  27, // fmv.w.x
+  0, // fld
+  0, // fsd
+  28, // fmadd.d
+  29, // fmsub.d
+  30, // fnmsub.d
+  31, // fnmadd.d
+  32, // fadd.d
+  33, // fsub.d
+  34, // fmul.d
+  35, // fdiv.d
+  36, // fsqrt.d
+  37, // fsgnj.d
+  38, // fsgnjn.d
+  39, // fsgnjx.d
+  40, // fmin.d
+  41, // fmax.d
+  42, // feq.d
+  43, // flt.d
+  44, // fle.d
+  45, // fclass.d
+  46, // fcvt.w.d
+  47, // fcvt.wu.d
+  48, // fcvt.l.d
+  49, // fcvt.lu.d
+  50, // fcvt.d.w
+  51, // fcvt.d.wu
+  52, // fcvt.d.l
+  53, // fcvt.d.lu
+  54, // fcvt.s.d
+  55, // fcvt.d.s
+  56, // fmv.x.d
+  57, // fmv.d.x
+  0, // add.uw
+  0, // sh1add
+  0, // sh1add.uw
+  0, // sh2add
+  0, // sh2add.uw
+  0, // sh3add
+  0, // sh3add.uw
+  0, // slli.uw
+  0, // andn
+  0, // orn
+  0, // xnor
+  0, // clz
+  0, // clzw
+  0, // ctz
+  0, // ctzw
+  0, // cpop
+  0, // cpopw
+  0, // sext.b
+  0, // sext.h
+  0, // zext.h
+  0, // max
+  0, // maxu
+  0, // min
+  0, // minu
+  0, // rol
+  0, // rolw
+  0, // ror
+  0, // rorw
+  0, // rori
+  0, // roriw
+  0, // orc.b
+  0, // rev8
+  0, // clmul
+  0, // clmulr
+  0, // clmulh
+  0, // pack
+  0, // packh
+  0, // packw
+  0, // brev8
+  0, // xperm4
+  0, // xperm8
+  0, // bclr
+  0, // bclri
+  0, // bext
+  0, // bexti
+  0, // binv
+  0, // binvi
+  0, // bset
+  0, // bseti
+  0, // czero.eqz
+  0, // czero.nez
+  0, // csrrw
+  0, // csrrs
+  0, // csrrc
+  0, // csrrwi
+  0, // csrrsi
+  0, // csrrci
+  0, // fence.i
+  0, // pause
+  0, // sret
+  0, // mret
+  0, // wfi
+  0, // sfence.vma
+  0, // sinval.vma
+  0, // sfence.w.inval
+  0, // sfence.inval.ir
+  0, // cbo.inval
+  0, // cbo.clean
+  0, // cbo.flush
+  0, // cbo.zero
+  0, // prefetch.i
+  0, // prefetch.r
+  0, // prefetch.w
+]);
 
 const OPERANDS: usize = memory.data<u16>([
   0, 0, 0, 0, 0,

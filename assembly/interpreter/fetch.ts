@@ -8,6 +8,7 @@ import {
   OP_ILLEGAL,
   OP_PAGE_END,
 } from "../generated/operations";
+import { hasRegions, regionEntryAt } from "../jit/cache";
 import { raise } from "../hart/trap";
 import { NO_PADDR, translate } from "../mmu/access";
 import { decodedPageAt, decodedPageOf, noteDecoding, pageOfDecoded } from "../mmu/code";
@@ -79,7 +80,7 @@ export function enterCrossing(h: Hart, ip: usize): usize {
  *
  *   0  the instruction    8  OP_PAGE_END, for a compressed one    16  OP_PAGE_END, for a wide one
  */
-function enterSingle(h: Hart, pc: u64): usize {
+export function enterSingle(h: Hart, pc: u64): usize {
   const low = fetchHalfword(h, pc);
   if (low < 0) {
     h.pc = pc;
@@ -126,6 +127,14 @@ export function decodeEntry(ip: usize): void {
   const offset = (<u32>ip - decoded) >> 2;
   const code = <usize>(RAM_BASE + (pageOfDecoded(decoded) << 12) + offset);
   noteDecoding(decoded);
+  const page = pageOfDecoded(decoded);
+  if (hasRegions(page)) {
+    const region = regionEntryAt(page, offset);
+    if (region != 0) {
+      store<u64>(ip, region);
+      return;
+    }
+  }
   let word = <u32>load<u16>(code);
   if ((word & 3) == 3) {
     if (offset == 4094) {

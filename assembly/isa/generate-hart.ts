@@ -13,8 +13,11 @@ export function generateHartClasses(): string {
 /** Offsets of the register files, for access by byte offset rather than by number. */
 export const HART_X: usize = ${hartFieldOffset("x")};
 export const HART_F: usize = ${hartFieldOffset("f")};
-/** Offset of the accrued exceptions, for the functions of float/ to add to. */
+/** Offsets of what translated regions and the functions of float/ use. */
 export const HART_FFLAGS: usize = ${hartFieldOffset("fflags")};
+${["pc", "event", "countdown", "loadTlb", "storeTlb", "dataSpace", "codeStamp"]
+  .map((name) => `export const HART_${snakeCase(name)}: u32 = ${hartFieldOffset(name)};`)
+  .join("\n")}
 
 ${accessorClass("Hart", place(hartFields))}
 
@@ -93,6 +96,10 @@ function accessors(field: PlacedField): string {
   @inline set ${name}(value: ${type}) {
     store<${type}>(${self}, value, ${offset});
   }`;
+}
+
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
 }
 
 /** Byte offset of a hart's field. */

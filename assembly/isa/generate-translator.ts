@@ -9,6 +9,7 @@ const FORMULA_KINDS: readonly Kind[] = ["integer", "relative", "memory"];
 export function generateTranslator(): string {
   const formulas = instructionTable.filter((row) => FORMULA_KINDS.includes(row.kind));
   const branches = instructionTable.filter((row) => row.kind === "branch");
+  const floats = instructionTable.filter(isFloatHelper);
   const jumps = instructionTable.filter((row) => row.kind === "jump");
   return `import { Translator } from "../jit/translator";
 import * as op from "./operations";
@@ -33,6 +34,14 @@ export const USES_FLOATS: u32 = 0x800;
 /** Kind and register operands of an operation, variants excluded. */
 export function operandsOf(operation: u32): u32 {
   return load<u16>(OPERANDS + (<usize>operation << 1));
+}
+
+/** Instructions of kind float that regions call as functions of hart and instruction, in the order of floatHelperOf. */
+export const FLOAT_HELPER_COUNT: u32 = ${floats.length};
+
+/** Which of them an operation is. */
+export function floatHelperOf(operation: u32): u32 {
+  return load<u8>(FLOAT_HELPERS + <usize>operation);
 }
 
 /** Emits an instruction of kind integer, relative or memory. */
@@ -62,11 +71,34 @@ ${jumps.map((row) => translation(row, "")).join("\n")}
   }
 }
 
+const FLOAT_HELPERS: usize = memory.data<u8>([
+  0, 0, 0, 0, 0,
+${instructionTable.map((row) => `  ${Math.max(0, floats.indexOf(row))}, // ${row.mnemonic}`).join("\n")}
+]);
+
 const OPERANDS: usize = memory.data<u16>([
   0, 0, 0, 0, 0,
 ${instructionTable.map((row) => `  0x${operandBits(row).toString(16)}, // ${row.mnemonic}`).join("\n")}
 ]);
 `;
+}
+
+/** Text of generated/float-helpers.ts: the functions regions import, for the core to export. */
+export function generateFloatHelpers(): string {
+  return `\nexport {\n${floatHelperNames().map((name) => `  ${name},`).join("\n")}\n} from "../semantics/float";\n`;
+}
+
+/** Text of generated/float-helper-names.ts: their names, in the order of their imports. */
+export function generateFloatHelperNames(): string {
+  return `\nexport const FLOAT_HELPERS: readonly string[] = [\n${floatHelperNames().map((name) => `  "${name}",`).join("\n")}\n];\n`;
+}
+
+function floatHelperNames(): string[] {
+  return instructionTable.filter(isFloatHelper).map((row) => functionName(row.mnemonic));
+}
+
+function isFloatHelper(row: Instruction): boolean {
+  return row.kind === "float" && row.file === "float";
 }
 
 function translation(row: Instruction, indent: string): string {

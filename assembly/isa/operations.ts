@@ -101,7 +101,14 @@ ${variantFunction(
 /** The same instruction with its target on the same page; \`operation\` itself when it has no such variant. */
 ${variantFunction(
   "nearVariant",
-  (o) => o.isNear,
+  (o) => o.isNear && !o.isBackward,
+  (o) => !o.isNear,
+)}
+
+/** The same instruction counting the turns of its loop; \`operation\` itself when it has no such variant. */
+${variantFunction(
+  "backwardVariant",
+  (o) => o.isBackward,
   (o) => !o.isNear,
 )}
 `;

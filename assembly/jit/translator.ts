@@ -1,77 +1,91 @@
-import { HART_F, HART_X } from "../generated/hart";
+import {
+  HART_COUNTDOWN,
+  HART_DATA_SPACE,
+  HART_EVENT,
+  HART_F,
+  HART_LOAD_TLB,
+  HART_PC,
+  HART_STORE_TLB,
+  HART_X,
+} from "../generated/hart";
 import { TLB_ENTRY_COUNT } from "../mmu/tlb";
-import { HELPER_CLMUL, HELPER_CLMUL_REVERSED, HELPER_DIV_S, HELPER_DIV_U, HELPER_LOAD, HELPER_MUL_HIGH_SS, HELPER_MUL_HIGH_SU, HELPER_MUL_HIGH_UU, HELPER_REM_S, HELPER_REM_U, HELPER_STORE, HELPER_XPERM } from "./helpers";
+import * as helper from "./helpers";
 import * as w from "./wasm";
 import { Writer } from "./writer";
 
 // Parameters and locals of a region's function that are not guest registers.
-export const LOCAL_HART: u32 = 0;
-export const LOCAL_DEPTH: u32 = 1;
+export const LOCAL_HART: u32 = 0; // i32
+export const LOCAL_DEPTH: u32 = 1; // i32: how many calls may still be nested
 export const LOCAL_COUNT: u32 = 2; // i32: instructions left
-export const LOCAL_LOAD_TLB: u32 = 3;
-export const LOCAL_STORE_TLB: u32 = 4;
+export const LOCAL_LOAD_TLB: u32 = 3; // i32
+export const LOCAL_STORE_TLB: u32 = 4; // i32
 export const LOCAL_ENTRY: u32 = 5; // i32: TLB entry
-export const LOCAL_FIX: u32 = 6; // i32: instructions counted ahead, at an exit
+export const LOCAL_AHEAD: u32 = 6; // i32: instructions counted but not executed, at an exit
 export const LOCAL_SPACE: u32 = 7; // i64
 export const LOCAL_ADDRESS: u32 = 8; // i64
 export const LOCAL_VALUE: u32 = 9; // i64
 export const LOCAL_PC: u32 = 10; // i64: where to go on, at an exit
-export const LOCAL_KEEP: u32 = 11; // i64, two of them
+export const LOCAL_KEPT: u32 = 11; // i64, two of them
 export const FIRST_REGISTER_LOCAL: u32 = 13;
-export const I32_LOCALS_AFTER_PARAMETERS: u32 = 5;
+export const I32_LOCAL_COUNT: u32 = 5;
+export const I64_LOCAL_COUNT: u32 = 6;
 
-/** Offsets in Hart of what regions use. */
-import { HART_COUNTDOWN, HART_EVENT } from "../generated/hart";
+const PAGE_MASK: i64 = ~0xfff;
 
 /**
  * The translator as a target of the semantics: a value is on the Wasm stack, and an operation writes the instruction
- * that makes it. Values given and returned here are placeholders.
+ * that makes it. The values given and returned here are placeholders, but for a kept one, which is its local.
  */
 @unmanaged export class Translator extends Writer {
   /** Virtual address of the instruction being translated, and of the next one. */
   pc: u64;
   next: u64;
-  /** Instructions of the block that come after this one or are it: counted already, not executed when it traps. */
+  /** This instruction and those of its block that follow it: counted already, not executed when it traps. */
   ahead: u32;
-  /** How many labels lie between here and the exit that stores the registers dirty here. */
-  exitDepth: u32;
+  /** Label, counted from here outwards, of the exit that stores the registers dirty here. */
+  exitLabel: u32;
   /** Values kept by the instruction being translated. */
   kept: u32;
-  /** Local of each guest register, a byte each, 0 for none: 32 of them, and one for discarded results. */
-  locals0: u64;
-  locals1: u64;
-  locals2: u64;
-  locals3: u64;
+  /** Whether the region stores to floating-point registers. */
+  unused: u32;
 
+  // Local of each guest register, a byte each, behind the fields.
   localOf(r: u32): u32 {
-    return load<u8>(changetype<usize>(this) + offsetof<Translator>("locals0") + r);
+    return load<u8>(changetype<usize>(this) + offsetof<Translator>() + r);
   }
   setLocalOf(r: u32, local: u32): void {
-    store<u8>(changetype<usize>(this) + offsetof<Translator>("locals0") + r, <u8>local);
+    store<u8>(changetype<usize>(this) + offsetof<Translator>() + r, <u8>local);
+  }
+
+  get_(local: u32): void {
+    this.opIndex(w.LOCAL_GET, local);
+  }
+  set_(local: u32): void {
+    this.opIndex(w.LOCAL_SET, local);
   }
 
   // ---- registers ----
 
   x(offset: u32): u64 {
     if (offset == 0) this.i64(0);
-    else this.opIndex(w.LOCAL_GET, this.localOf(offset >> 3));
+    else this.get_(this.localOf(offset >> 3));
     return 0;
   }
   setX(offset: u32, value: u64): void {
     if (offset == 32 * 8) this.op(w.DROP);
-    else this.opIndex(w.LOCAL_SET, this.localOf(offset >> 3));
+    else this.set_(this.localOf(offset >> 3));
   }
   f(offset: u32): u64 {
-    this.opIndex(w.LOCAL_GET, LOCAL_HART);
-    this.access(w.I64_LOAD, 3, HART_F + offset);
+    this.get_(LOCAL_HART);
+    this.access(w.I64_LOAD, 3, <u32>HART_F + offset);
     return 0;
   }
-  /** mstatus.FS is Dirty in a region that uses floats. */
+  /** mstatus.FS is Dirty already in a region that uses floats. */
   setF(offset: u32, value: u64): void {
-    this.opIndex(w.LOCAL_SET, LOCAL_VALUE);
-    this.opIndex(w.LOCAL_GET, LOCAL_HART);
-    this.opIndex(w.LOCAL_GET, LOCAL_VALUE);
-    this.access(w.I64_STORE, 3, HART_F + offset);
+    this.set_(LOCAL_VALUE);
+    this.get_(LOCAL_HART);
+    this.get_(LOCAL_VALUE);
+    this.access(w.I64_STORE, 3, <u32>HART_F + offset);
   }
   imm(value: i64): u64 {
     this.i64(value);
@@ -85,11 +99,308 @@ import { HART_COUNTDOWN, HART_EVENT } from "../generated/hart";
     this.i64(this.next);
     return 0;
   }
-  /** Takes the value off the stack into a local; using the result pushes it again: see `use`. */
   keep(value: u64): u64 {
-    const local = LOCAL_KEEP + this.kept;
+    const local = LOCAL_KEPT + this.kept;
     this.kept += 1;
-    this.opIndex(w.LOCAL_SET, local);
+    this.set_(local);
     return local;
+  }
+  use(kept: u64): u64 {
+    this.get_(<u32>kept);
+    return 0;
+  }
+
+  // ---- formulas ----
+
+  formula(code: u32): u64 {
+    this.op(code);
+    return 0;
+  }
+  add(a: u64, b: u64): u64 {
+    return this.formula(w.I64_ADD);
+  }
+  sub(a: u64, b: u64): u64 {
+    return this.formula(w.I64_SUB);
+  }
+  mul(a: u64, b: u64): u64 {
+    return this.formula(w.I64_MUL);
+  }
+  and(a: u64, b: u64): u64 {
+    return this.formula(w.I64_AND);
+  }
+  or(a: u64, b: u64): u64 {
+    return this.formula(w.I64_OR);
+  }
+  xor(a: u64, b: u64): u64 {
+    return this.formula(w.I64_XOR);
+  }
+  not(a: u64): u64 {
+    this.i64(-1);
+    return this.formula(w.I64_XOR);
+  }
+  shl(a: u64, count: u64): u64 {
+    return this.formula(w.I64_SHL);
+  }
+  shrU(a: u64, count: u64): u64 {
+    return this.formula(w.I64_SHR_U);
+  }
+  shrS(a: u64, count: u64): u64 {
+    return this.formula(w.I64_SHR_S);
+  }
+  rotl64(a: u64, count: u64): u64 {
+    return this.formula(w.I64_ROTL);
+  }
+  rotr64(a: u64, count: u64): u64 {
+    return this.formula(w.I64_ROTR);
+  }
+  /** A 32-bit operation on two values: the count is below, so that it is wrapped where it lies. */
+  formula32(code: u32): u64 {
+    this.op(w.I32_WRAP_I64);
+    this.set_(LOCAL_ENTRY);
+    this.op(w.I32_WRAP_I64);
+    this.get_(LOCAL_ENTRY);
+    this.op(code);
+    return this.formula(w.I64_EXTEND_I32_U);
+  }
+  shl32(a: u64, count: u64): u64 {
+    return this.formula32(w.I32_SHL);
+  }
+  shrU32(a: u64, count: u64): u64 {
+    return this.formula32(w.I32_SHR_U);
+  }
+  shrS32(a: u64, count: u64): u64 {
+    return this.formula32(w.I32_SHR_S);
+  }
+  rotl32(a: u64, count: u64): u64 {
+    return this.formula32(w.I32_ROTL);
+  }
+  rotr32(a: u64, count: u64): u64 {
+    return this.formula32(w.I32_ROTR);
+  }
+  sext8(a: u64): u64 {
+    return this.formula(w.I64_EXTEND8_S);
+  }
+  sext16(a: u64): u64 {
+    return this.formula(w.I64_EXTEND16_S);
+  }
+  sext32(a: u64): u64 {
+    return this.formula(w.I64_EXTEND32_S);
+  }
+  zext32(a: u64): u64 {
+    this.i64(0xffffffff);
+    return this.formula(w.I64_AND);
+  }
+  call(index: u32): u64 {
+    this.opIndex(w.CALL, index);
+    return 0;
+  }
+  mulHighSS(a: u64, b: u64): u64 {
+    return this.call(helper.MUL_HIGH_SS);
+  }
+  mulHighSU(a: u64, b: u64): u64 {
+    return this.call(helper.MUL_HIGH_SU);
+  }
+  mulHighUU(a: u64, b: u64): u64 {
+    return this.call(helper.MUL_HIGH_UU);
+  }
+  divS(a: u64, b: u64): u64 {
+    return this.call(helper.DIV_S);
+  }
+  divU(a: u64, b: u64): u64 {
+    return this.call(helper.DIV_U);
+  }
+  remS(a: u64, b: u64): u64 {
+    return this.call(helper.REM_S);
+  }
+  remU(a: u64, b: u64): u64 {
+    return this.call(helper.REM_U);
+  }
+  clmul(a: u64, b: u64): u64 {
+    return this.call(helper.CLMUL);
+  }
+  clmulReversed(a: u64, b: u64): u64 {
+    return this.call(helper.CLMUL_REVERSED);
+  }
+  xperm(table: u64, indices: u64, width: u32): u64 {
+    return this.call(width == 4 ? helper.XPERM4 : helper.XPERM8);
+  }
+  clz64(a: u64): u64 {
+    return this.formula(w.I64_CLZ);
+  }
+  ctz64(a: u64): u64 {
+    return this.formula(w.I64_CTZ);
+  }
+  popcnt64(a: u64): u64 {
+    return this.formula(w.I64_POPCNT);
+  }
+  ltS(a: u64, b: u64): u64 {
+    this.op(w.I64_LT_S);
+    return this.formula(w.I64_EXTEND_I32_U);
+  }
+  ltU(a: u64, b: u64): u64 {
+    this.op(w.I64_LT_U);
+    return this.formula(w.I64_EXTEND_I32_U);
+  }
+  condition(code: u32): bool {
+    this.op(code);
+    return false;
+  }
+  eq(a: u64, b: u64): bool {
+    return this.condition(w.I64_EQ);
+  }
+  ne(a: u64, b: u64): bool {
+    return this.condition(w.I64_NE);
+  }
+  isLtS(a: u64, b: u64): bool {
+    return this.condition(w.I64_LT_S);
+  }
+  isLtU(a: u64, b: u64): bool {
+    return this.condition(w.I64_LT_U);
+  }
+  isGeS(a: u64, b: u64): bool {
+    return this.condition(w.I64_GE_S);
+  }
+  isGeU(a: u64, b: u64): bool {
+    return this.condition(w.I64_GE_U);
+  }
+  select(a: u64, b: u64, condition: bool): u64 {
+    return this.formula(w.SELECT);
+  }
+
+  // ---- memory ----
+
+  /** The way out of a trapping access is in its cold path: here no check is needed. */
+  trapped(): bool {
+    return false;
+  }
+  floatOff(): bool {
+    return false;
+  }
+
+  /** Pushes whether the TLB entry of the address on the stack, left in LOCAL_ENTRY, is for all bytes of the access. */
+  lookUp(tlb: u32, byteLength: u32): void {
+    this.opIndex(w.LOCAL_TEE, LOCAL_ADDRESS);
+    this.i64(8);
+    this.op(w.I64_SHR_U);
+    this.op(w.I32_WRAP_I64);
+    this.i32((TLB_ENTRY_COUNT - 1) << 4);
+    this.op(w.I32_AND);
+    this.get_(tlb);
+    this.op(w.I32_ADD);
+    this.opIndex(w.LOCAL_TEE, LOCAL_ENTRY);
+    this.access(w.I64_LOAD, 3, 0);
+    this.get_(LOCAL_ADDRESS);
+    if (byteLength > 1) {
+      this.i64(byteLength - 1);
+      this.op(w.I64_ADD);
+    }
+    this.i64(PAGE_MASK);
+    this.op(w.I64_AND);
+    this.get_(LOCAL_SPACE);
+    this.op(w.I64_OR);
+    this.op(w.I64_EQ);
+  }
+  /** Pushes the address in linear memory that the entry gives. */
+  locate(): void {
+    this.get_(LOCAL_ADDRESS);
+    this.op(w.I32_WRAP_I64);
+    this.get_(LOCAL_ENTRY);
+    this.access(w.I32_LOAD, 2, 8);
+    this.op(w.I32_ADD);
+  }
+  /** Leaves the region when an event is pending: a trap, or something the interpreter must do. One label deeper. */
+  leaveOnEvent(): void {
+    this.i64(this.pc);
+    this.set_(LOCAL_PC);
+    this.i32(this.ahead);
+    this.set_(LOCAL_AHEAD);
+    this.get_(LOCAL_HART);
+    this.access(w.I32_LOAD, 2, HART_EVENT);
+    this.opIndex(w.BR_IF, this.exitLabel + 1);
+  }
+
+  load<W>(vaddr: u64): u64 {
+    this.lookUp(LOCAL_LOAD_TLB, sizeof<W>());
+    this.opIndex(w.IF, w.TYPE_I64);
+    this.locate();
+    if (sizeof<W>() == 8) this.access(w.I64_LOAD, 0, 0);
+    else if (sizeof<W>() == 4) this.access(isSigned<W>() ? w.I64_LOAD32_S : w.I64_LOAD32_U, 0, 0);
+    else if (sizeof<W>() == 2) this.access(isSigned<W>() ? w.I64_LOAD16_S : w.I64_LOAD16_U, 0, 0);
+    else this.access(isSigned<W>() ? w.I64_LOAD8_S : w.I64_LOAD8_U, 0, 0);
+    this.op(w.ELSE);
+    this.get_(LOCAL_HART);
+    this.get_(LOCAL_ADDRESS);
+    this.i32(sizeof<W>());
+    this.call(helper.LOAD);
+    this.leaveOnEvent();
+    if (isSigned<W>() && sizeof<W>() < 8) {
+      this.op(sizeof<W>() == 4 ? w.I64_EXTEND32_S : sizeof<W>() == 2 ? w.I64_EXTEND16_S : w.I64_EXTEND8_S);
+    }
+    this.op(w.END);
+    return 0;
+  }
+  store<W>(vaddr: u64, value: u64): void {
+    this.set_(LOCAL_VALUE);
+    this.lookUp(LOCAL_STORE_TLB, sizeof<W>());
+    this.opIndex(w.IF, w.TYPE_VOID);
+    this.locate();
+    this.get_(LOCAL_VALUE);
+    if (sizeof<W>() == 8) this.access(w.I64_STORE, 0, 0);
+    else if (sizeof<W>() == 4) this.access(w.I64_STORE32, 0, 0);
+    else if (sizeof<W>() == 2) this.access(w.I64_STORE16, 0, 0);
+    else this.access(w.I64_STORE8, 0, 0);
+    this.op(w.ELSE);
+    this.get_(LOCAL_HART);
+    this.get_(LOCAL_ADDRESS);
+    this.get_(LOCAL_VALUE);
+    this.i32(sizeof<W>());
+    this.call(helper.STORE);
+    this.leaveOnEvent();
+    this.op(w.END);
+  }
+
+  // ---- state of the hart ----
+
+  loadRegister(r: u32): void {
+    this.get_(LOCAL_HART);
+    this.access(w.I64_LOAD, 3, <u32>HART_X + 8 * r);
+    this.set_(this.localOf(r));
+  }
+  storeRegister(r: u32): void {
+    this.get_(LOCAL_HART);
+    this.get_(this.localOf(r));
+    this.access(w.I64_STORE, 3, <u32>HART_X + 8 * r);
+  }
+  loadRegisters(mask: u32): void {
+    for (; mask != 0; mask &= mask - 1) this.loadRegister(ctz(mask));
+  }
+  storeRegisters(mask: u32): void {
+    for (; mask != 0; mask &= mask - 1) this.storeRegister(ctz(mask));
+  }
+  loadCount(): void {
+    this.get_(LOCAL_HART);
+    this.access(w.I32_LOAD, 2, HART_COUNTDOWN);
+    this.set_(LOCAL_COUNT);
+  }
+  storeCount(): void {
+    this.get_(LOCAL_HART);
+    this.get_(LOCAL_COUNT);
+    this.access(w.I32_STORE, 2, HART_COUNTDOWN);
+  }
+  loadMode(): void {
+    this.get_(LOCAL_HART);
+    this.access(w.I32_LOAD, 2, HART_LOAD_TLB);
+    this.set_(LOCAL_LOAD_TLB);
+    this.get_(LOCAL_HART);
+    this.access(w.I32_LOAD, 2, HART_STORE_TLB);
+    this.set_(LOCAL_STORE_TLB);
+    this.get_(LOCAL_HART);
+    this.access(w.I64_LOAD, 3, HART_DATA_SPACE);
+    this.set_(LOCAL_SPACE);
+  }
+  storePcLocal(): void {
+    this.get_(LOCAL_HART);
+    this.get_(LOCAL_PC);
+    this.access(w.I64_STORE, 3, HART_PC);
   }
 }

@@ -12,8 +12,8 @@ import {
   CAUSE_STORE_PAGE_FAULT,
 } from "../shared/causes";
 import { DIRTY_BASE } from "../shared/layout";
-import { codeChanged } from "./code";
-import { codeSlot, isRam, pageNumber, ramAddress, ramChanged } from "./memory";
+import { codeChanged, hasCode } from "./code";
+import { isRam, pageNumber, ramAddress, ramChanged } from "./memory";
 import { PMP_R, PMP_W, PMP_X, pmpAllows, pmpIsUniform } from "./pmp";
 import { CODE_MARK, effectivePrivilege, entryOf, noteSuperpage } from "./tlb";
 import { ACCESS_FAULT, ACCESS_FETCH, ACCESS_LOAD, ACCESS_STORE, PAGE_FAULT, walkPageTable } from "./walk";
@@ -48,6 +48,31 @@ export function storeSlow(h: Hart, vaddr: u64, value: u64, byteLength: u32): voi
   }
   const paddr = translateForStore(h, vaddr, byteLength);
   if (paddr != NO_PADDR) storePhysical(h, vaddr, paddr, value, byteLength);
+}
+
+/**
+ * A load by translated code. Where it is not simply RAM it is not done: an attention event is pending, and the
+ * interpreter has to execute the instruction.
+ */
+export function loadForRegion(h: Hart, vaddr: u64, byteLength: u32): u64 {
+  if ((vaddr & 0xfff) + byteLength > 4096) return loadAcrossPages(h, vaddr, byteLength);
+  const paddr = translate(h, vaddr, byteLength, ACCESS_LOAD);
+  if (paddr == NO_PADDR) return 0;
+  if (isRam(paddr, byteLength)) return readRam(paddr, byteLength);
+  h.event |= EVENT_ATTENTION;
+  return 0;
+}
+
+/** A store by translated code, as loadForRegion; code pages are the interpreter's too. */
+export function storeForRegion(h: Hart, vaddr: u64, value: u64, byteLength: u32): void {
+  if ((vaddr & 0xfff) + byteLength > 4096) {
+    h.event |= EVENT_ATTENTION;
+    return;
+  }
+  const paddr = translateForStore(h, vaddr, byteLength);
+  if (paddr == NO_PADDR) return;
+  if (!isRam(paddr, byteLength) || hasCode(pageNumber(paddr))) h.event |= EVENT_ATTENTION;
+  else writeRam(h, paddr, value, byteLength);
 }
 
 /**
@@ -123,7 +148,7 @@ function fillData(h: Hart, vaddr: u64, page: u64, access: u32): void {
     bank = h.storeTlb;
     const number = pageNumber(page);
     store<u8>(<usize>(DIRTY_BASE + number), 1);
-    if (codeSlot(number) != 0) tag |= CODE_MARK;
+    if (hasCode(number)) tag |= CODE_MARK;
   }
   const entry = entryOf(bank, vaddr);
   store<u64>(entry, tag);
@@ -184,7 +209,7 @@ function writeRam(h: Hart, paddr: u64, value: u64, byteLength: u32): void {
   else store<u8>(address, <u8>value);
   const page = pageNumber(paddr);
   // When the decoded page is gone, its entries may soon be another page's: leave them after this instruction.
-  if (codeSlot(page) != 0 && codeChanged(page, paddr, byteLength)) h.event |= EVENT_ATTENTION;
+  if (hasCode(page) && codeChanged(page, paddr, byteLength)) h.event |= EVENT_ATTENTION;
 }
 
 /** A load that touches two pages: both are checked before anything is read, and it is atomic in neither. */

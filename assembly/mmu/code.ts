@@ -1,3 +1,4 @@
+import { hasRegions, killRegions, killWritten } from "../jit/cache";
 import { theMachine } from "../generated/hart";
 import { OP_PAGE_END } from "../generated/operations";
 import {
@@ -31,13 +32,17 @@ const NO_PAGE: u32 = u32.MAX_VALUE;
 /** Address of the decoded page of RAM page `page`, made when there is none. */
 export function decodedPageOf(page: u32): u32 {
   const known = codeSlot(page);
-  if (known != 0) return addressOf(known - 1);
+  if (known != 0) return decodedPageOfSlot(known - 1);
   const m = theMachine();
   const slot = m.decodedCursor;
   m.decodedCursor = slot + 1 == DECODED_PAGE_COUNT ? 0 : slot + 1;
-  const decoded = addressOf(slot);
+  const decoded = decodedPageOfSlot(slot);
   const previous = load<u32>(<usize>decoded, PAGE_NUMBER_OFFSET);
-  if (previous != NO_PAGE && codeSlot(previous) == slot + 1) forget(previous, decoded);
+  if (previous != NO_PAGE && codeSlot(previous) == slot + 1) {
+    forget(previous, decoded);
+    // Without a decoded page, and before its regions are published, stores to the page would go unnoticed.
+    if (m.compilingCount != 0) killWritten(previous);
+  }
   memory.fill(<usize>decoded, 0, DECODED_ENTRIES_BYTE_LENGTH);
   store<u64>(<usize>decoded, OP_PAGE_END, DECODED_ENTRIES_BYTE_LENGTH);
   store<u32>(<usize>decoded, page, PAGE_NUMBER_OFFSET);
@@ -47,6 +52,11 @@ export function decodedPageOf(page: u32): u32 {
   return decoded;
 }
 
+/** Whether RAM page `page` has decoded or translated code: stores to it must be noticed. */
+@inline export function hasCode(page: u32): bool {
+  return codeSlot(page) != 0 || hasRegions(page);
+}
+
 /** Number of the RAM page that the decoded page at `decoded` was made from. */
 @inline export function pageOfDecoded(decoded: u32): u32 {
   return load<u32>(<usize>decoded, PAGE_NUMBER_OFFSET);
@@ -54,7 +64,7 @@ export function decodedPageOf(page: u32): u32 {
 
 /** The decoded page that entry address `ip` lies in. */
 @inline export function decodedPageAt(ip: usize): u32 {
-  return addressOf((<u32>ip - DECODED_BASE) / DECODED_STRIDE);
+  return decodedPageOfSlot((<u32>ip - DECODED_BASE) / DECODED_STRIDE);
 }
 
 /** To be called when an entry is filled: the page is code still. */
@@ -63,12 +73,16 @@ export function decodedPageOf(page: u32): u32 {
 }
 
 /**
- * RAM page `page`, which has a decoded page, was written in [paddr, paddr + byteLength).
+ * RAM page `page`, which has decoded or translated code, was written in [paddr, paddr + byteLength).
  *
  * Entries whose instruction has a byte in the range are forgotten. @returns whether the whole decoded page is gone.
  */
 export function codeChanged(page: u32, paddr: u64, byteLength: u32): bool {
-  const decoded = addressOf(codeSlot(page) - 1);
+  const offset = <u32>paddr & 0xfff;
+  if (hasRegions(page)) killRegions(page, offset, offset + byteLength);
+  if (theMachine().compilingCount != 0) killWritten(page);
+  if (codeSlot(page) == 0) return false;
+  const decoded = decodedPageOfSlot(codeSlot(page) - 1);
   const count = load<u32>(<usize>decoded, STORE_COUNT_OFFSET) + 1;
   store<u32>(<usize>decoded, count, STORE_COUNT_OFFSET);
   const pageStart = RAM_PADDR + ((<u64>page) << 12);
@@ -88,7 +102,7 @@ export function codeChanged(page: u32, paddr: u64, byteLength: u32): bool {
 /** Power-on: no decoded page is in use. */
 export function resetDecodedPages(): void {
   for (let slot: u32 = 0; slot < DECODED_PAGE_COUNT; slot++) {
-    store<u32>(<usize>addressOf(slot), NO_PAGE, PAGE_NUMBER_OFFSET);
+    store<u32>(<usize>decodedPageOfSlot(slot), NO_PAGE, PAGE_NUMBER_OFFSET);
   }
   theMachine().decodedCursor = 0;
 }
@@ -98,6 +112,6 @@ function forget(page: u32, decoded: u32): void {
   dropFetchesOf(decoded);
 }
 
-@inline function addressOf(slot: u32): u32 {
+@inline export function decodedPageOfSlot(slot: u32): u32 {
   return DECODED_BASE + slot * DECODED_STRIDE;
 }

@@ -1,6 +1,6 @@
 import { theMachine } from "../generated/hart";
 import { CODE_SLOTS_BASE, DIRTY_BASE, PAGE_SHIFT, RAM_BASE, RAM_PADDR } from "../shared/layout";
-import { codeChanged } from "./code";
+import { codeChanged, hasCode } from "./code";
 
 // Guest RAM in linear memory, by guest physical address.
 
@@ -29,7 +29,7 @@ export function ramChanged(paddr: u64, byteLength: u32): bool {
   const last = pageNumber(paddr + byteLength - 1);
   for (; page <= last; page++) {
     store<u8>(<usize>(DIRTY_BASE + page), 1);
-    if (codeSlot(page) == 0) continue;
+    if (!hasCode(page)) continue;
     const start = page == pageNumber(paddr) ? paddr : RAM_PADDR + ((<u64>page) << PAGE_SHIFT);
     const end = min<u64>(paddr + byteLength, RAM_PADDR + ((<u64>page + 1) << PAGE_SHIFT));
     if (codeChanged(page, start, <u32>(end - start))) dropped = true;

@@ -1,5 +1,6 @@
 import { Hart, hartAt, theMachine } from "../generated/hart";
 import { MSTATUS_MPP, MSTATUS_MPP_SHIFT, MSTATUS_MPRV, MSTATUS_SUM } from "../hart/status";
+import { mayHoldRegion } from "../jit/cache";
 import { PRIVILEGE_MACHINE, PRIVILEGE_USER } from "../shared/causes";
 import { TLB_STRIDE, TLBS_BASE } from "../shared/layout";
 
@@ -60,6 +61,7 @@ export function refreshMode(h: Hart): void {
   const bank = bankOf(dataPrivilege, (h.mstatus & MSTATUS_SUM) != 0);
   h.loadTlb = base + LOADS + bank * TLB_BANK_BYTE_LENGTH;
   h.storeTlb = base + STORES + bank * TLB_BANK_BYTE_LENGTH;
+  h.codeStamp = ((<u64>h.codeEpoch) << 32) | (h.fetchSpace << 8) | (privilege << 4) | (h.id + 1);
   h.dataSpace = dataPrivilege == privilege ? h.fetchSpace : spaceNumber(h, dataPrivilege);
 }
 
@@ -130,6 +132,10 @@ export function flushPage(h: Hart, vaddr: u64): void {
   if (vaddr >= low && vaddr <= high) {
     flushAll(h);
     return;
+  }
+  if (mayHoldRegion(vaddr)) {
+    h.codeEpoch = h.codeEpoch + 1;
+    refreshMode(h);
   }
   const base = tlbBase(h);
   for (let bank: u32 = 0; bank < 3 * BANK_COUNT; bank++) {

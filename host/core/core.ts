@@ -12,6 +12,7 @@ import { type CoreExports, instantiateCore } from "./exports.js";
 import { Hart } from "./hart.js";
 import { fieldNamed, LinearMemory } from "./linear-memory.js";
 import { Ram } from "./ram.js";
+import { RegionLinker, type TranslationStats } from "./region-linker.js";
 import { WASM_PAGE_BYTE_LENGTH, type WasmModule, wasm } from "./wasm.js";
 
 export { EXIT_BUDGET, EXIT_ECALL, EXIT_IDLE, EXIT_STOP, EXIT_STUCK } from "../../assembly/shared/exit.js";
@@ -36,7 +37,12 @@ export interface CoreOptions {
   readonly mmio: MmioPort;
   /** Whether environment calls from S-mode make `run` return EXIT_ECALL instead of trapping to M-mode. */
   readonly hostFirmware: boolean;
+  /** Whether hot code is translated to Wasm: when hot, never, or all of it at once. What the guest sees is the same. */
+  readonly translate?: "on" | "off" | "eager";
 }
+
+/** How often a jump's target is reached before it is translated; 0 is never. */
+const HEAT_THRESHOLDS = { on: 200, off: 0, eager: 1 } as const;
 
 const named = (name: string) => fieldNamed(MACHINE_FIELDS, name);
 const RETIRED = named("retired");
@@ -62,8 +68,10 @@ export class Core {
   readonly #memory: LinearMemory;
   readonly #exports: CoreExports;
   readonly #options: CoreOptions;
+  readonly #linker: RegionLinker;
 
-  private constructor(memory: LinearMemory, exports: CoreExports, options: CoreOptions) {
+  private constructor(memory: LinearMemory, exports: CoreExports, options: CoreOptions, linker: RegionLinker) {
+    this.#linker = linker;
     this.#memory = memory;
     this.#exports = exports;
     this.#options = options;
@@ -81,7 +89,8 @@ export class Core {
     const wasmMemory = new wasm.Memory({ initial, maximum: initial });
     const memory = new LinearMemory(wasmMemory.buffer);
     const fault = () => memory.set(MACHINE_BASE, MMIO_FAULT, 1n);
-    const exports = await instantiateCore(options.module, wasmMemory, {
+    const table = new wasm.Table({ initial: 256, element: "anyfunc" });
+    const exports = await instantiateCore(options.module, wasmMemory, table, {
       mmioLoad(paddr, byteLength) {
         const value = mmio.read(paddr >>> 0, byteLength as Width);
         if (value >= 0) return value;
@@ -93,7 +102,8 @@ export class Core {
         if (!mmio.write(paddr >>> 0, byteLength as Width, unsigned)) fault();
       },
     });
-    const core = new Core(memory, exports, options);
+    const linker = new RegionLinker(exports, memory, wasmMemory, table);
+    const core = new Core(memory, exports, options, linker);
     core.reset();
     return core;
   }
@@ -101,6 +111,7 @@ export class Core {
   /** Power-on state of all harts, each stopped until started; RAM is left as it is. */
   reset(): void {
     this.#exports.reset(this.harts.length, this.ram.byteLength, this.#options.hostFirmware);
+    this.#linker.heatThreshold = HEAT_THRESHOLDS[this.#options.translate ?? "on"];
   }
 
   /**
@@ -110,7 +121,9 @@ export class Core {
    * @returns EXIT_BUDGET, EXIT_IDLE, EXIT_ECALL, EXIT_STOP or EXIT_STUCK
    */
   run(budget: number): number {
-    return this.#exports.run(budget);
+    const exit = this.#exports.run(budget);
+    this.#linker.collect(this.#options.translate === "eager");
+    return exit;
   }
 
   /** The hart whose environment call made `run` return EXIT_ECALL. */
@@ -143,6 +156,10 @@ export class Core {
   /** From within an MMIO access: makes `run` return EXIT_STOP right after the instruction. */
   requestStop(): void {
     this.#set(STOP_REQUESTED, 1n);
+  }
+
+  get translation(): TranslationStats {
+    return this.#linker.stats;
   }
 
   /** While on, instructions are executed one by one and the last one begun is recorded. */

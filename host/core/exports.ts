@@ -1,5 +1,5 @@
 import { instantiate } from "@assemblyscript/loader";
-import type { WasmMemory, WasmModule } from "./wasm.js";
+import type { WasmMemory, WasmModule, WasmTable } from "./wasm.js";
 
 /** What assembly/index.ts exports. 64-bit integers are bigints. */
 export interface CoreExports {
@@ -13,6 +13,10 @@ export interface CoreExports {
   mtime(): bigint;
   setTime(ticks: bigint, ticksPerInstruction: bigint): void;
   nextTimer(): bigint;
+  translate(id: number): number;
+  regionsReady(): void;
+  isFull(): boolean;
+  forgetRegions(): void;
 }
 
 /** What assembly/host.ts imports. */
@@ -25,12 +29,13 @@ export interface CoreImports {
 export async function instantiateCore(
   module: WasmModule,
   memory: WasmMemory,
+  table: WasmTable,
   imports: CoreImports,
 ): Promise<CoreExports> {
   const load = instantiate as unknown as (
     source: WasmModule,
     imports: object,
   ) => Promise<{ readonly exports: CoreExports }>;
-  const { exports } = await load(module, { env: { memory, ...imports } });
+  const { exports } = await load(module, { env: { memory, table, ...imports } });
   return exports;
 }

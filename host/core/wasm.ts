@@ -8,9 +8,15 @@ export interface WasmModule {
 export interface WasmMemory {
   readonly buffer: ArrayBuffer;
 }
+export interface WasmTable {
+  readonly length: number;
+  grow(delta: number): number;
+}
 interface WasmApi {
   readonly Module: new (bytes: Uint8Array) => WasmModule;
   readonly Memory: new (descriptor: { initial: number; maximum: number }) => WasmMemory;
+  readonly Table: new (descriptor: { initial: number; element: "anyfunc" }) => WasmTable;
+  readonly Instance: new (module: WasmModule, imports: object) => object;
   compile(bytes: Uint8Array): Promise<WasmModule>;
 }
 

@@ -1,0 +1,419 @@
+import { HART_CODE_STAMP, Hart } from "../generated/hart";
+import {
+  KIND_BRANCH,
+  KIND_FLOAT,
+  KIND_JUMP,
+  KIND_MEMORY,
+  floatHelperOf,
+  translateCondition,
+  translateFormula,
+  translateJump,
+} from "../generated/translate";
+import * as op from "../generated/operations";
+import { rm } from "../semantics/operands";
+import { fetchedPage, recordFor, Region, REGION_STAMP, REGION_TABLE_INDEX } from "./cache";
+import { mayLeave } from "./flow";
+import * as helper from "./helpers";
+import {
+  Block,
+  BUILD_END,
+  Build,
+  END_BRANCH,
+  END_CALL,
+  END_COMPUTED,
+  END_FALL,
+  END_JUMP,
+  END_LEAVE,
+  END_STEP,
+  Instruction,
+} from "./region";
+import {
+  FIRST_REGISTER_LOCAL,
+  I32_LOCAL_COUNT,
+  I64_LOCAL_COUNT,
+  LOCAL_AHEAD,
+  LOCAL_COUNT,
+  LOCAL_DEPTH,
+  LOCAL_HART,
+  LOCAL_PC,
+  Translator,
+} from "./translator";
+import * as w from "./wasm";
+
+/** What a region returns when the hart's pc, and not its result, says where to go on. */
+export const UNWIND: u64 = u64.MAX_VALUE;
+
+const RM_DYNAMIC: u32 = 7;
+const LABELS: u32 = BUILD_END + 0x2000; // u16 an open label: kind and block
+const LABEL_OTHER: u32 = 0;
+const LABEL_LOOP: u32 = 0x4000;
+const LABEL_AFTER: u32 = 0x8000;
+const EXITS: u32 = LABELS + 0x4000; // u32 an exit: the registers it stores
+const MAX_EXITS: u32 = 2000;
+
+/** Emits the body of a region's function: structured control flow from the dominator tree (Ramsey, ICFP 2022). */
+@unmanaged export class Emitter {
+  t: Translator;
+  b: Build;
+  h: Hart;
+  labelCount: u32;
+  exitCount: u32;
+
+  emit(): void {
+    const t = this.t;
+    const place = t.reserve();
+    this.declareLocals();
+    t.loadCount();
+    this.collectExits();
+    t.opIndex(w.BLOCK, w.TYPE_VOID);
+    for (let n: u32 = 0; n < this.exitCount; n++) t.opIndex(w.BLOCK, w.TYPE_VOID);
+    this.labelCount = 0;
+    t.loadMode();
+    t.loadRegisters(this.b.block(0).liveIn);
+    this.emitTree(0);
+    t.op(w.UNREACHABLE);
+    for (let n = this.exitCount; n != 0; n--) {
+      t.op(w.END);
+      t.storeRegisters(load<u32>(<usize>(EXITS + ((n - 1) << 2))));
+      t.opIndex(w.BR, n - 1);
+    }
+    t.op(w.END);
+    t.storePcLocal();
+    t.get_(LOCAL_COUNT);
+    t.get_(LOCAL_AHEAD);
+    t.op(w.I32_ADD);
+    t.set_(LOCAL_COUNT);
+    t.storeCount();
+    t.i64(-1);
+    t.op(w.END);
+    t.fill(place);
+  }
+
+  declareLocals(): void {
+    const t = this.t;
+    let used = this.b.usedRegisters;
+    t.bytes2(2, I32_LOCAL_COUNT);
+    t.byte(w.TYPE_I32);
+    t.unsigned(I64_LOCAL_COUNT + popcnt(used));
+    t.byte(w.TYPE_I64);
+    for (let local = FIRST_REGISTER_LOCAL; used != 0; used &= used - 1, local++) t.setLocalOf(ctz(used), local);
+  }
+
+  // ---- exits ----
+
+  collectExits(): void {
+    const b = this.b;
+    this.exitCount = 0;
+    for (let n: u32 = 0; n < b.orderCount; n++) {
+      const block = b.block(b.ordered(n));
+      if (block.isCheck != 0) this.addExit(block.dirtyIn);
+      for (let k: u32 = 0; k < block.count; k++) {
+        const i = b.instruction(block.first + k);
+        if (mayLeave(i) && !i.isStep) this.addExit(i.dirty);
+      }
+      if (block.end == END_LEAVE) {
+        const last = b.last(block);
+        this.addExit(last.isStep ? 0 : dirtyAfter(last));
+      }
+    }
+  }
+  addExit(mask: u32): void {
+    if (this.exitOf(mask) < this.exitCount) return;
+    store<u32>(<usize>(EXITS + (this.exitCount << 2)), mask);
+    this.exitCount += 1;
+  }
+  exitOf(mask: u32): u32 {
+    let n: u32 = 0;
+    while (n < this.exitCount && load<u32>(<usize>(EXITS + (n << 2))) != mask) n++;
+    return n;
+  }
+  /** Label of the exit that stores `mask`, counted from the innermost one open. */
+  exitLabel(mask: u32): u32 {
+    if (this.exitOf(mask) == this.exitCount) unreachable();
+    return this.labelCount + this.exitCount - 1 - this.exitOf(mask);
+  }
+  /** Leaves the region for `pc`, which the interpreter executes; `ahead` instructions were counted but not executed. */
+  leave(pc: u64, ahead: u32, mask: u32, deeper: u32): void {
+    const t = this.t;
+    t.i64(pc);
+    t.set_(LOCAL_PC);
+    t.i32(ahead);
+    t.set_(LOCAL_AHEAD);
+    t.opIndex(w.BR, this.exitLabel(mask) + deeper);
+  }
+
+  // ---- structure ----
+
+  push(label: u32): void {
+    store<u16>(<usize>(LABELS + (this.labelCount << 1)), <u16>label);
+    this.labelCount += 1;
+  }
+  pop(): void {
+    this.t.op(w.END);
+    this.labelCount -= 1;
+  }
+  labelOf(label: u32): u32 {
+    for (let n = this.labelCount; n != 0; n--) {
+      if (load<u16>(<usize>(LABELS + ((n - 1) << 1))) == label) return this.labelCount - n;
+    }
+    return unreachable();
+  }
+
+  /** A block and what it dominates. */
+  emitTree(number: u32): void {
+    const block = this.b.block(number);
+    if (block.isLoop != 0) {
+      this.t.opIndex(w.LOOP, w.TYPE_VOID);
+      this.push(LABEL_LOOP | number);
+    }
+    if (block.isCheck != 0) this.check(block);
+    this.emitWithin(number, this.b.orderCount);
+    if (block.isLoop != 0) this.pop();
+  }
+
+  /** The block inside a label for each merge point it dominates, the last in order outermost, each followed by its tree. */
+  emitWithin(number: u32, below: u32): void {
+    const merge = this.mergeBelow(number, below);
+    if (merge == 0) {
+      this.emitBlock(number);
+      return;
+    }
+    const child = this.b.ordered(merge - 1);
+    this.t.opIndex(w.BLOCK, w.TYPE_VOID);
+    this.push(LABEL_AFTER | child);
+    this.emitWithin(number, merge - 1);
+    this.pop();
+    this.emitTree(child);
+  }
+
+  /** Order of the last merge point with order at most `below` that `number` dominates immediately; 0 when none. */
+  mergeBelow(number: u32, below: u32): u32 {
+    for (let n = below; n != 0; n--) {
+      const child = this.b.ordered(n - 1);
+      if (child != 0 && this.b.block(child).idom == number && this.b.block(child).forwardCount > 1) return n;
+    }
+    return 0;
+  }
+
+  /** Leaves when less is left than the longest way to the next check. */
+  check(block: Block): void {
+    const t = this.t;
+    t.get_(LOCAL_COUNT);
+    t.i32(block.path);
+    t.op(w.I32_LT_S);
+    t.opIndex(w.IF, w.TYPE_VOID);
+    this.leave(this.b.pcOf(this.b.instruction(block.first).slot), 0, block.dirtyIn, 1);
+    t.op(w.END);
+  }
+
+  emitBlock(number: u32): void {
+    const t = this.t;
+    const b = this.b;
+    const block = b.block(number);
+    t.get_(LOCAL_COUNT);
+    t.i32(block.count);
+    t.op(w.I32_SUB);
+    t.set_(LOCAL_COUNT);
+    for (let n: u32 = 0; n < block.count; n++) {
+      const i = b.instruction(block.first + n);
+      const kind = i.kind;
+      t.pc = b.pcOf(i.slot);
+      t.next = t.pc + i.byteLength;
+      t.ahead = block.count - n;
+      t.kept = 0;
+      if (kind == KIND_BRANCH || kind == KIND_JUMP) break;
+      if (i.isStep) this.emitStep(block, i, n + 1 == block.count && block.end == END_STEP);
+      else if (kind == KIND_FLOAT) this.emitFloat(i);
+      else {
+        if (kind == KIND_MEMORY) t.exitLabel = this.exitLabel(i.dirty);
+        translateFormula(t, i.operation, i.decoded);
+      }
+    }
+    this.emitEnd(number, block);
+  }
+
+  emitEnd(number: u32, block: Block): void {
+    const t = this.t;
+    const b = this.b;
+    const last = b.last(block);
+    // The trees emitted on the way have instructions of their own.
+    const next = t.next;
+    const target = t.pc + last.imm;
+    switch (block.end) {
+      case END_FALL:
+        this.branchTo(number, block.succ0, next, last.isStep ? 0 : dirtyAfter(last));
+        return;
+      case END_BRANCH: {
+        translateCondition(t, last.operation, last.decoded);
+        t.opIndex(w.IF, w.TYPE_VOID);
+        this.push(LABEL_OTHER);
+        this.branchTo(number, block.succ0, target, dirtyAfter(last));
+        this.pop();
+        this.branchTo(number, block.succ1, next, dirtyAfter(last));
+        return;
+      }
+      case END_JUMP:
+        this.branchTo(number, block.succ0, target, dirtyAfter(last));
+        return;
+      case END_CALL:
+        this.emitCall(number, block, last);
+        return;
+      case END_COMPUTED:
+        this.emitComputed(last);
+        return;
+      case END_STEP:
+        return;
+      case END_LEAVE:
+        this.leave(b.pcOf(block.leaveSlot), 0, last.isStep ? 0 : dirtyAfter(last), 0);
+        return;
+      default:
+        unreachable();
+    }
+  }
+
+  /** Goes to a block, or to `pc` outside of the region when there is none. */
+  branchTo(from: u32, successor: u32, pc: u64, dirty: u32): void {
+    const t = this.t;
+    if (successor == 0) {
+      // Elsewhere: to another region if there is one. What it returns is what this one would have.
+      t.storeRegisters(dirty);
+      t.storeCount();
+      t.get_(LOCAL_HART);
+      t.i64(pc);
+      t.get_(LOCAL_DEPTH);
+      t.call(helper.CALL_REGION);
+      t.op(w.RETURN);
+      return;
+    }
+    const target = successor - 1;
+    const block = this.b.block(target);
+    if (block.order <= this.b.block(from).order) t.opIndex(w.BR, this.labelOf(LABEL_LOOP | target));
+    else if (block.forwardCount > 1) t.opIndex(w.BR, this.labelOf(LABEL_AFTER | target));
+    else this.emitTree(target);
+  }
+
+  // ---- instructions ----
+
+  /** The interpreter executes the instruction, with all registers where it finds them. */
+  emitStep(block: Block, i: Instruction, isEnd: bool): void {
+    const t = this.t;
+    t.storeRegisters(i.dirty);
+    t.get_(LOCAL_COUNT);
+    t.i32(t.ahead);
+    t.op(w.I32_ADD);
+    t.set_(LOCAL_COUNT);
+    t.storeCount();
+    t.get_(LOCAL_HART);
+    t.i64(t.pc);
+    t.i64(i.decoded);
+    t.call(helper.STEP);
+    if (isEnd) {
+      t.op(w.DROP);
+      t.i64(-1);
+      t.op(w.RETURN);
+      return;
+    }
+    t.opIndex(w.IF, w.TYPE_VOID);
+    t.i64(-1);
+    t.op(w.RETURN);
+    t.op(w.END);
+    t.loadMode();
+    t.get_(LOCAL_COUNT);
+    t.i32(t.ahead);
+    t.op(w.I32_SUB);
+    t.set_(LOCAL_COUNT);
+    t.loadRegisters(i.writes);
+  }
+
+  emitFloat(i: Instruction): void {
+    const t = this.t;
+    t.storeRegisters(i.dirty & i.reads);
+    t.get_(LOCAL_HART);
+    t.i64(i.decoded);
+    t.call(helper.FIRST_FLOAT + floatHelperOf(i.operation));
+    if (mayLeave(i)) {
+      t.exitLabel = this.exitLabel(i.dirty) - 1;
+      t.leaveOnEvent();
+    }
+    t.loadRegisters(i.writes);
+  }
+
+  /** A guest call is a call of its region; coming back elsewhere than behind it unwinds to the dispatcher. */
+  emitCall(number: u32, block: Block, last: Instruction): void {
+    const t = this.t;
+    const b = this.b;
+    translateJump(t, last.operation, last.decoded);
+    t.set_(LOCAL_PC);
+    t.storeRegisters(last.dirty | last.writes);
+    t.storeCount();
+    const isDirect = last.operation == op.OP_JAL;
+    const target = t.pc + last.imm;
+    const page = isDirect ? fetchedPage(this.h, target) : 0;
+    const callee = page == 0 ? changetype<Region>(0) : recordFor(target, page - 1);
+    if (changetype<usize>(callee) != 0) {
+      t.i32(<i32>changetype<usize>(callee));
+      t.access(w.I64_LOAD, 3, REGION_STAMP);
+      t.get_(LOCAL_HART);
+      t.access(w.I64_LOAD, 3, HART_CODE_STAMP);
+      t.op(w.I64_EQ);
+      t.get_(LOCAL_DEPTH);
+      t.i32(0);
+      t.op(w.I32_NE);
+      t.op(w.I32_AND);
+      t.opIndex(w.IF, w.TYPE_I64);
+      t.get_(LOCAL_HART);
+      t.get_(LOCAL_DEPTH);
+      t.i32(1);
+      t.op(w.I32_SUB);
+      t.i32(<i32>changetype<usize>(callee));
+      t.access(w.I32_LOAD, 2, REGION_TABLE_INDEX);
+      t.bytes2(w.CALL_INDIRECT, 0);
+      t.byte(0);
+      t.op(w.ELSE);
+    }
+    t.get_(LOCAL_HART);
+    t.get_(LOCAL_PC);
+    t.get_(LOCAL_DEPTH);
+    t.call(helper.CALL_REGION);
+    if (changetype<usize>(callee) != 0) t.op(w.END);
+    t.opIndex(w.LOCAL_TEE, LOCAL_PC);
+    t.i64(t.next);
+    t.op(w.I64_NE);
+    t.opIndex(w.IF, w.TYPE_VOID);
+    t.get_(LOCAL_PC);
+    t.op(w.RETURN);
+    t.op(w.END);
+    if (block.succ0 == 0) {
+      t.i64(t.next);
+      t.op(w.RETURN);
+      return;
+    }
+    t.loadCount();
+    t.loadMode();
+    t.loadRegisters(last.live);
+    this.branchTo(number, block.succ0, 0, 0);
+  }
+
+  /** To where a register says: a return gives the address to the caller, anything else goes on from here. */
+  emitComputed(last: Instruction): void {
+    const t = this.t;
+    translateJump(t, last.operation, last.decoded);
+    t.set_(LOCAL_PC);
+    t.storeRegisters(dirtyAfter(last));
+    t.storeCount();
+    const isReturn = last.rs1 == 1 || last.rs1 == 5;
+    if (isReturn) t.get_(LOCAL_PC);
+    else {
+      t.get_(LOCAL_HART);
+      t.get_(LOCAL_PC);
+      t.get_(LOCAL_DEPTH);
+      t.call(helper.CALL_REGION);
+    }
+    t.op(w.RETURN);
+  }
+}
+
+/** Registers dirty behind an instruction that is no step. */
+function dirtyAfter(i: Instruction): u32 {
+  return i.kind == KIND_FLOAT ? i.dirty & ~i.writes : i.dirty | i.writes;
+}

@@ -1,0 +1,20 @@
+/**
+ * Functions of the core that regions import, by index. Their types are in module.ts, their bodies in dispatch.ts;
+ * behind them come the functions of semantics/ for instructions of kind float.
+ */
+export const LOAD: u32 = 0;
+export const STORE: u32 = 1;
+export const STEP: u32 = 2;
+export const CALL_REGION: u32 = 3;
+export const MUL_HIGH_SS: u32 = 4;
+export const MUL_HIGH_SU: u32 = 5;
+export const MUL_HIGH_UU: u32 = 6;
+export const DIV_S: u32 = 7;
+export const DIV_U: u32 = 8;
+export const REM_S: u32 = 9;
+export const REM_U: u32 = 10;
+export const CLMUL: u32 = 11;
+export const CLMUL_REVERSED: u32 = 12;
+export const XPERM4: u32 = 13;
+export const XPERM8: u32 = 14;
+export const FIRST_FLOAT: u32 = 15;

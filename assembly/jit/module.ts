@@ -1,0 +1,193 @@
+import { Hart, hartAt, theMachine } from "../generated/hart";
+import { FLOAT_HELPER_COUNT } from "../generated/translate";
+import {
+  forgetRegions,
+  MAX_REGIONS,
+  noteRegionPage,
+  OWN_PAGE,
+  publish,
+  Region,
+  regionOf,
+  STATE_QUEUED,
+  STATE_REFUSED,
+  STATE_WRITTEN,
+  WINDOW_PAGES,
+} from "./cache";
+import { Emitter } from "./emit";
+import { analyse } from "./flow";
+import * as helper from "./helpers";
+import { OUTPUT_BASE, OUTPUT_END } from "./layout";
+import { buildAt, BUILD_END, discover } from "./region";
+import { Translator } from "./translator";
+import * as w from "./wasm";
+
+const TRANSLATOR_AT: u32 = BUILD_END + 0x10000;
+const EMITTER_AT: u32 = TRANSLATOR_AT + 0x100;
+const BUILD_AT: u32 = EMITTER_AT + 0x100;
+
+/** Bodies are written here first; the sections that come before them depend on how many there are. */
+const BODIES_BASE: u32 = OUTPUT_BASE + 0x20000;
+/** A region's body is at most so long. */
+const BODY_MAX: u32 = 0x200000;
+const MODULE_REGIONS_MAX: u32 = 500;
+
+/**
+ * Writes a module with the queued regions of one hart's address space, in linear memory at OUTPUT_BASE.
+ *
+ * @returns its length in bytes; 0 when there is nothing to translate
+ */
+export function translate(id: u32): u32 {
+  const m = theMachine();
+  if (m.queuedCount == 0) return 0;
+  const h = hartAt(id);
+  const t = changetype<Translator>(<usize>TRANSLATOR_AT);
+  const b = buildAt(BUILD_AT);
+  const e = changetype<Emitter>(<usize>EMITTER_AT);
+  e.t = t;
+  e.b = b;
+  e.h = h;
+  t.at = BODIES_BASE;
+  const firstSlot = m.tableSize;
+  let count: u32 = 0;
+  const known = m.regionCount;
+  for (let n: u32 = 0; n < known && count < MODULE_REGIONS_MAX; n++) {
+    const region = regionOf(n);
+    if (region.state != STATE_QUEUED) continue;
+    m.queuedCount = m.queuedCount - 1;
+    if (t.at + BODY_MAX > OUTPUT_END || !discover(b, h, region)) {
+      region.state = STATE_REFUSED;
+      continue;
+    }
+    analyse(b);
+    e.emit();
+    region.state = STATE_WRITTEN;
+    region.tableIndex = firstSlot + count;
+    region.need = b.block(0).path;
+    region.usesFloats = b.usesFloats;
+    for (let k: u32 = 0; k < WINDOW_PAGES; k++) {
+      if (region.page(k) != 0) noteRegionPage(region.pc + ((<u64>k - OWN_PAGE) << 12));
+    }
+    count++;
+  }
+  if (count == 0) return 0;
+  m.tableSize = firstSlot + count;
+  m.compilingCount = 1;
+  return writeModule(t, firstSlot, count, t.at - BODIES_BASE);
+}
+
+/** The regions of the module the host has instantiated may be entered from now on. */
+export function regionsReady(): void {
+  const m = theMachine();
+  for (let n: u32 = 0; n < m.regionCount; n++) publish(regionOf(n));
+  m.compilingCount = 0;
+}
+
+/** Whether no more regions can be made before all are forgotten. */
+export function isFull(): bool {
+  return theMachine().regionCount >= MAX_REGIONS;
+}
+
+// ---- sections ----
+
+const TYPE_REGION: u32 = 0;
+const TYPE_LOAD: u32 = 1;
+const TYPE_STORE: u32 = 2;
+const TYPE_STEP: u32 = 3;
+const TYPE_CALL: u32 = 4;
+const TYPE_BINARY: u32 = 5;
+const TYPE_FLOAT: u32 = 6;
+
+function writeModule(t: Translator, firstSlot: u32, count: u32, bodiesLength: u32): u32 {
+  t.at = OUTPUT_BASE;
+  store<u64>(<usize>OUTPUT_BASE, 0x000000016d736100); // magic and version
+  t.at += 8;
+  writeTypes(t);
+  writeImports(t, firstSlot + count);
+  const functions = begin(t, 3);
+  t.unsigned(count);
+  for (let n: u32 = 0; n < count; n++) t.unsigned(TYPE_REGION);
+  t.fill(functions);
+  const elements = begin(t, 9);
+  t.unsigned(1);
+  t.unsigned(0);
+  t.i32(firstSlot);
+  t.op(w.END);
+  t.unsigned(count);
+  for (let n: u32 = 0; n < count; n++) t.unsigned(helper.FIRST_FLOAT + FLOAT_HELPER_COUNT + n);
+  t.fill(elements);
+  const code = begin(t, 10);
+  t.unsigned(count);
+  memory.copy(<usize>t.at, <usize>BODIES_BASE, <usize>bodiesLength);
+  t.at += bodiesLength;
+  t.fill(code);
+  return t.at - OUTPUT_BASE;
+}
+
+function begin(t: Translator, section: u32): u32 {
+  t.byte(section);
+  return t.reserve();
+}
+
+/** @param parameters value types, a byte each, the first lowest; 0 ends them */
+function writeType(t: Translator, parameters: u32, result: u32): void {
+  t.byte(0x60);
+  let count: u32 = 0;
+  for (let rest = parameters; rest != 0; rest >>= 8) count++;
+  t.unsigned(count);
+  for (let rest = parameters; rest != 0; rest >>= 8) t.byte(rest & 0xff);
+  t.unsigned(result == 0 ? 0 : 1);
+  if (result != 0) t.byte(result);
+}
+
+function writeTypes(t: Translator): void {
+  const types = begin(t, 1);
+  t.unsigned(7);
+  writeType(t, 0x7f7f, w.TYPE_I64); // region: hart, depth
+  writeType(t, 0x7f7e7f, w.TYPE_I64); // load: hart, vaddr, byteLength
+  writeType(t, 0x7f7e7e7f, 0); // store: hart, vaddr, value, byteLength
+  writeType(t, 0x7e7e7f, w.TYPE_I32); // step: hart, pc, instruction
+  writeType(t, 0x7f7e7f, w.TYPE_I64); // call: hart, pc, depth
+  writeType(t, 0x7e7e, w.TYPE_I64); // binary
+  writeType(t, 0x7e7f, 0); // float: hart, instruction
+  t.fill(types);
+}
+
+function writeImports(t: Translator, tableSize: u32): void {
+  const imports = begin(t, 2);
+  t.unsigned(2 + helper.FIRST_FLOAT + FLOAT_HELPER_COUNT);
+  writeName(t, 0);
+  t.bytes2(2, 0); // a memory
+  t.unsigned(1);
+  writeName(t, 1);
+  t.bytes2(1, 0x70); // a table of functions
+  t.byte(0);
+  t.unsigned(tableSize);
+  for (let n: u32 = 0; n < helper.FIRST_FLOAT + FLOAT_HELPER_COUNT; n++) {
+    writeName(t, 2 + n);
+    t.byte(0);
+    t.unsigned(typeOfHelper(n));
+  }
+  t.fill(imports);
+}
+
+function typeOfHelper(n: u32): u32 {
+  if (n >= helper.FIRST_FLOAT) return TYPE_FLOAT;
+  if (n == helper.LOAD) return TYPE_LOAD;
+  if (n == helper.STORE) return TYPE_STORE;
+  if (n == helper.STEP) return TYPE_STEP;
+  if (n == helper.CALL_REGION) return TYPE_CALL;
+  return TYPE_BINARY;
+}
+
+/** Imports are called "e" "000", "e" "001" and so on, in hexadecimal. */
+function writeName(t: Translator, n: u32): void {
+  t.bytes2(1, 0x65);
+  t.byte(3);
+  t.byte(hexDigit((n >> 8) & 15));
+  t.byte(hexDigit((n >> 4) & 15));
+  t.byte(hexDigit(n & 15));
+}
+
+function hexDigit(value: u32): u32 {
+  return value < 10 ? 0x30 + value : 0x57 + value;
+}

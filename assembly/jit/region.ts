@@ -1,0 +1,346 @@
+import { Hart } from "../generated/hart";
+import { OP_ILLEGAL } from "../generated/operations";
+import {
+  KIND_ATOMIC,
+  KIND_BRANCH,
+  KIND_FLOAT,
+  KIND_JUMP,
+  KIND_MASK,
+  KIND_MEMORY,
+  KIND_SYSTEM,
+  operandsOf,
+  READS_RS1,
+  READS_RS2,
+  USES_FLOATS,
+  WRITES_RD,
+} from "../generated/translate";
+import * as op from "../generated/operations";
+import { decode, expand } from "../generated/decode";
+import { OPERATION_MASK, RD_SHIFT, RS1_SHIFT, RS2_SHIFT, IMM_SHIFT } from "../shared/decoded";
+import { RAM_BASE } from "../shared/layout";
+import { fetchedPage, OWN_PAGE, Region, WINDOW_PAGES } from "./cache";
+import { BUILD_BASE } from "./layout";
+
+/**
+ * A region while it is being built: the instructions that control flow reaches from its first one within its window
+ * of pages, and the blocks they form. All of it lies in a part of linear memory that the next region uses again.
+ */
+export const MAX_INSTRUCTIONS: u32 = 1500;
+export const MAX_BLOCKS: u32 = 400;
+const WINDOW_HALFWORDS: u32 = WINDOW_PAGES * 2048;
+
+const SLOTS: u32 = BUILD_BASE; // u16 a halfword of the window: instruction number plus 1
+const INSTRUCTIONS: u32 = SLOTS + WINDOW_HALFWORDS * 2;
+const BLOCKS: u32 = INSTRUCTIONS + MAX_INSTRUCTIONS * 32;
+const WORK: u32 = BLOCKS + (MAX_BLOCKS + 1) * 64;
+const ORDER: u32 = WORK + 0x8000;
+export const BUILD_END: u32 = ORDER + 0x2000;
+
+/** How a block ends. */
+export const END_FALL: u32 = 0; // into succ0
+export const END_BRANCH: u32 = 1; // succ0 when taken, else succ1
+export const END_JUMP: u32 = 2; // to succ0, or out
+export const END_CALL: u32 = 3; // a direct or indirect call; succ0 is where it returns to
+export const END_COMPUTED: u32 = 4; // to a computed address: a return or a table jump
+export const END_STEP: u32 = 5; // its last instruction is executed by the interpreter and does not go on to the next
+export const END_LEAVE: u32 = 6; // the interpreter goes on at `leavePc`
+
+@unmanaged export class Instruction {
+  decoded: u64;
+  /** Registers that may differ from the hart's before it, a bit each; after it, those a call must load again. */
+  dirty: u32;
+  live: u32;
+  /** Halfword of the window. */
+  slot: u32;
+  byteLength: u32;
+  operands: u32;
+  isLeader: u32;
+
+  @inline get operation(): u32 {
+    return <u32>this.decoded & OPERATION_MASK;
+  }
+  @inline get kind(): u32 {
+    return this.operands & KIND_MASK;
+  }
+  @inline get rd(): u32 {
+    return <u32>(this.decoded >> RD_SHIFT) & 63;
+  }
+  @inline get rs1(): u32 {
+    return <u32>(this.decoded >> RS1_SHIFT) & 63;
+  }
+  @inline get rs2(): u32 {
+    return <u32>(this.decoded >> RS2_SHIFT) & 63;
+  }
+  @inline get imm(): i64 {
+    return <i64>this.decoded >> IMM_SHIFT;
+  }
+  /** Bit of the integer register it writes; 0 for none or x0. */
+  get writes(): u32 {
+    return (this.operands & WRITES_RD) != 0 && this.rd < 32 ? 1 << this.rd : 0;
+  }
+  /** Bits of the integer registers it reads, without x0. */
+  get reads(): u32 {
+    let bits: u32 = 0;
+    if ((this.operands & READS_RS1) != 0) bits |= 1 << this.rs1;
+    if ((this.operands & READS_RS2) != 0) bits |= 1 << this.rs2;
+    return bits & ~1;
+  }
+  /** Whether the interpreter executes it, one step, in the middle of the region. */
+  get isStep(): bool {
+    const kind = this.kind;
+    return kind == KIND_SYSTEM || kind == KIND_ATOMIC || (kind == KIND_FLOAT && (this.operands & USES_FLOATS) == 0);
+  }
+}
+
+@unmanaged export class Block {
+  first: u32;
+  count: u32;
+  end: u32;
+  /** Block numbers plus 1; 0 is out of the region. */
+  succ0: u32;
+  succ1: u32;
+  /** Position in reverse postorder, from 1; 0 is unreachable. */
+  order: u32;
+  /** Immediate dominator, a block number. */
+  idom: u32;
+  /** Edges from blocks before it in order. */
+  forwardCount: u32;
+  isLoop: u32;
+  /** Whether the count is checked where it begins. */
+  isCheck: u32;
+  /** Instructions to the next check, at most. */
+  path: u32;
+  dirtyIn: u32;
+  liveIn: u32;
+  /** Where the interpreter goes on, as a halfword of the window from its start, when the end is END_LEAVE. */
+  leaveSlot: i32;
+  visited: u32;
+  unused: u32;
+}
+
+@unmanaged export class Build {
+  region: Region;
+  /** Virtual address of the window's first byte. */
+  base: u64;
+  instructionCount: u32;
+  blockCount: u32;
+  orderCount: u32;
+  /** Registers that any instruction names. */
+  usedRegisters: u32;
+  usesFloats: u32;
+
+  @inline instruction(n: u32): Instruction {
+    return changetype<Instruction>(<usize>(INSTRUCTIONS + n * 32));
+  }
+  @inline block(n: u32): Block {
+    return changetype<Block>(<usize>(BLOCKS + n * 64));
+  }
+  /** Block at position `n` of the reverse postorder, from 0. */
+  @inline ordered(n: u32): u32 {
+    return load<u16>(<usize>(ORDER + (n << 1)));
+  }
+  @inline setOrdered(n: u32, block: u32): void {
+    store<u16>(<usize>(ORDER + (n << 1)), <u16>block);
+  }
+  @inline pcOf(slot: u32): u64 {
+    return this.base + (<u64>slot << 1);
+  }
+  @inline last(block: Block): Instruction {
+    return this.instruction(block.first + block.count - 1);
+  }
+}
+
+@inline function slotOf(slot: u32): u32 {
+  return load<u16>(<usize>(SLOTS + (slot << 1)));
+}
+
+export function buildAt(address: u32): Build {
+  return changetype<Build>(<usize>address);
+}
+
+/**
+ * Finds a region's instructions and blocks.
+ *
+ * @returns false when there is nothing to translate, such as when the first instruction cannot be fetched
+ */
+export function discover(b: Build, h: Hart, region: Region): bool {
+  b.region = region;
+  b.base = (region.pc & ~0xfff) - ((<u64>OWN_PAGE) << 12);
+  b.instructionCount = 0;
+  b.blockCount = 0;
+  b.usedRegisters = 0;
+  b.usesFloats = 0;
+  memory.fill(<usize>SLOTS, 0, <usize>(WINDOW_HALFWORDS * 2));
+  for (let n: u32 = 0; n < WINDOW_PAGES; n++) {
+    const page = fetchedPage(h, b.base + ((<u64>n) << 12));
+    if (n == OWN_PAGE && page != region.page(OWN_PAGE)) return false;
+    region.setPage(n, page);
+    region.setSpan(n, 4096, 0);
+  }
+  findInstructions(b);
+  if (b.instructionCount == 0) return false;
+  findBlocks(b);
+  // Pages without code of the region do not matter to it.
+  for (let n: u32 = 0; n < WINDOW_PAGES; n++) {
+    if (region.spanEnd(n) == 0) region.setPage(n, 0);
+  }
+  return true;
+}
+
+/** Follows control flow, first in first out, so that what is near the entry is found before the limit is reached. */
+function findInstructions(b: Build): void {
+  let head: u32 = 0;
+  let tail: u32 = 0;
+  store<u16>(<usize>WORK, <u16>(<u32>(b.region.pc - b.base) >> 1));
+  tail = 1;
+  while (head < tail) {
+    let slot = <u32>load<u16>(<usize>(WORK + (head << 1)));
+    head++;
+    let isLeader = true;
+    for (;;) {
+      const known = slotOf(slot);
+      if (known != 0) {
+        b.instruction(known - 1).isLeader = 1;
+        break;
+      }
+      const i = addInstruction(b, slot, isLeader);
+      if (changetype<usize>(i) == 0) break;
+      isLeader = false;
+      const next = slot + (i.byteLength >> 1);
+      const kind = i.kind;
+      if (kind == KIND_BRANCH) {
+        tail = enqueue(slot, i.imm, tail);
+        tail = enqueue(slot, i.byteLength, tail);
+        break;
+      }
+      if (kind == KIND_JUMP) {
+        if (i.rd != 32) tail = enqueue(slot, i.byteLength, tail);
+        else if (i.operation == op.OP_JAL) tail = enqueue(slot, i.imm, tail);
+        break;
+      }
+      if (endsHere(i)) break;
+      slot = next;
+      if (slot >= WINDOW_HALFWORDS) break;
+    }
+  }
+}
+
+function enqueue(slot: u32, distance: i64, tail: u32): u32 {
+  const target = <i64>slot + (distance >> 1);
+  if (target < 0 || target >= <i64>WINDOW_HALFWORDS || tail >= 0x4000) return tail;
+  store<u16>(<usize>(WORK + (tail << 1)), <u16>target);
+  return tail + 1;
+}
+
+/** Whether an instruction that the interpreter executes never goes on to the next one. */
+function endsHere(i: Instruction): bool {
+  const operation = i.operation;
+  return (
+    operation == op.OP_ECALL || operation == op.OP_EBREAK || operation == op.OP_MRET || operation == op.OP_SRET
+  );
+}
+
+/** Decodes the instruction at `slot`; null when it is illegal, out of reach, or one too many. */
+function addInstruction(b: Build, slot: u32, isLeader: bool): Instruction {
+  const none = changetype<Instruction>(0);
+  if (b.instructionCount == MAX_INSTRUCTIONS) return none;
+  const page = slot >> 11;
+  const number = b.region.page(page);
+  if (number == 0) return none;
+  const offset = (slot << 1) & 0xfff;
+  const code = <usize>(RAM_BASE + ((number - 1) << 12) + offset);
+  let word = <u32>load<u16>(code);
+  let byteLength: u32 = 2;
+  let decoded: u64;
+  if ((word & 3) == 3) {
+    // One that crosses into the next page stays the interpreter's.
+    if (offset == 4094) return none;
+    byteLength = 4;
+    word |= <u32>load<u16>(code, 2) << 16;
+    decoded = decode(word);
+  } else {
+    const expanded = expand(word);
+    decoded = expanded == 0 ? OP_ILLEGAL : decode(expanded);
+  }
+  if ((<u32>decoded & OPERATION_MASK) == OP_ILLEGAL) return none;
+  const n = b.instructionCount;
+  b.instructionCount = n + 1;
+  const i = b.instruction(n);
+  i.decoded = decoded;
+  i.slot = slot;
+  i.byteLength = byteLength;
+  i.operands = operandsOf(<u32>decoded & OPERATION_MASK);
+  i.isLeader = isLeader ? 1 : 0;
+  if ((i.operands & USES_FLOATS) != 0) b.usesFloats = 1;
+  b.usedRegisters |= i.reads | i.writes;
+  store<u16>(<usize>(SLOTS + (slot << 1)), <u16>(n + 1));
+  const first = min(b.region.spanFirst(page), offset);
+  const end = max(b.region.spanEnd(page), offset + byteLength);
+  b.region.setSpan(page, first, end);
+  return i;
+}
+
+/** Cuts the instructions into blocks. Block 0 begins with the region's first instruction. */
+function findBlocks(b: Build): void {
+  // Block numbers by first instruction: WORK is free again.
+  memory.fill(<usize>WORK, 0, <usize>(MAX_INSTRUCTIONS * 2));
+  for (let n: u32 = 0; n < b.instructionCount; n++) {
+    if (b.instruction(n).isLeader == 0 || b.blockCount == MAX_BLOCKS) continue;
+    b.blockCount += 1;
+    store<u16>(<usize>(WORK + (n << 1)), <u16>b.blockCount);
+    memory.fill(changetype<usize>(b.block(b.blockCount - 1)), 0, 64);
+    b.block(b.blockCount - 1).first = n;
+  }
+  for (let n: u32 = 0; n < b.blockCount; n++) fillBlock(b, b.block(n));
+}
+
+/** Instructions of a block were found one after the other, so that their numbers follow each other. */
+function fillBlock(b: Build, block: Block): void {
+  let n = block.first;
+  for (;;) {
+    const i = b.instruction(n);
+    block.count += 1;
+    const next = i.slot + (i.byteLength >> 1);
+    const kind = i.kind;
+    if (kind == KIND_BRANCH) {
+      block.end = END_BRANCH;
+      block.succ0 = blockAt(<i64>i.slot + (i.imm >> 1));
+      block.succ1 = blockAt(next);
+      return;
+    }
+    if (kind == KIND_JUMP) {
+      if (i.rd != 32) {
+        block.end = END_CALL;
+        block.succ0 = blockAt(next);
+      } else if (i.operation == op.OP_JAL) {
+        block.end = END_JUMP;
+        block.succ0 = blockAt(<i64>i.slot + (i.imm >> 1));
+      } else block.end = END_COMPUTED;
+      return;
+    }
+    if (endsHere(i)) {
+      block.end = END_STEP;
+      return;
+    }
+    const following = next < WINDOW_HALFWORDS ? slotOf(next) : 0;
+    if (following == 0) {
+      block.end = END_LEAVE;
+      block.leaveSlot = next;
+      return;
+    }
+    if (b.instruction(following - 1).isLeader != 0) {
+      block.succ0 = blockAt(next);
+      block.end = block.succ0 == 0 ? END_LEAVE : END_FALL;
+      block.leaveSlot = next;
+      return;
+    }
+    n = following - 1;
+  }
+}
+
+/** Number plus 1 of the block that begins at halfword `slot`; 0 when none does. */
+function blockAt(slot: i64): u32 {
+  if (slot < 0 || slot >= <i64>WINDOW_HALFWORDS) return 0;
+  const n = slotOf(<u32>slot);
+  return n == 0 ? 0 : load<u16>(<usize>(WORK + ((n - 1) << 1)));
+}
