@@ -34,7 +34,11 @@ function scene(halts: readonly (Halt | null)[], hash = false) {
         clock.ms += 500;
         return halt ?? stopped;
       },
-      stats: () => ({ instructions: 1_000_000n, exits: { budget: 2, idle: 0, ecall: 1, stop: 0, stuck: 0 }, elapsedMs: 500 }),
+      stats: () => ({
+        instructions: 1_000_000n,
+        exits: { budget: 2, idle: 0, ecall: 1, stop: 0, stuck: 0 },
+        elapsedMs: 500,
+      }),
       stateHash: () => "hash",
     };
   };
