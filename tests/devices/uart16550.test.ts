@@ -187,6 +187,37 @@ describe("uart16550: receiver", () => {
   });
 });
 
+describe("uart16550: a line that stays high", () => {
+  // What xv6 does: it never reads IIR, so the transmitter's interrupt stays, and others must still be noticed.
+  let sets: boolean[];
+
+  beforeEach(() => {
+    sets = [];
+    uart = new Uart16550({ interrupt: { set: (level) => sets.push(level) }, output: { write: () => {} } });
+    set(FCR, 0x01);
+    set(IER, 0x03);
+    sets.length = 0;
+  });
+
+  test("is set again by a character received, and by one transmitted", () => {
+    type(0x41);
+    expect(sets).toEqual([true]);
+    set(THR, 0x42);
+    expect(sets).toEqual([true, true]);
+  });
+
+  test("is set again when a character read makes room for one that waits", () => {
+    uart.receive(characters(17));
+    get(RBR);
+    expect(sets).toEqual([true, true]);
+  });
+
+  test("is not set again by looking at it", () => {
+    for (const register of [LSR, MSR, IER, LCR, SCR]) get(register);
+    expect(sets).toEqual([]);
+  });
+});
+
 describe("uart16550: loopback", () => {
   test("transmitted characters come back and do not go out; the host's wait", () => {
     set(MCR, 0x10);
