@@ -141,13 +141,13 @@ export class Uart16550 implements Device<UartFields> {
   receive(input: Uint8Array): number {
     const taken = this.#waiting.push(input);
     this.#refill();
-    this.#updateInterrupt();
     return taken;
   }
 
   read(offset: number, _width: Width): number {
     const value = this.#readRegister(offset);
-    this.#updateInterrupt();
+    // A read is no reason to interrupt, so it only lowers the line.
+    if (this.#interruptSource() === IIR_NONE) this.#wires.interrupt.set(false);
     return value;
   }
 
@@ -266,8 +266,10 @@ export class Uart16550 implements Device<UartFields> {
 
   /** Moves waiting characters into the receiver as far as there is room. Loopback disconnects the line. */
   #refill(): void {
-    if (this.#loopback) return;
-    this.#received.push(this.#waiting.take(Math.max(0, this.#receiverCapacity - this.#received.length)));
+    const room = this.#receiverCapacity - this.#received.length;
+    if (this.#loopback || room <= 0 || this.#waiting.length === 0) return;
+    this.#received.push(this.#waiting.take(room));
+    this.#updateInterrupt();
   }
 
   #setInterruptEnable(value: number): void {

@@ -7,6 +7,8 @@ import { Plic } from "../devices/plic.js";
 import { type Finish, Syscon } from "../devices/syscon.js";
 import { Uart16550 } from "../devices/uart16550.js";
 import { VirtioBlk } from "../devices/virtio/blk.js";
+import { VirtioConsole } from "../devices/virtio/console.js";
+import type { ConsolePort } from "../devices/virtio/console-port.js";
 import { EmptyVirtioSlot } from "../devices/virtio/empty-slot.js";
 import { VirtioMmioTransport } from "../devices/virtio/mmio-transport.js";
 import { VirtioRng } from "../devices/virtio/rng.js";
@@ -15,7 +17,14 @@ import type { BlockBackend } from "../storage/block-backend.js";
 import { VivariumError } from "../util/errors.js";
 import type { Bus } from "./bus.js";
 import type { GuestClock } from "./clock.js";
-import { type MemoryMapEntry, RNG_SLOT, VIRT_MEMORY_MAP, VIRTIO_SLOT_COUNT, virtioName } from "./memory-map.js";
+import {
+  CONSOLE_SLOT,
+  type MemoryMapEntry,
+  RNG_SLOT,
+  VIRT_MEMORY_MAP,
+  VIRTIO_SLOT_COUNT,
+  virtioName,
+} from "./memory-map.js";
 
 /** A disk of a machine. */
 export interface Drive {
@@ -30,6 +39,7 @@ export interface BoardWires {
   readonly clock: GuestClock;
   readonly serial: ByteSink;
   readonly drives: readonly Drive[];
+  readonly ports: readonly ConsolePort[];
   readonly randomBytes: (into: Uint8Array) => void;
   /** The guest has used the power switch. */
   readonly finish: (finish: Finish) => void;
@@ -49,6 +59,8 @@ const M_SOFTWARE = 3;
 /** The devices of the memory map, on a bus and wired to each other. */
 export class Board {
   readonly uart: Uart16550;
+  /** Absent on a board without ports. */
+  readonly console: VirtioConsole | null;
   /** By the memory map's names. */
   readonly devices: ReadonlyMap<string, Device>;
   readonly #disks: readonly VirtioBlk[];
@@ -65,7 +77,8 @@ export class Board {
       return plic.line(interrupt);
     };
     this.#disks = drives.map(({ backend, serial }) => new VirtioBlk(backend, serial));
-    const virtio = virtioDevices(this.#disks, new VirtioRng(wires.randomBytes));
+    this.console = wires.ports.length === 0 ? null : new VirtioConsole({ ports: wires.ports });
+    const virtio = virtioDevices(this.#disks, new VirtioRng(wires.randomBytes), this.console);
 
     const devices = new Map<string, Device>();
     const create = (entry: MemoryMapEntry): Device => {
@@ -113,12 +126,17 @@ export class Board {
 }
 
 /** The virtio devices by slot name: drives from slot 0 up. */
-function virtioDevices(disks: readonly VirtioBlk[], rng: VirtioRng): ReadonlyMap<string, VirtioDevice> {
-  const slots = new Array<VirtioDevice | undefined>(VIRTIO_SLOT_COUNT);
+function virtioDevices(
+  disks: readonly VirtioBlk[],
+  rng: VirtioRng,
+  console: VirtioConsole | null,
+): ReadonlyMap<string, VirtioDevice> {
+  const slots = new Array<VirtioDevice | null>(VIRTIO_SLOT_COUNT).fill(null);
   for (const [slot, disk] of disks.entries()) slots[slot] = disk;
   slots[RNG_SLOT] = rng;
+  slots[CONSOLE_SLOT] = console;
   const named = new Map<string, VirtioDevice>();
-  for (const [slot, device] of slots.entries()) if (device !== undefined) named.set(virtioName(slot), device);
+  for (const [slot, device] of slots.entries()) if (device !== null) named.set(virtioName(slot), device);
   return named;
 }
 

@@ -3,6 +3,7 @@ import { Core } from "../core/core.js";
 import { hartSchema } from "../core/hart.js";
 import type { WasmModule } from "../core/wasm.js";
 import type { ByteSink, Device } from "../devices/device.js";
+import type { ConsolePort } from "../devices/virtio/console-port.js";
 import type { SystemReset } from "../firmware/platform.js";
 import { SbiFirmware } from "../firmware/sbi.js";
 import { startSupervisor } from "../firmware/supervisor.js";
@@ -15,13 +16,14 @@ import { type GuestClock, HostClock, VirtualClock } from "./clock.js";
 import { KASLR_SEED_BYTE_LENGTH, RNG_SEED_BYTE_LENGTH } from "./device-tree.js";
 import type { HostServices } from "./host-services.js";
 import { Htif } from "./htif.js";
+import { MachinePort } from "./machine-port.js";
 import { mebibytes } from "./placement.js";
 import { type ExitReason, type Halt, RunLoop } from "./run-loop.js";
 import { SeededRandom } from "./seeded-random.js";
 import { SerialInput, SerialOutput } from "./serial-line.js";
 import { StateHash } from "./state-hash.js";
 
-export type { Boot, Drive, Halt, HostServices };
+export type { Boot, ConsolePort, Drive, Halt, HostServices };
 
 export interface MachineOptions {
   /** The processor, compiled. */
@@ -40,6 +42,8 @@ export interface MachineOptions {
   readonly drives: readonly Drive[];
   /** Receives what the guest writes to its serial console. */
   readonly serial: ByteSink;
+  /** Byte streams between host and guest, by name; ports 1, 2, ... of a virtio console. */
+  readonly ports?: readonly ConsolePort[];
   readonly host: HostServices;
 }
 
@@ -53,6 +57,12 @@ export interface MachineStats {
 }
 
 const A2 = 12;
+const CSR_MENVCFG = 0x30a;
+/**
+ * Harts of QEMU's board set A and D bits from power-on, and kernels that bring no firmware count on it: they write
+ * page tables without these bits and take no page faults for them.
+ */
+const MENVCFG_ADUE = 1n << 61n;
 /** A program that follows HTIF waits for its answers: they come at least so often. */
 const HTIF_BUDGET_MAX = 100_000;
 
@@ -68,6 +78,7 @@ export class Machine {
   readonly #firmware: SbiFirmware | null;
   readonly #htif: Htif | null;
   readonly #loop: RunLoop;
+  readonly #ports = new Map<string, MachinePort>();
 
   /**
    * A machine in its power-on state, with its programs in memory.
@@ -107,6 +118,7 @@ export class Machine {
       clock,
       serial: this.#output,
       drives: options.drives,
+      ports: (options.ports ?? []).map((port) => this.#connect(port)),
       randomBytes: (into) => fillRandom(into, host, random),
       finish: (finish) => this.#loop.halt(finish),
       wake: () => this.#loop.wake(),
@@ -118,6 +130,11 @@ export class Machine {
       ...(this.#firmware === null ? [] : [["sbi-hsm", this.#firmware.hsm] as const]),
       ...(random === null ? [] : [["random", random] as const]),
     ]);
+    for (const { name } of options.ports ?? []) {
+      const port = this.#board.console?.port(name);
+      assert(port !== undefined, `the console has no port ${name}`);
+      this.#ports.set(name, new MachinePort(port));
+    }
     this.#start(plan);
   }
 
@@ -129,6 +146,18 @@ export class Machine {
   /** Ends `run` after the instruction being executed; before `run`, ends it at once. */
   stop(): void {
     this.#loop.halt({ kind: "stopped" });
+  }
+
+  /** The host's end of a port that was given to `create`. */
+  port(name: string): MachinePort {
+    const port = this.#ports.get(name);
+    assert(port !== undefined, `the machine has no port ${name}`);
+    return port;
+  }
+
+  /** Tells the guest the size of its virtio console, in characters. */
+  resizeConsole(columns: number, rows: number): void {
+    this.#board.console?.resize(columns, rows);
   }
 
   stats(): MachineStats {
@@ -149,6 +178,19 @@ export class Machine {
     return hash.toString();
   }
 
+  /** A port that sends on what was written to it as the guest makes room. */
+  #connect(port: ConsolePort): ConsolePort {
+    return {
+      name: port.name,
+      receive: (bytes) => port.receive(bytes),
+      openChanged: (open) => port.openChanged?.(open),
+      writable: () => {
+        this.#ports.get(port.name)?.feed();
+        port.writable?.();
+      },
+    };
+  }
+
   #start(plan: BootPlan): void {
     const { ram, harts } = this.#core;
     for (const { paddr, contents } of plan.loads) ram.write(paddr, contents);
@@ -158,6 +200,7 @@ export class Machine {
         startSupervisor(hart, pc, a1);
       } else {
         hart.setX(A2, a2);
+        hart.setCsr(CSR_MENVCFG, MENVCFG_ADUE);
         hart.start(pc, privilege, a0, a1);
       }
     }

@@ -16,6 +16,11 @@ export class SerialInput implements ByteSink {
     this.#onInput = onInput;
   }
 
+  /** Bytes that the guest has not taken yet. */
+  get waitingByteLength(): number {
+    return this.#waiting.reduce((sum, { length }) => sum + length, 0);
+  }
+
   write(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
     this.#waiting.push(Uint8Array.from(bytes));

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { closeDrives, openDrives } from "../../host/platform/node/drives.js";
 import { FileBlockBackend } from "../../host/platform/node/file-block-backend.js";
+import { blockBackendContract } from "../contracts/block-backend-contract.js";
 
 let directory: string;
 beforeAll(() => {
@@ -16,6 +17,15 @@ function disk(name: string, byteLength: number): string {
   writeFileSync(file, new Uint8Array(byteLength).fill(0x55));
   return file;
 }
+
+let count = 0;
+blockBackendContract("file", {
+  create: async (contents, { readOnly }) => {
+    const file = join(directory, `contract-${count++}.img`);
+    writeFileSync(file, contents);
+    return FileBlockBackend.open("disk0", file, readOnly);
+  },
+});
 
 test("file disk: what is written is in the file, at its offset", async () => {
   const file = disk("written.img", 4096);

@@ -33,6 +33,7 @@ export function readCommandLine(args: readonly string[]): Request {
   describeRun(program, (options) => {
     action = readRunOptions(options);
   });
+  if (args.length === 0) return { kind: "text", text: program.helpInformation() + PROGRAM_EXAMPLES };
   try {
     program.parse(args, { from: "user" });
   } catch (error) {
@@ -40,7 +41,7 @@ export function readCommandLine(args: readonly string[]): Request {
     if (error.exitCode !== 0) throw new VivariumError("usage/invalid", oneLine(error));
   }
   if (action !== undefined) return { kind: "action", action };
-  return { kind: "text", text: text === "" ? program.helpInformation() : text };
+  return { kind: "text", text };
 }
 
 function describeProgram(write: (text: string) => void): Command {
@@ -120,7 +121,11 @@ function collect(value: string, previous: readonly string[] | undefined): readon
 
 /** Commander puts its suggestion on a line of its own. */
 function oneLine(error: CommanderError): string {
-  return `${error.message.replace(/^error: /, "").replaceAll("\n", " ")}; "viv run --help" lists the options`;
+  const message = error.message
+    .replace(/^error: /, "")
+    .replace(/\.$/, "")
+    .replaceAll("\n", " ");
+  return `${message}; "viv run --help" lists what there is`;
 }
 
 function packageVersion(): string {

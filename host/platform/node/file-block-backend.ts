@@ -8,6 +8,7 @@ const ZEROES = new Uint8Array(256 * 1024);
 /** A disk kept as a raw image in a file of the host. */
 export class FileBlockBackend implements BlockBackend {
   readonly #handle: FileHandle;
+  #closed = false;
 
   private constructor(
     handle: FileHandle,
@@ -75,6 +76,8 @@ export class FileBlockBackend implements BlockBackend {
   }
 
   async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
     await this.#handle.close();
   }
 
@@ -90,8 +93,9 @@ export class FileBlockBackend implements BlockBackend {
   }
 
   #checkRange(offset: number, byteLength: number): void {
-    const inside = Number.isSafeInteger(offset) && offset >= 0 && offset + byteLength <= this.byteLength;
-    assert(inside, `disk: ${byteLength} bytes at ${offset} is outside of ${this.byteLength} bytes`);
+    const whole = offset % SECTOR_BYTE_LENGTH === 0 && byteLength % SECTOR_BYTE_LENGTH === 0;
+    const inside = offset >= 0 && byteLength >= 0 && offset + byteLength <= this.byteLength;
+    assert(whole && inside, `disk: ${byteLength} bytes at ${offset} are no sectors of ${this.byteLength} bytes`);
   }
 }
 

@@ -1,0 +1,53 @@
+import type { VirtioConsolePort } from "../devices/virtio/console-port.js";
+import { assert } from "../util/errors.js";
+
+/** The host's end of a byte stream between host and guest: what the guest has no room for yet waits here. */
+export class MachinePort {
+  readonly #port: VirtioConsolePort;
+  readonly #waiting: Uint8Array[] = [];
+  #isClosed = false;
+
+  constructor(port: VirtioConsolePort) {
+    this.#port = port;
+  }
+
+  /** Whether a program in the guest has the port open. */
+  get open(): boolean {
+    return this.#port.open;
+  }
+
+  /** Bytes that there was no room for yet. */
+  get waitingByteLength(): number {
+    return this.#waiting.reduce((sum, { length }) => sum + length, 0);
+  }
+
+  /** Sends to the guest, now or when it opens the port. Not after `close`. */
+  write(bytes: Uint8Array): void {
+    assert(!this.#isClosed, `port ${this.#port.name}: write after close`);
+    if (bytes.length === 0) return;
+    this.#waiting.push(Uint8Array.from(bytes));
+    // Behind bytes that wait, these wait too: `writable` will call.
+    if (this.#waiting.length === 1) this.feed();
+  }
+
+  /** The guest reads an end of file after everything that was written. */
+  close(): void {
+    this.#isClosed = true;
+    if (this.#waiting.length === 0) this.#port.close();
+  }
+
+  /** Hands over what there is room for. */
+  feed(): void {
+    for (;;) {
+      const first = this.#waiting[0];
+      if (first === undefined) break;
+      const taken = this.#port.write(first);
+      if (taken < first.length) {
+        this.#waiting[0] = first.subarray(taken);
+        return;
+      }
+      this.#waiting.shift();
+    }
+    if (this.#isClosed) this.#port.close();
+  }
+}
