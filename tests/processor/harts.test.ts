@@ -7,6 +7,7 @@ import {
   Guest,
   ILLEGAL,
   interruptCause,
+  MENVCFG_ADUE,
   MSTATUS_MIE,
   RAM,
 } from "./fixture.js";
@@ -228,6 +229,8 @@ describe("reset", () => {
       for (const name of ["mie", "mideleg", "pmpcfg0", "satp", "mcause", "mepc"])
         expect(guest.csr(name, hart), name).toBe(0n);
       expect(guest.csr("mstatus", hart)).toBe(0xa_0000_0000n);
+      // What the device tree promises a guest that never heard of menvcfg.
+      expect(guest.csr("menvcfg", hart)).toBe(MENVCFG_ADUE);
       expect(hart.mtimecmp).toBe((1n << 64n) - 1n);
     }
     expect([guest.core.retired, guest.core.mtime, guest.core.nextTimer]).toEqual([0n, 0n, null]);

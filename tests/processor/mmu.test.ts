@@ -53,7 +53,7 @@ async function world(text: string, options: Options = {}): Promise<World> {
   const guest = await Guest.create(`${text}; ecall\n.align 2\nmachine_trap: wfi; j machine_trap`, {
     memoryByteLength: MEMORY,
     privilege,
-    csrs: { ...OPEN_PMP, ...options.csrs },
+    csrs: { ...OPEN_PMP, menvcfg: 0n, ...options.csrs },
     registers: options.registers ?? {},
   });
   const tables = new PageTables(guest, scheme, TABLES);
