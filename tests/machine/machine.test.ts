@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { assemble } from "../../assembly/isa/assemble.js";
+import type { CommitRecord } from "../../host/core/commit-tracer.js";
 import { MemoryBlockBackend } from "../../host/storage/memory.js";
 import { elfFile } from "./elf-file.js";
 import { bare, createMachine, kernel, text } from "./test-machine.js";
@@ -600,6 +601,23 @@ describe("machine: control", () => {
       }),
     );
     expect(ends[0]).toEqual(ends[1]);
+  });
+
+  test("whoever sees each instruction sees them all, and the machine comes to the same state", async () => {
+    const run = async (change: object): Promise<unknown> => {
+      const { machine } = await createMachine({ hartCount: 2, boot: bare(MIX.replace("3000", "30")), ...change });
+      await machine.run();
+      return [machine.stats().instructions, machine.stateHash()];
+    };
+    let count = 0n;
+    const seen: string[] = [];
+    const onCommit = ({ pc, privilege }: CommitRecord): void => {
+      if (count++ < 3n) seen.push(`${privilege} ${pc.toString(16)}`);
+    };
+    const [instructions, hash] = (await run({ onCommit })) as [bigint, string];
+    expect(count).toBe(instructions);
+    expect(seen).toEqual(["3 80000000", "3 80000004", "3 80000008"]);
+    expect(await run({})).toEqual([instructions, hash]);
   });
 
   /** Reads the first sector of the disk in slot 0, counts how long that takes, and prints the sector's first byte. */
