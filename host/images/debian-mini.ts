@@ -9,7 +9,7 @@ import { formatModulesAlias, formatModulesDep, type KernelModule } from "./modul
 
 export const DEBIAN_MINI = "debian-mini";
 /** To be counted up with every change that makes another image of the same packages. */
-export const DEBIAN_MINI_RECIPE_VERSION = 1;
+export const DEBIAN_MINI_RECIPE_VERSION = 2;
 /** The release that the packages are taken from. */
 export const DEBIAN_SUITE = "trixie";
 /** The package that always depends on the release's newest kernel package. */
@@ -36,9 +36,10 @@ export const DEBIAN_MINI_MODULES = [
  * Why each word stands there. The millions are what a boot to the first command gets longer by without that word, in
  * instructions as QEMU counts them (-icount shift=0, 512 MiB, one hart): 270 with all, 1,040 with none.
  *
- * - `console=ttyS0`: the board's UART. `earlycon=sbi`: until the kernel drives it, the firmware's console, so that an
- *   early panic is seen.
- * - `quiet`: warnings and less are not printed; errors and panics are.
+ * - `quiet`: warnings and less are not printed; errors and panics are. It stands first, because the words are obeyed in
+ *   their order and a console prints what there is when it is named.
+ * - `earlycon=sbi`: the firmware's console, so that an early panic is seen. `console=ttyS0`: the board's UART, which
+ *   takes over when the kernel drives it.
  * - `panic=-1`: a kernel that panics restarts at once. It would otherwise spin forever, and nobody outside could tell.
  *   The machine sees a restart that the guest's `reboot` command would also ask for; the text of the panic, "Kernel
  *   panic - not syncing", stands on the console before it.
@@ -50,9 +51,9 @@ export const DEBIAN_MINI_MODULES = [
  *   - `load_system_certificate_list`, 24 million: the keys by which modules are checked; ours have no signatures.
  */
 export const DEBIAN_MINI_COMMAND_LINE = [
-  "console=ttyS0",
-  "earlycon=sbi",
   "quiet",
+  "earlycon=sbi",
+  "console=ttyS0",
   "panic=-1",
   "cryptomgr.notests",
   "initcall_blacklist=jent_mod_init,trace_eval_init,load_system_certificate_list",
@@ -114,7 +115,6 @@ unset command
 
 const MOTD = `
 Debian's own riscv64 Linux, in a machine made of WebAssembly. "exit" switches it off.
-
 `;
 
 const POWER_COMMANDS = ["poweroff", "reboot", "halt"];
