@@ -84,3 +84,11 @@ test("output: a reader that is gone is noticed once, and frees whoever waits", a
   expect(losses).toBe(1);
   expect(output.lost).toBe(true);
 });
+
+test("output: what is abandoned is not waited for", async () => {
+  const { stream } = slowStream();
+  const output = new Output(stream);
+  output.write(new Uint8Array(500_000));
+  output.abandon();
+  await output.flushed();
+});

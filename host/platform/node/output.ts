@@ -12,6 +12,7 @@ export class Output implements ByteSink {
   #lost = false;
   #release: () => void = () => {};
   #released = false;
+  #abandoned = false;
 
   /** @param stream process.stdout or process.stderr, whatever it is connected to */
   constructor(stream: WriteStream) {
@@ -77,9 +78,15 @@ export class Output implements ByteSink {
     this.#release();
   }
 
+  /** What the reader has not taken is given up: `flushed` waits for nothing any more. */
+  abandon(): void {
+    this.#abandoned = true;
+    this.release();
+  }
+
   /** Resolves when everything has been handed to the operating system, or never will be. */
   async flushed(): Promise<void> {
-    if (this.#lost || this.#stream.writableLength === 0) return;
+    if (this.#lost || this.#abandoned || this.#stream.writableLength === 0) return;
     await this.#settled((done) => {
       this.#stream.write(new Uint8Array(), done);
       return () => {};

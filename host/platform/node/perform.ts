@@ -80,5 +80,10 @@ function conclude(action: Action, result: RunResult, streams: StandardStreams): 
   if (action.machine.stats) {
     for (const line of formatRunReport(result.report)) streams.stderr.line(line);
   }
+  // Whoever ends the program by a signal does not wait until a slow reader has read everything.
+  if (result.end.kind === "signal") {
+    streams.stdout.abandon();
+    streams.stderr.abandon();
+  }
   return reportEnd(result.end, action.action === "exec");
 }

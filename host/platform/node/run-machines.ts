@@ -1,4 +1,3 @@
-import { performance } from "node:perf_hooks";
 import type { MachineRequest } from "../../control/actions.js";
 import { formatByteLength } from "../../control/byte-length.js";
 import { SIGPIPE } from "../../control/guest-end.js";
@@ -43,7 +42,8 @@ export async function runMachines(
       stdout.release();
       stderr.release();
     },
-    monotonicMs: () => performance.now(),
+    monotonicMs: () => host.monotonicMs(),
+    yieldToEvents: () => host.yieldToEvents(),
   });
   stdout.onLost(() => run.end(SIGPIPE));
   const stopListening = listenForEnd((signal) => run.end(signal));
