@@ -43,8 +43,11 @@ test("viv: a guest that reports failure 42 makes the program fail with 42 and sa
 });
 
 test("viv: what comes on standard input reaches the guest", async () => {
-  const result = await viv(bare("echo", echo()), { input: "typed", signalAt: { text: "typed", signal: "SIGTERM" } });
-  expect(result).toEqual({ status: 143, stdout: "typed", stderr: "" });
+  const result = await viv(bare("echo", echo("up ")), {
+    input: "typed",
+    signalAt: { text: "up typed", signal: "SIGTERM" },
+  });
+  expect(result).toEqual({ status: 143, stdout: "up typed", stderr: "" });
 });
 
 for (const [signal, status] of [
