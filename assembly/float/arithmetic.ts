@@ -91,18 +91,15 @@ export function f64Sqrt(flags: usize, a: u64, rm: u32): u64 {
 
 /**
  * A clearly normal quotient had finite operands and a divisor other than zero, and can be inexact only. It is exact if
- * quotient × divisor is the dividend without rounding: the product is short, and a clearly normal one is not rounded
- * for want of exponent range either.
+ * quotient × divisor fits the precision: that is within half a unit in the last place of the quotient, times the
+ * divisor, of the dividend, which is nearer than two different numbers of that precision can be.
  */
 @inline function div<T, F>(flags: usize, a: T, b: T, rm: u32): T {
   if (rm == RNE) {
-    const x = reinterpret<F>(a);
-    const y = reinterpret<F>(b);
-    const quotient = x / y;
+    const quotient = reinterpret<F>(a) / reinterpret<F>(b);
     if (isClearlyNormal<F>(quotient)) {
       const bits = reinterpret<T>(quotient);
-      if (isInexactAccrued(flags)) return bits;
-      if (quotient * y == x && isClearlyNormal<F>(x) && isProductShort<T>(bits, b)) return bits;
+      if (isInexactAccrued(flags) || isProductShort<T>(bits, b)) return bits;
     }
   }
   return divSoft<T>(flags, a, b, rm);
@@ -110,7 +107,7 @@ export function f64Sqrt(flags: usize, a: u64, rm: u32): u64 {
 
 /**
  * The root of a finite number from zero up has about half its exponent: it can be inexact only. It is exact if its
- * square is a without rounding, shown as for a quotient.
+ * square is a without rounding: the square fits the precision, and a clearly normal one the exponent range.
  */
 @inline function squareRoot<T, F>(flags: usize, a: T, rm: u32): T {
   if (rm == RNE) {

@@ -63,12 +63,12 @@ export function u64ToF32(flags: usize, v: u64, rm: u32): u32 {
   return fromUnsigned<u32, f32>(flags, v, rm);
 }
 
-/** FCVT.D.W, of the low half of v: always exact, whatever the rounding mode. */
+/** FCVT.D.W, of the low half of v: always exact, so `flags` and `rm` are there for uniformity only. */
 export function i32ToF64(flags: usize, v: u64, rm: u32): u64 {
   return reinterpret<u64>(<f64>(<i32>v));
 }
 
-/** FCVT.D.WU, of the low half of v: always exact. */
+/** FCVT.D.WU, of the low half of v: as i32ToF64. */
 export function u32ToF64(flags: usize, v: u64, rm: u32): u64 {
   return reinterpret<u64>(<f64>(<u32>v));
 }

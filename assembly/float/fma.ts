@@ -35,24 +35,22 @@ export function f32MulAdd(flags: usize, a: u32, b: u32, c: u32, rm: u32): u32 {
   return (reinterpret<u64>(x) & 0x1fffffff) == 0x10000000;
 }
 
-/** Bounds on |a|, |b| and |a × b + c| and, both ways, on |a × b|, within which the proof below holds. */
-const FACTOR_LIMIT: f64 = reinterpret<f64>(<u64>(1023 + 990) << 52);
+/** Bounds on |a × b| within which the proof below holds. */
 const PRODUCT_LIMIT: f64 = reinterpret<f64>(<u64>(1023 + 900) << 52);
 const PRODUCT_FLOOR: f64 = reinterpret<f64>(<u64>(1023 - 900) << 52);
 
 /**
  * a × b + c, rounded once.
  *
- * With |a|, |b| < 2^990 and 2^-900 < |a × b| < 2^900 the product's rounding error is itself a binary64 number (a
- * multiple of 2^-1006) and productError computes it. Writing sum + s for a × b rounded, plus c, exactly, the exact
- * result is sum + (s + p), where p is the product's error; sum < 2^900 keeps clear of overflow. A result near zero
- * comes of cancellation only, is a multiple of 2^-1006 and thus exact and normal, or zero.
+ * With 2^-900 < |a × b| < 2^900 the product's rounding error p is itself a binary64 number, a multiple of 2^-1006, and
+ * productError computes it. If s is the rounding error of sum, the rounded product plus c, then the exact result is
+ * sum + (s + p). It does not overflow if sum has not: beside a sum that large, p and s are nothing. A result near zero
+ * comes of cancellation only; it is a multiple of 2^-1006 and thus exact and normal, or zero.
  *
  * If p = 0, sum is the exact product plus c, rounded: done. Otherwise tail, s + p rounded, is within half a unit of its
  * last place of the exact s + p. Scaled down and up by 2^-52 of itself, and rounded, it moves by a whole unit at least,
  * to either side of the exact value. If sum + tail rounds to the same number from both, so does the exact result in
- * between, since rounding is monotonic. (No precision is lost to underflow: tail is zero or normal. For s is a multiple
- * of 2^-1022 as p is, unless c is below 2^-1021, which is less than any p.)
+ * between, since rounding is monotonic. (A subnormal tail does not move, but is exact, as every subnormal sum is.)
  */
 export function f64MulAdd(flags: usize, a: u64, b: u64, c: u64, rm: u32): u64 {
   if (rm == RNE) {
@@ -61,13 +59,7 @@ export function f64MulAdd(flags: usize, a: u64, b: u64, c: u64, rm: u32): u64 {
     const z = reinterpret<f64>(c);
     const product = x * y;
     const sum = product + z;
-    if (
-      abs<f64>(product) > PRODUCT_FLOOR &&
-      abs<f64>(product) < PRODUCT_LIMIT &&
-      abs<f64>(sum) < PRODUCT_LIMIT &&
-      abs<f64>(x) < FACTOR_LIMIT &&
-      abs<f64>(y) < FACTOR_LIMIT
-    ) {
+    if (abs<f64>(product) > PRODUCT_FLOOR && abs<f64>(product) < PRODUCT_LIMIT && isFiniteNumber<f64>(sum)) {
       const p = productError(x, y, product);
       const s = sumError<f64>(product, z, sum);
       if (p == 0) {
@@ -85,7 +77,10 @@ export function f64MulAdd(flags: usize, a: u64, b: u64, c: u64, rm: u32): u64 {
   return mulAddSoft<u64>(flags, a, b, c, rm);
 }
 
-/** x × y - product, where `product` is x × y rounded: exact within the bounds above (Dekker's product). */
+/**
+ * x × y - product, where `product` is x × y rounded: exact within the bounds above (Dekker's product). Where splitting
+ * a factor from 2^996 up overflows, the answer is a NaN, which f64MulAdd finds equal to nothing.
+ */
 @inline function productError(x: f64, y: f64, product: f64): f64 {
   const xHigh = upperHalf(x);
   const xLow = x - xHigh;

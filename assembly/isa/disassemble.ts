@@ -13,8 +13,8 @@ import {
 
 /**
  * The instruction in assembly language, as `objdump -M no-aliases` of GNU binutils writes it: no pseudo-instructions,
- * and compressed instructions under their own names, so that the text assembles to the same bytes. Two differences:
- * addresses have their 0x, and the rounding mode is written only where it is not the usual one.
+ * and compressed instructions under their own names, so that the text assembles to the same bytes. Only addresses differ:
+ * they have their 0x.
  *
  * What is no instruction, or has reserved fields that assembly language cannot express, is `.word` or `.half`.
  *

@@ -1,4 +1,4 @@
-import { Hart } from "../generated/hart";
+import { Hart, theMachine } from "../generated/hart";
 import { EVENT_ATTENTION, raise } from "../hart/trap";
 import { mmioFaulted, mmioLoad, mmioStore } from "../host";
 import {
@@ -134,14 +134,8 @@ function fillData(h: Hart, vaddr: u64, page: u64, access: u32): void {
 function loadPhysical(h: Hart, vaddr: u64, paddr: u64, byteLength: u32): u64 {
   if (isRam(paddr, byteLength)) return readRam(paddr, byteLength);
   h.event |= EVENT_ATTENTION;
-  // An 8-byte access to a device is two, low half first.
-  let value: u64 = 0;
   if (paddr + byteLength <= 0x100000000) {
-    if (byteLength < 8) value = mmioLoad(<u32>paddr, byteLength);
-    else {
-      value = mmioLoad(<u32>paddr, 4);
-      if (!mmioFaulted()) value |= (<u64>mmioLoad(<u32>paddr + 4, 4)) << 32;
-    }
+    const value = byteLength < 8 ? <u64>mmioLoad(<u32>paddr, byteLength) : mmioLoadDouble(<u32>paddr);
     if (!mmioFaulted()) return value;
   }
   raise(h, CAUSE_LOAD_ACCESS, vaddr);
@@ -156,13 +150,22 @@ function storePhysical(h: Hart, vaddr: u64, paddr: u64, value: u64, byteLength: 
   h.event |= EVENT_ATTENTION;
   if (paddr + byteLength <= 0x100000000) {
     if (byteLength < 8) mmioStore(<u32>paddr, byteLength, <u32>value);
-    else {
-      mmioStore(<u32>paddr, 4, <u32>value);
-      if (!mmioFaulted()) mmioStore(<u32>paddr + 4, 4, <u32>(value >> 32));
-    }
+    else mmioStoreDouble(<u32>paddr, value);
     if (!mmioFaulted()) return;
   }
   raise(h, CAUSE_STORE_ACCESS, vaddr);
+}
+
+/** An 8-byte access to a device is two, low half first; the fault of the first is that of the whole. */
+function mmioLoadDouble(paddr: u32): u64 {
+  const low = mmioLoad(paddr, 4);
+  if (theMachine().mmioFault != 0) return 0;
+  return <u64>low | ((<u64>mmioLoad(paddr + 4, 4)) << 32);
+}
+
+function mmioStoreDouble(paddr: u32, value: u64): void {
+  mmioStore(paddr, 4, <u32>value);
+  if (theMachine().mmioFault == 0) mmioStore(paddr + 4, 4, <u32>(value >> 32));
 }
 
 function readRam(paddr: u64, byteLength: u32): u64 {

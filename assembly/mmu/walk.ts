@@ -46,7 +46,8 @@ export function walkPageTable(h: Hart, vaddr: u64, access: u32, privilege: u32):
   const satp = h.satp;
   const mode = satp >> SATP_MODE_SHIFT;
   h.walkLevel = 0;
-  if (privilege == PRIVILEGE_MACHINE || mode == SATP_BARE) return vaddr;
+  // Without translation the address is physical, and those have 56 bits.
+  if (privilege == PRIVILEGE_MACHINE || mode == SATP_BARE) return vaddr >> 56 != 0 ? ACCESS_FAULT : vaddr;
 
   const levels = <u32>(mode - SATP_SV39) + 3;
   // Bits above the top level's index must equal its highest bit.

@@ -16,14 +16,14 @@ const EXPECTED = ["[", "busybox", "cat", "modprobe", "mount", "sh", "time"];
  * busybox keeps them as NUL-terminated texts, one after the other in the order of their bytes, because it searches
  * them by bisection.
  *
- * @throws VivariumError "image.busybox" when there is no such table
+ * @throws VivariumError "image/busybox" when there is no such table
  */
 export function readAppletNames(busybox: Uint8Array): string[] {
   for (let at = indexOf(busybox, TABLE_START, 0); at !== -1; at = indexOf(busybox, TABLE_START, at + 1)) {
     const names = readAscendingNames(busybox, at);
     if (EXPECTED.every((name) => names.includes(name))) return names;
   }
-  throw new VivariumError("image.busybox", `busybox: found no table of programs with ${EXPECTED.join(", ")}`);
+  throw new VivariumError("image/busybox", `busybox: found no table of programs with ${EXPECTED.join(", ")}`);
 }
 
 function readAscendingNames(bytes: Uint8Array, start: number): string[] {

@@ -21,13 +21,13 @@ const TERMINAL_NAME = /^[A-Za-z0-9][A-Za-z0-9.+_-]{0,31}$/;
  * The image's own command line with the words for `mode`. Impossible sizes and terminal names are left out: the guest
  * then uses its defaults.
  *
- * @throws VivariumError "image.command-line" when the result is longer than Linux takes
+ * @throws VivariumError "image/command-line" when the result is longer than Linux takes
  */
 export function commandLineFor(commandLine: string, mode: GuestMode): string {
   const result = [commandLine, ...wordsFor(mode)].filter((part) => part !== "").join(" ");
   if (result.length > COMMAND_LINE_MAX_BYTES) {
     const message = `the kernel command line is ${result.length} bytes long: Linux takes at most ${COMMAND_LINE_MAX_BYTES}`;
-    throw new VivariumError("image.command-line", message, { byteLength: result.length });
+    throw new VivariumError("image/command-line", message, { byteLength: result.length });
   }
   return result;
 }

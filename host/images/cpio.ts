@@ -5,7 +5,7 @@
  * 4 bytes. Linux, Documentation/driver-api/early-userspace/buffer-format.rst.
  */
 
-import { encodeUtf8 } from "./text.js";
+import { utf8 } from "../util/bytes.js";
 
 /** What one path of the archive is. `path` is relative: `bin/sh`, not `/bin/sh`. Modes are permission bits. */
 export type CpioEntry =
@@ -48,7 +48,7 @@ const NO_CONTENT = new Uint8Array();
  */
 export function writeCpio(entries: readonly CpioEntry[]): Uint8Array {
   const records = [...entries.map(toRecord), trailer()];
-  const paths = records.map((record) => encodeUtf8(`${record.path}\0`));
+  const paths = records.map((record) => utf8(`${record.path}\0`));
   let byteLength = 0;
   records.forEach((record, index) => {
     byteLength = contentOffset(byteLength, paths[index]!) + padded(record.content.length);
@@ -58,7 +58,7 @@ export function writeCpio(entries: readonly CpioEntry[]): Uint8Array {
   let offset = 0;
   records.forEach((record, index) => {
     const path = paths[index]!;
-    archive.set(encodeUtf8(header(record, path.length, index + 1)), offset);
+    archive.set(utf8(header(record, path.length, index + 1)), offset);
     archive.set(path, offset + HEADER_LENGTH);
     offset = contentOffset(offset, path);
     archive.set(record.content, offset);
@@ -75,7 +75,7 @@ function toRecord(entry: CpioEntry): Record {
     case "file":
       return { ...common, mode: TYPE_FILE | entry.mode, content: entry.content };
     case "symlink":
-      return { ...common, mode: TYPE_SYMLINK | 0o777, content: encodeUtf8(entry.target) };
+      return { ...common, mode: TYPE_SYMLINK | 0o777, content: utf8(entry.target) };
     case "character-device":
       return {
         ...common,

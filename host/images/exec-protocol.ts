@@ -25,8 +25,8 @@
  * An interactive guest reads viv.control too, if the port is there: lines `size COLUMNS ROWS`, as the terminal changes.
  */
 
+import { utf8 } from "../util/bytes.js";
 import { VivariumError } from "../util/errors.js";
-import { decodeAscii, encodeUtf8 } from "./text.js";
 
 /** What a manifest's `execProtocol` is for guests that do what stands above. */
 export const EXEC_PROTOCOL_VERSION = 1;
@@ -46,15 +46,15 @@ export type ExecStatus =
   | { readonly kind: "exit"; readonly code: number }
   | { readonly kind: "signal"; readonly number: number };
 
-/** @throws VivariumError "exec.command" when no process can be given `command` as an argument */
+/** @throws VivariumError "exec/command" when no process can be given `command` as an argument */
 export function encodeExecRequest(command: string): Uint8Array {
-  const bytes = encodeUtf8(command);
-  if (bytes.includes(0)) throw new VivariumError("exec.command", "the command contains a NUL character");
+  const bytes = utf8(command);
+  if (bytes.includes(0)) throw new VivariumError("exec/command", "the command contains a NUL character");
   if (bytes.length > COMMAND_MAX_BYTES) {
     const message = `the command is ${bytes.length} bytes long: at most ${COMMAND_MAX_BYTES} fit, put it in a file`;
-    throw new VivariumError("exec.command", message, { byteLength: bytes.length });
+    throw new VivariumError("exec/command", message, { byteLength: bytes.length });
   }
-  const length = encodeUtf8(`${bytes.length}\n`);
+  const length = utf8(`${bytes.length}\n`);
   const request = new Uint8Array(length.length + bytes.length);
   request.set(length);
   request.set(bytes, length.length);
@@ -63,7 +63,7 @@ export function encodeExecRequest(command: string): Uint8Array {
 
 /** The line that tells an interactive guest how large its terminal has become. */
 export function encodeTerminalSize(columns: number, rows: number): Uint8Array {
-  return encodeUtf8(`size ${columns} ${rows}\n`);
+  return utf8(`size ${columns} ${rows}\n`);
 }
 
 /** What a program that stands in for the command ends with, as shells have it: 128 + N for signal N. */
@@ -84,19 +84,24 @@ const LINE_FEED = 0x0a;
 export class ExecStatusReader {
   #line = "";
 
-  /**
-   * @returns the status once its line is complete, null before
-   * @throws VivariumError "exec.status" when the guest says anything else
-   */
+  /** @returns the status once its line is complete, null before; a guest that says anything else has not answered */
   push(bytes: Uint8Array): ExecStatus | null {
-    const end = bytes.indexOf(LINE_FEED);
-    this.#line += decodeAscii(bytes.subarray(0, Math.min(end === -1 ? bytes.length : end, STATUS_LINE_MAX_LENGTH + 1)));
-    if (end === -1 && this.#line.length <= STATUS_LINE_MAX_LENGTH) return null;
-    const [, kind, digits] = STATUS_LINE.exec(this.#line) ?? [];
-    const number = Number(digits);
-    if (kind === undefined || number > 255) {
-      throw new VivariumError("exec.status", `the guest answered ${JSON.stringify(this.#line)} instead of a status`);
+    for (const byte of bytes) {
+      if (byte !== LINE_FEED) {
+        if (this.#line.length <= STATUS_LINE_MAX_LENGTH) this.#line += String.fromCharCode(byte);
+        continue;
+      }
+      const status = parseStatus(this.#line);
+      if (status !== null) return status;
+      this.#line = "";
     }
-    return kind === "exit" ? { kind, code: number } : { kind: "signal", number };
+    return null;
   }
+}
+
+function parseStatus(line: string): ExecStatus | null {
+  const [, kind, digits] = STATUS_LINE.exec(line) ?? [];
+  const number = Number(digits);
+  if (kind === undefined || number > 255) return null;
+  return kind === "exit" ? { kind, code: number } : { kind: "signal", number };
 }

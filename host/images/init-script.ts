@@ -73,21 +73,31 @@ find_port() {
   return 1
 }
 
-# Kills what the command has left running, or the relays would wait for it. Kernel threads have no executable.
-kill_leftovers() {
+# The command itself, in a process of its own whose standard input is the relay's pipe.
+run_command() {
+  # "time" tells death by a signal from a status above 128. "setsid" keeps the relays out of reach of "kill 0".
+  time -f "" -o /run/ended setsid sh -c "$command" > /run/stdout 2> /run/stderr 3>&-
+  status="exit $?"
+  read -r word ended by kind number < /run/ended
+  [ "$ended" = terminated ] && status="signal $number"
+  echo "$status" > /run/status
+
+  # What is left of the command would keep the relays of its output waiting, and that of its input waits for the host.
+  # Kernel threads have no executable.
+  read -r self word < /proc/self/stat
   while :; do
     left=
     for directory in /proc/[0-9]*; do
       process=\${directory#/proc/}
       case $process in
-        1 | "$out" | "$err") ;;
+        1 | "$self" | "$out" | "$err") ;;
         *) [ -e "$directory/exe" ] && left="$left $process" ;;
       esac
     done
     [ -z "$left" ] && return
-    kill -KILL $left 2> /dev/null
+    kill -KILL $left
     usleep 1000
-  done
+  done 2> /dev/null
 }
 
 exec_mode() {
@@ -101,20 +111,14 @@ exec_mode() {
   until read -r length <&3 && [ -n "$length" ]; do usleep 2000; done
   command=$(head -c "$length" <&3)
 
-  # A port can be opened once only, so a command that opens /dev/stdin or /dev/stderr needs pipes there.
-  mkfifo /run/stdin /run/stdout /run/stderr
-  cat < "$stdin" > /run/stdin 3>&- & in=$!
+  # A port can be opened once only, so a command that opens /dev/stdin or /dev/stderr needs pipes there. Opening a named
+  # one waits for its other end: always there for output, but input may have ended.
+  mkfifo /run/stdout /run/stderr
   cat < /run/stdout > "$stdout" 3>&- & out=$!
   cat < /run/stderr > "$stderr" 3>&- & err=$!
-  # "time" tells death by a signal from a status above 128. "setsid" keeps the relays out of reach of "kill 0".
-  time -f "" -o /run/status setsid sh -c "$command" < /run/stdin > /run/stdout 2> /run/stderr 3>&-
-  status="exit $?"
-  read -r word ended by kind number < /run/status
-  [ "$ended" = terminated ] && status="signal $number"
-
-  kill -KILL $in 2> /dev/null
-  kill_leftovers
+  cat < "$stdin" 3>&- | run_command
   wait $out $err
+  read -r status < /run/status
   echo "$status" >&3
   # Until the host has everything and closes the port.
   while read -r word <&3; do :; done

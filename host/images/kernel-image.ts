@@ -8,15 +8,16 @@
  *     0x38  u32  magic 2, "RSC\x05"
  */
 
+import { dataView } from "../util/bytes.js";
 import { VivariumError } from "../util/errors.js";
 
 const HEADER_LENGTH = 64;
 const OFFSET_OF_MAGIC2 = 0x38;
 const MAGIC2 = 0x05435352;
 
-/** @throws VivariumError "image.kernel" when `kernel` is anything else: `name` is what the message calls it */
+/** @throws VivariumError "image/kernel" when `kernel` is anything else: `name` is what the message calls it */
 export function requireKernelImage(kernel: Uint8Array, name: string): void {
-  const header = new DataView(kernel.buffer, kernel.byteOffset, kernel.byteLength);
+  const header = dataView(kernel);
   if (kernel.length >= HEADER_LENGTH && header.getUint32(OFFSET_OF_MAGIC2, true) === MAGIC2) return;
-  throw new VivariumError("image.kernel", `${name}: expected an uncompressed RISC-V Linux Image`, { name });
+  throw new VivariumError("image/kernel", `${name}: expected an uncompressed RISC-V Linux Image`, { name });
 }

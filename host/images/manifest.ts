@@ -63,7 +63,7 @@ export function formatManifest(manifest: ImageManifest): string {
  * Reads a manifest that anybody may have written.
  *
  * @param source what the messages call it: its path
- * @throws VivariumError "image.manifest" with the first field that is wrong
+ * @throws VivariumError "image/manifest" with the first field that is wrong
  */
 export function parseManifest(text: string, source: string): ImageManifest {
   let value: unknown;
@@ -171,7 +171,7 @@ class Fields {
   }
 
   #get(name: string): unknown {
-    return Object.hasOwn(this.#values, name) ? this.#values[name] : undefined;
+    return this.#values[name];
   }
 
   #unexpected(name: string, expected: string): VivariumError {
@@ -181,7 +181,7 @@ class Fields {
 
 function invalid(source: string, field: string, problem: string): VivariumError {
   const where = field === "" ? source : `${source}: ${field}`;
-  return new VivariumError("image.manifest", `${where}: ${problem}`, { source, field });
+  return new VivariumError("image/manifest", `${where}: ${problem}`, { source, field });
 }
 
 /** A value as it may stand in a one-line message, however long or strange it is. */

@@ -4,6 +4,7 @@
  * ELF-64 object file format 1.5; little endian only, as riscv64 Linux is.
  */
 
+import { dataView } from "../util/bytes.js";
 import { VivariumError } from "../util/errors.js";
 import { decodeAscii } from "./text.js";
 
@@ -36,18 +37,18 @@ export function normalizeModuleName(name: string): string {
   return name.replaceAll("-", "_");
 }
 
-/** @throws VivariumError "image.module" when `module` is not a kernel module: `file` is what the message calls it */
+/** @throws VivariumError "image/module" when `module` is not a kernel module: `file` is what the message calls it */
 export function readModuleInfo(module: Uint8Array, file: string): ModuleInfo {
   const section = findSection(module, ".modinfo");
   if (section === null) {
-    throw new VivariumError("image.module", `${file}: expected a 64-bit ELF file with a .modinfo section`, { file });
+    throw new VivariumError("image/module", `${file}: expected a 64-bit ELF file with a .modinfo section`, { file });
   }
   const entries = decodeAscii(section).split("\0");
   const valuesOf = (key: string): string[] =>
     entries.filter((entry) => entry.startsWith(`${key}=`)).map((entry) => entry.slice(key.length + 1));
   const name = valuesOf("name")[0];
   if (name === undefined) {
-    throw new VivariumError("image.module", `${file}: its .modinfo section does not name the module`, { file });
+    throw new VivariumError("image/module", `${file}: its .modinfo section does not name the module`, { file });
   }
   return {
     name: normalizeModuleName(name),
@@ -59,10 +60,29 @@ export function readModuleInfo(module: Uint8Array, file: string): ModuleInfo {
   };
 }
 
+/** What a signed module ends with; Linux, include/linux/module_signature.h. Before it stands a `struct module_signature`. */
+const SIGNATURE_MARK = "~Module signature appended~\n";
+const SIGNATURE_INFO_LENGTH = 12;
+/** Big endian, in that struct. */
+const SIGNATURE_LENGTH_OFFSET = 8;
+
+/**
+ * A module without the signature that may be appended to it; the ELF file is as it was.
+ *
+ * To check one costs the guest 120 instructions for each byte of the module, a billion for ext4. Whether the module is
+ * Debian's has been checked by then, with the package that it comes from.
+ */
+export function withoutSignature(module: Uint8Array): Uint8Array {
+  const infoOffset = module.length - SIGNATURE_MARK.length - SIGNATURE_INFO_LENGTH;
+  if (infoOffset < 0 || decodeAscii(module.subarray(-SIGNATURE_MARK.length)) !== SIGNATURE_MARK) return module;
+  const info = dataView(module.subarray(infoOffset));
+  return module.subarray(0, Math.max(infoOffset - info.getUint32(SIGNATURE_LENGTH_OFFSET), 0));
+}
+
 /** The content of the first section of that name, or null when there is none or the file is no such ELF file. */
 function findSection(file: Uint8Array, name: string): Uint8Array | null {
   if (file.length < ELF_HEADER_LENGTH) return null;
-  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
+  const view = dataView(file);
   if (view.getUint32(0, true) !== ELF_MAGIC) return null;
   if (view.getUint8(EI_CLASS) !== ELFCLASS64 || view.getUint8(EI_DATA) !== ELFDATA2LSB) return null;
 

@@ -21,7 +21,7 @@ export interface ModuleLibrary {
 /**
  * The modules named and all that they depend on, each once, in an order in which they can be loaded.
  *
- * @throws VivariumError "image.module" when one is missing, or depends on itself
+ * @throws VivariumError "image/module" when one is missing, or depends on itself
  */
 export async function collectModules(names: readonly string[], library: ModuleLibrary): Promise<KernelModule[]> {
   const collected = new Map<string, KernelModule>();
@@ -30,11 +30,11 @@ export async function collectModules(names: readonly string[], library: ModuleLi
   const collect = async (name: string, neededBy: string): Promise<void> => {
     if (collected.has(name) || library.isBuiltIn(name)) return;
     if (open.includes(name)) {
-      throw new VivariumError("image.module", `kernel module ${name} depends on itself`, { module: name });
+      throw new VivariumError("image/module", `kernel module ${name} depends on itself`, { module: name });
     }
     const module = await library.find(name);
     if (module === null) {
-      throw new VivariumError("image.module", `the kernel has no module ${name}, which ${neededBy} needs`, {
+      throw new VivariumError("image/module", `the kernel has no module ${name}, which ${neededBy} needs`, {
         module: name,
       });
     }

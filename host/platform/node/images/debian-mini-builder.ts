@@ -102,7 +102,7 @@ function kernelPackageOf(meta: DebianPackage): string {
   const kernel = names.find((name) => name.startsWith(KERNEL_PACKAGE_PREFIX));
   if (kernel !== undefined) return kernel;
   const message = `${meta.name} ${meta.version}: expected it to depend on a package ${KERNEL_PACKAGE_PREFIX}*, got ${JSON.stringify(meta.depends)}`;
-  throw new VivariumError("image.package", message, { name: meta.name });
+  throw new VivariumError("image/package", message, { name: meta.name });
 }
 
 /** The modules of an unpacked kernel package: a directory such as /usr/lib/modules/6.12.0-riscv64. */

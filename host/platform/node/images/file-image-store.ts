@@ -46,7 +46,7 @@ export class FileImageStore implements ImageStore {
     }
     if (name.includes("/") || (await exists(name))) return readImageDirectory(name);
     const message = `no image is called ${JSON.stringify(name)}: there is ${this.names.join(", ")}, or give the directory of an image`;
-    throw new VivariumError("image.unknown", message, { name });
+    throw new VivariumError("image/unknown", message, { name });
   }
 
   async #build(
@@ -64,7 +64,7 @@ export class FileImageStore implements ImageStore {
     } catch (error) {
       if (!isFileError(error)) throw error;
       const message = `${error.path ?? this.#directory}: cannot be written (${error.code}): set VIV_CACHE_DIR to a directory that can, with 400 MB free`;
-      throw new VivariumError("image.cache", message, { directory: this.#directory });
+      throw new VivariumError("image/cache", message, { directory: this.#directory });
     }
   }
 

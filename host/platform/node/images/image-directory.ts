@@ -25,8 +25,8 @@ export interface ImageParts {
 /**
  * Reads an image and compares every file with its checksum in the manifest.
  *
- * @throws VivariumError "image.missing" when the directory or its manifest is not there, "image.manifest",
- *   "image.damaged" or "image.kernel" when it is no image that could be started
+ * @throws VivariumError "image/missing" when the directory or its manifest is not there, "image/manifest",
+ *   "image/damaged" or "image/kernel" when it is no image that could be started
  */
 export async function readImageDirectory(directory: string): Promise<Image> {
   const manifestPath = join(directory, MANIFEST_FILE);
@@ -98,15 +98,15 @@ async function readRegularFile(path: string, checkByteLength: (byteLength: numbe
 function unreadable(path: string, error: unknown): VivariumError {
   const code = (error as NodeJS.ErrnoException).code ?? String(error);
   if (code === "ENOENT" || code === "ENOTDIR") {
-    return new VivariumError("image.missing", `${path}: no such file, so this is not the directory of an image`, {
+    return new VivariumError("image/missing", `${path}: no such file, so this is not the directory of an image`, {
       path,
     });
   }
-  return new VivariumError("image.damaged", `${path}: cannot be read (${code})`, { path });
+  return new VivariumError("image/damaged", `${path}: cannot be read (${code})`, { path });
 }
 
 function damaged(path: string, problem: string): VivariumError {
-  return new VivariumError("image.damaged", `${path}: ${problem}`, { path });
+  return new VivariumError("image/damaged", `${path}: ${problem}`, { path });
 }
 
 function sha256(content: Uint8Array): string {

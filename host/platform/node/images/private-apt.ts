@@ -9,7 +9,7 @@ import { access, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promi
 import { dirname, join } from "node:path";
 import { VivariumError } from "../../../util/errors.js";
 import { parseStanzas } from "./deb822.js";
-import { chooseMirror, MIRROR_VARIABLE } from "./debian-mirror.js";
+import { chooseMirror, INDEX_TARGETS, MIRROR_VARIABLE } from "./debian-mirror.js";
 import { reasonOf, runTool, ToolError, type ToolOptions } from "./tool.js";
 
 /** A package as the signed lists describe it. */
@@ -86,7 +86,7 @@ export class PrivateApt {
     } catch (error) {
       if (error instanceof ToolError && /NO_PUBKEY|not signed|signatures? (?:couldn't|could not)/i.test(error.stderr)) {
         const message = `${this.#mirror}: no key in ${this.#keyring} has signed Debian ${this.#suite}: install a newer debian-archive-keyring`;
-        throw new VivariumError("image.keyring", message, { mirror: this.#mirror, keyring: this.#keyring });
+        throw new VivariumError("image/keyring", message, { mirror: this.#mirror, keyring: this.#keyring });
       }
       throw this.#fetchError(error);
     } finally {
@@ -120,7 +120,7 @@ export class PrivateApt {
       text = (await this.#run("apt-cache", ["show", "--no-all-versions", name])).toString();
     } catch (error) {
       if (!(error instanceof ToolError)) throw error;
-      throw new VivariumError("image.package", `${this.#mirror}: Debian ${this.#suite} has no package ${name}`, {
+      throw new VivariumError("image/package", `${this.#mirror}: Debian ${this.#suite} has no package ${name}`, {
         name,
       });
     }
@@ -218,7 +218,7 @@ export class PrivateApt {
   #fetchError(error: unknown): VivariumError {
     if (error instanceof VivariumError) return error;
     const message = `cannot fetch Debian ${this.#suite} packages from ${this.#mirror} (${reasonOf(error)}): set ${MIRROR_VARIABLE} to the address of a mirror that can be reached`;
-    return new VivariumError("image.fetch", message, { mirror: this.#mirror });
+    return new VivariumError("image/fetch", message, { mirror: this.#mirror });
   }
 }
 
@@ -267,10 +267,10 @@ async function runAptConfig(args: readonly string[]): Promise<string> {
 
 async function machineIndexTargets(): Promise<string> {
   try {
-    return (await runTool("apt-get", ["indextargets"])).toString();
+    return (await runTool("apt-get", INDEX_TARGETS)).toString();
   } catch (error) {
     const message = `this machine's apt cannot say which mirrors it uses (${reasonOf(error)}): set ${MIRROR_VARIABLE} to the address of a Debian mirror`;
-    throw new VivariumError("image.mirror", message);
+    throw new VivariumError("image/mirror", message);
   }
 }
 
@@ -283,12 +283,12 @@ async function findKeyring(): Promise<string> {
     if (isReadable) return keyring;
   }
   const message = `cannot check Debian's signatures without its keys in ${KEYRINGS[0]}: install debian-archive-keyring`;
-  throw new VivariumError("image.keyring", message);
+  throw new VivariumError("image/keyring", message);
 }
 
 /** A missing program of apt's is the operator's to install; every other error stays what it is. */
 function explainMissing(error: unknown): unknown {
   if (!(error instanceof ToolError) || !error.isMissing) return error;
   const message = `building an image takes Debian's apt, and this machine has no ${error.tool}: install apt, or give the directory of an image built elsewhere`;
-  return new VivariumError("image.apt", message, { tool: error.tool });
+  return new VivariumError("image/apt", message, { tool: error.tool });
 }
