@@ -1,4 +1,5 @@
 import { Hart } from "../generated/hart";
+import { ENVCFG_ADUE } from "./status";
 import { NO_RESERVATION } from "../mmu/access";
 import { resetTlb } from "../mmu/tlb";
 import { PRIVILEGE_MACHINE } from "../shared/causes";
@@ -14,5 +15,7 @@ export function resetHart(h: Hart, id: u32): void {
   h.mtimecmp = u64.MAX_VALUE;
   h.stimecmp = u64.MAX_VALUE;
   h.reservation = NO_RESERVATION;
+  // The device tree names Svadu and not Svade: A and D are updated unless firmware says otherwise, as QEMU has it.
+  h.menvcfg = ENVCFG_ADUE;
   resetTlb(h);
 }

@@ -94,7 +94,10 @@ function runTurn(m: Machine, h: Hart, budget: u32): u32 {
       }
       if (h.pendingCause == CAUSE_ILLEGAL_INSTRUCTION) noteInstruction(h);
       takeTrap(h);
-      if (++h.trapsInARow >= STUCK_TRAPS) return EXIT_STUCK;
+      if (++h.trapsInARow >= STUCK_TRAPS) {
+        h.trapsInARow = 0;
+        return EXIT_STUCK;
+      }
     }
     if (m.stopRequested != 0) return EXIT_STOP;
     if (h.runState != HART_STARTED || m.turnEnds != 0) {

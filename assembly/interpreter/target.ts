@@ -229,7 +229,8 @@ export class Interpreter extends Hart {
   }
   @inline loadForUpdate<W>(vaddr: u64): u64 {
     const entry = <usize>(this.storeTlb + (<u32>(vaddr >> 8) & ((TLB_ENTRY_COUNT - 1) << 4)));
-    if (((vaddr & (~0xfff | (sizeof<W>() - 1))) | this.dataSpace) == load<u64>(entry)) {
+    const isAligned = (<u32>vaddr & (sizeof<W>() - 1)) == 0;
+    if (isAligned && ((vaddr & ~0xfff) | this.dataSpace) == load<u64>(entry)) {
       return <u64>(<i64>load<W>(<usize>(<u32>vaddr + load<u32>(entry, 8))));
     }
     const paddr = translateAtomic(this, vaddr, sizeof<W>(), ACCESS_STORE);

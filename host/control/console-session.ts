@@ -38,6 +38,9 @@ export class ConsoleSession implements Session {
   readonly #keys = new EscapeKeys();
   readonly #gate = new InputGate();
   #watch = new ConsoleWatch();
+  /** Input can come before there is a machine for it. */
+  readonly #attached: Promise<void>;
+  #onAttached: () => void = () => {};
   #guest: Guest | null = null;
   #size: TerminalSize | null;
   #told: TerminalSize | null = null;
@@ -49,6 +52,9 @@ export class ConsoleSession implements Session {
   constructor(operator: ConsoleOperator, size: TerminalSize | null) {
     this.#operator = operator;
     this.#size = size;
+    this.#attached = new Promise((resolve) => {
+      this.#onAttached = resolve;
+    });
   }
 
   /** Whether a guest has shown a prompt. */
@@ -64,6 +70,7 @@ export class ConsoleSession implements Session {
     this.#told = null;
     if (this.#size !== null) guest.resizeConsole(this.#size.columns, this.#size.rows);
     if (this.#left) guest.stop();
+    this.#onAttached();
   }
 
   /** Tells the size to a guest that has just begun to listen. */
@@ -74,6 +81,7 @@ export class ConsoleSession implements Session {
 
   /** Takes what a person typed, or what a program sends in place of one. Resolves when there is room for more. */
   async type(bytes: Uint8Array): Promise<void> {
+    await this.#attached;
     if (this.#operator.interactive) this.#obey(bytes);
     else if (this.#guest !== null) await this.#gate.write(this.#guest.serialInput, bytes);
   }

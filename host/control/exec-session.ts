@@ -30,6 +30,9 @@ export class ExecSession implements Session {
   readonly #watch = new ConsoleWatch();
   readonly #console = new ConsoleTail();
   readonly #gate = new InputGate();
+  /** Input can come before there is a machine for it. */
+  readonly #attached: Promise<Guest>;
+  #onAttached: (guest: Guest) => void = () => {};
   #guest: Guest | null = null;
   #answer: ExecStatus | null = null;
   #ready = false;
@@ -43,6 +46,9 @@ export class ExecSession implements Session {
   /** @throws VivariumError `exec.command` when the guest cannot be given the command */
   constructor(command: string, outputs: ExecOutputs) {
     this.#request = encodeExecRequest(command);
+    this.#attached = new Promise((resolve) => {
+      this.#onAttached = resolve;
+    });
     this.ports = [
       { name: PORT_STDIN, receive: () => {} },
       { name: PORT_STDOUT, receive: (bytes) => outputs.stdout.write(bytes) },
@@ -66,6 +72,7 @@ export class ExecSession implements Session {
     assert(this.#guest === null, "a command runs in one machine only");
     this.#guest = guest;
     guest.port(PORT_CONTROL).write(this.#request);
+    this.#onAttached(guest);
   }
 
   poll(): void {
@@ -75,12 +82,14 @@ export class ExecSession implements Session {
 
   /** Hands on what came on our standard input. Resolves when there is room for more. */
   async input(bytes: Uint8Array): Promise<void> {
-    if (this.#guest !== null) await this.#gate.write(this.#guest.port(PORT_STDIN), bytes);
+    const guest = await this.#attached;
+    await this.#gate.write(guest.port(PORT_STDIN), bytes);
   }
 
   /** Our standard input has ended. */
-  endInput(): void {
-    this.#guest?.port(PORT_STDIN).close();
+  async endInput(): Promise<void> {
+    const guest = await this.#attached;
+    guest.port(PORT_STDIN).close();
   }
 
   /** How the run ended; a command's guest is never restarted. */

@@ -57,7 +57,7 @@ function plicFields(contextCount: number) {
   return {
     priorities: table("by source", uint("priority", PLIC_PRIORITY_MAX), PLIC_SOURCE_COUNT),
     levels: sourceBits("lines that are high"),
-    pending: sourceBits("requests that no context has claimed"),
+    pending: sourceBits("requests that no context has claimed; of a source in service, to be forwarded on completion"),
     inService: sourceBits("claimed and not completed: the gateway forwards nothing"),
     enabled: table("by context", sourceBits("enabled sources"), contextCount),
     thresholds: table("by context", uint("threshold", PLIC_PRIORITY_MAX), contextCount),
@@ -201,13 +201,16 @@ export class Plic implements Device<PlicFields> {
   #setLevel(source: number, level: boolean): void {
     if (hasBit(this.#levels, source) === level) return;
     setBit(this.#levels, source, level);
-    this.#forward(source);
+    if (level) this.#request(source);
     this.#updateOutputs();
   }
 
-  /** The gateway: one request at a time. A request already forwarded stays when the line falls (section 4). */
-  #forward(source: number): void {
-    if (hasBit(this.#levels, source) && !hasBit(this.#inService, source)) setBit(this.#pending, source, true);
+  /**
+   * The gateway. A request stays when the line falls (section 4), and an edge while the source is in service is
+   * remembered, as QEMU's PLIC does: it is forwarded on completion.
+   */
+  #request(source: number): void {
+    setBit(this.#pending, source, true);
   }
 
   /** The threshold does not limit claims (section 8). */
@@ -224,7 +227,7 @@ export class Plic implements Device<PlicFields> {
   #complete(context: Context, source: number): void {
     if (source >= PLIC_SOURCE_COUNT || !hasBit(context.enabled, source)) return;
     setBit(this.#inService, source, false);
-    this.#forward(source);
+    if (hasBit(this.#levels, source)) this.#request(source);
   }
 
   #updateOutputs(): void {
@@ -239,7 +242,7 @@ export class Plic implements Device<PlicFields> {
     let best = NO_SOURCE;
     let bestPriority = 0;
     for (let word = 0; word < WORD_COUNT; word++) {
-      let candidates = this.#pending[word]! & context.enabled[word]!;
+      let candidates = this.#pending[word]! & ~this.#inService[word]! & context.enabled[word]!;
       for (; candidates !== 0; candidates &= candidates - 1) {
         const source = word * 32 + lowestBit(candidates);
         const priority = this.#priorities[source]!;

@@ -43,8 +43,8 @@ export class Syscon implements Device<SysconFields> {
     return 0;
   }
 
-  write(offset: number, value: number, width: Width): void {
-    if (offset !== FINISH || width === 1) return;
+  write(offset: number, value: number, _width: Width): void {
+    if (offset !== FINISH) return;
     switch (value & 0xffff) {
       case SYSCON_FAIL:
         this.#finish({ kind: "fail", code: value >>> 16 });

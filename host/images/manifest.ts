@@ -171,7 +171,7 @@ class Fields {
   }
 
   #get(name: string): unknown {
-    return Object.hasOwn(this.#values, name) ? this.#values[name] : undefined;
+    return this.#values[name];
   }
 
   #unexpected(name: string, expected: string): VivariumError {

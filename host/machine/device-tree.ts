@@ -34,7 +34,7 @@ export const KASLR_SEED_BYTE_LENGTH = 8;
 export const ISA_EXTENSIONS: readonly string[] = [
   ...["i", "m", "a", "f", "d", "c"],
   ...["zicbom", "zicbop", "zicboz", "zicntr", "zicond", "zicsr", "zifencei", "zihintpause"],
-  ...["zba", "zbb", "zbs"],
+  ...["zba", "zbb", "zbc", "zbkb", "zbkx", "zbs"],
   ...["sstc", "svadu", "svinval", "svnapot"],
 ];
 

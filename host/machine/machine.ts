@@ -57,6 +57,12 @@ export interface MachineStats {
 }
 
 const A2 = 12;
+const CSR_MENVCFG = 0x30a;
+/**
+ * Harts of QEMU's board set A and D bits from power-on, and kernels that bring no firmware count on it: they write
+ * page tables without these bits and take no page faults for them.
+ */
+const MENVCFG_ADUE = 1n << 61n;
 /** A program that follows HTIF waits for its answers: they come at least so often. */
 const HTIF_BUDGET_MAX = 100_000;
 
@@ -194,6 +200,7 @@ export class Machine {
         startSupervisor(hart, pc, a1);
       } else {
         hart.setX(A2, a2);
+        hart.setCsr(CSR_MENVCFG, MENVCFG_ADUE);
         hart.start(pc, privilege, a0, a1);
       }
     }

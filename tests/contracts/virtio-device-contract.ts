@@ -28,8 +28,8 @@ import {
   STATUS_DRIVER_OK,
   STATUS_FEATURES_OK,
   STATUS_NEEDS_RESET,
+  VENDOR_ID,
   VERSION,
-  VIRTIO_F_VERSION_1,
   VirtioMmioTransport,
 } from "../../host/devices/virtio/mmio-transport.js";
 import { featureSet, type VirtioDevice } from "../../host/devices/virtio/virtio-device.js";
@@ -105,6 +105,7 @@ export function virtioDeviceContract(name: string, deviceId: number, create: () 
       expect(driver.read(MAGIC_VALUE)).toBe(0x74726976);
       expect(driver.read(VERSION)).toBe(2);
       expect(driver.read(DEVICE_ID)).toBe(deviceId);
+      expect(driver.read(VENDOR_ID)).toBe(0x554d4551);
       for (const register of [SHM_LEN_LOW, SHM_LEN_HIGH, SHM_BASE_LOW, SHM_BASE_HIGH]) {
         expect(driver.read(register)).toBe(0xffff_ffff);
       }
@@ -114,22 +115,26 @@ export function virtioDeviceContract(name: string, deviceId: number, create: () 
       expect(driver.negotiate(driver.offeredFeatures())).toBe(true);
     });
 
-    test("it accepts no driver without VERSION_1, and no feature that it does not offer", () => {
+    test("it accepts no feature that it does not offer, and does without any", () => {
       const offered = driver.offeredFeatures();
-      expect(driver.negotiate(offered & ~featureSet(VIRTIO_F_VERSION_1))).toBe(false);
+      expect(driver.negotiate(0n)).toBe(true);
       for (let feature = 0; feature < 64; feature++) {
         const isOffered = (offered & featureSet(feature)) !== 0n;
-        expect(driver.negotiate(featureSet(VIRTIO_F_VERSION_1, feature)), `feature ${feature}`).toBe(isOffered);
+        expect(driver.negotiate(featureSet(feature)), `feature ${feature}`).toBe(isOffered);
       }
     });
 
-    test("features are settled with FEATURES_OK, and DRIVER_OK needs them", () => {
-      driver.negotiate(0n);
+    test("with features that it refuses it does not start", () => {
+      driver.negotiate(featureSet(63));
       driver.driverOk();
-      expect(driver.status & STATUS_DRIVER_OK).toBe(0);
+      expect(driver.status & (STATUS_FEATURES_OK | STATUS_DRIVER_OK)).toBe(0);
+    });
+
+    test("features are settled with FEATURES_OK", () => {
       driver.negotiate(RING_FEATURES);
       driver.write(DRIVER_FEATURES, 0);
       driver.driverOk();
+      expect(bench.transport.save().driverFeatures).toBe(RING_FEATURES);
       expect(driver.status & (STATUS_FEATURES_OK | STATUS_DRIVER_OK)).toBe(STATUS_FEATURES_OK | STATUS_DRIVER_OK);
     });
 
@@ -140,6 +145,19 @@ export function virtioDeviceContract(name: string, deviceId: number, create: () 
       driver.write(QUEUE_SEL, 0);
       expect(driver.read(QUEUE_READY)).toBe(0);
       expect(driver.start().length).toBe(subject.device.queueMaxSizes.length);
+    });
+
+    test("only the device itself sets DEVICE_NEEDS_RESET, and only a reset clears it", () => {
+      driver.start();
+      driver.write(STATUS, 0x4f);
+      expect(driver.status).toBe(0x0f);
+      driver.write(QUEUE_SEL, subject.eagerQueue);
+      driver.write(QUEUE_READY, 0);
+      driver.setUpQueue(subject.eagerQueue, 8, 0, 0, 0);
+      driver.write(STATUS, 0x0f);
+      expect(driver.status).toBe(0x4f);
+      driver.write(STATUS, 0);
+      expect(driver.status).toBe(0);
     });
 
     test("a queue that it does not have has size 0 and cannot be made ready", () => {

@@ -47,34 +47,34 @@ const HANG =
   "[ 1.0] Kernel panic - not syncing: no init\r\n[ 1.1] ---[ end Kernel panic - not syncing: no init ]---\r\n";
 const PANIC = { kind: "panic", message: "Kernel panic - not syncing: no init" };
 
-test("console session: bytes go both ways unchanged", () => {
+test("console session: bytes go both ways unchanged", async () => {
   const { seen, session } = scene(true);
   session.serial.write(bytes("hello\xff\r\n"));
-  session.type(bytes("ls\x03\r"));
+  await session.type(bytes("ls\x03\r"));
   expect(seen).toMatchObject({ screen: "hello\xff\r\n", typed: "ls\x03\r", stops: 0 });
 });
 
-test("console session: Ctrl-A X stops the machine and the operator has left", () => {
+test("console session: Ctrl-A X stops the machine and the operator has left", async () => {
   const { seen, session } = scene(true);
-  session.type(bytes("a\x01x"));
+  await session.type(bytes("a\x01x"));
   expect(seen).toMatchObject({ typed: "a", stops: 1 });
   expect(session.conclude({ kind: "stopped" })).toEqual({ kind: "left" });
 });
 
-test("console session: Ctrl-A H lists the keys", () => {
+test("console session: Ctrl-A H lists the keys", async () => {
   const { seen, session } = scene(true);
-  session.type(bytes("\x01h"));
+  await session.type(bytes("\x01h"));
   expect(seen.notices.join("\n")).toContain("Ctrl-A X");
   expect(seen.typed).toBe("");
 });
 
-test("console session: input that no person types has no escape keys", () => {
+test("console session: input that no person types has no escape keys", async () => {
   const { seen, session } = scene(false);
-  session.type(bytes("\x01x\x01h"));
+  await session.type(bytes("\x01x\x01h"));
   expect(seen).toMatchObject({ typed: "\x01x\x01h", notices: [], stops: 0 });
 });
 
-test("console session: a hung guest ends the run, unless a person is there to decide", () => {
+test("console session: a hung guest ends the run, unless a person is there to decide", async () => {
   const script = scene(false);
   script.session.serial.write(bytes(HANG));
   expect(script.seen.stops).toBe(1);
@@ -87,7 +87,7 @@ test("console session: a hung guest ends the run, unless a person is there to de
   expect(person.seen.notices).toEqual(["viv: the guest panicked; Ctrl-A X leaves"]);
 });
 
-test("console session: the guest is ready when it has shown a prompt", () => {
+test("console session: the guest is ready when it has shown a prompt", async () => {
   const { session } = scene(true);
   session.serial.write(bytes("[    0.1] Linux\r\n"));
   expect(session.ready).toBe(false);
@@ -95,7 +95,7 @@ test("console session: the guest is ready when it has shown a prompt", () => {
   expect(session.ready).toBe(true);
 });
 
-test("console session: a machine that starts later learns the size, and forgets an earlier panic", () => {
+test("console session: a machine that starts later learns the size, and forgets an earlier panic", async () => {
   const { seen, guest, session } = scene(true);
   session.resize({ columns: 120, rows: 40 });
   session.serial.write(bytes(HANG));
@@ -104,7 +104,7 @@ test("console session: a machine that starts later learns the size, and forgets 
   expect(session.conclude({ kind: "reboot" })).toBeNull();
 });
 
-test("console session: an image's guest is told the size as a line, once it listens and whenever it changes", () => {
+test("console session: an image's guest is told the size as a line, once it listens and whenever it changes", async () => {
   const { seen, control, session } = scene(true);
   session.poll();
   session.resize({ columns: 100, rows: 30 });
@@ -117,7 +117,7 @@ test("console session: an image's guest is told the size as a line, once it list
   expect(seen.control).toBe("size 100 30\nsize 90 20\n");
 });
 
-test("console session: without a terminal there is no size to tell", () => {
+test("console session: without a terminal there is no size to tell", async () => {
   const { seen, control, session } = scene(false);
   control.open = true;
   session.poll();
@@ -143,21 +143,21 @@ test("console session: a program that types faster than the guest reads has to w
   expect(person.seen.typed).toBe("x");
 });
 
-test("console session: leaving a guest that has panicked and hangs tells of the panic", () => {
+test("console session: leaving a guest that has panicked and hangs tells of the panic", async () => {
   const { session } = scene(true);
   session.serial.write(bytes(HANG));
-  session.type(bytes("\x01x"));
+  await session.type(bytes("\x01x"));
   expect(session.conclude({ kind: "stopped" })).toEqual(PANIC);
 });
 
-test("console session: a guest that resets itself starts again, one that resets after a panic does not", () => {
+test("console session: a guest that resets itself starts again, one that resets after a panic does not", async () => {
   const { session } = scene(true);
   expect(session.conclude({ kind: "reboot" })).toBeNull();
   session.serial.write(bytes("[ 1.0] Kernel panic - not syncing: no init\r\n"));
   expect(session.conclude({ kind: "reboot" })).toEqual(PANIC);
 });
 
-test("console session: a guest that switches itself off or fails has said so itself", () => {
+test("console session: a guest that switches itself off or fails has said so itself", async () => {
   const { session } = scene(true);
   session.serial.write(bytes(HANG));
   expect(session.conclude({ kind: "poweroff" })).toEqual({ kind: "poweroff" });
@@ -167,4 +167,22 @@ test("console session: a guest that switches itself off or fails has said so its
     exitCode: 1,
     testNumber: 3,
   });
+});
+
+test("console session: what is typed before there is a machine waits for it", async () => {
+  let typed = "";
+  const operator = { screen: { write: () => {} }, notice: () => {}, interactive: true };
+  const session = new ConsoleSession(operator, null);
+  const early = session.type(bytes("ls\r"));
+  session.attach({
+    ...scene(true).guest,
+    serialInput: {
+      waitingByteLength: 0,
+      write(bytes) {
+        typed += text(bytes);
+      },
+    },
+  });
+  await early;
+  expect(typed).toBe("ls\r");
 });

@@ -64,12 +64,13 @@ test("exec session: both outputs are relayed byte for byte and the console is no
   expect(text(session.consoleTail)).toBe("[ 0.1] Linux\n");
 });
 
-test("exec session: standard input is relayed, and its end", async () => {
+test("exec session: standard input is relayed, what came before the machine too, and its end", async () => {
   const { session, guest, written, closed } = scene();
+  const early = session.input(bytes("a\x00"));
   session.attach(guest);
-  await session.input(bytes("a\x00"));
+  await early;
   await session.input(bytes("b"));
-  session.endInput();
+  await session.endInput();
   expect(written["viv.stdin"]).toBe("a\x00b");
   expect(closed).toEqual(["viv.stdin"]);
 });
@@ -136,4 +137,12 @@ test("exec session: a panic ends the run, whether the kernel resets or hangs", (
   session.serial.write(bytes("[ 1.1] ---[ end Kernel panic - not syncing: no init ]---\n"));
   expect(seen.stops).toBe(1);
   expect(session.conclude({ kind: "stopped" })).toEqual(panic);
+});
+
+test("exec session: an input that has ended before there is a machine is ended for it", async () => {
+  const { session, guest, closed } = scene();
+  const end = session.endInput();
+  session.attach(guest);
+  await end;
+  expect(closed).toEqual(["viv.stdin"]);
 });

@@ -240,3 +240,21 @@ test("plic: a state with pending, claimed and high sources is restored", () => {
   restored.device.write(claim(1), 7, 4);
   expect([1, 1, 1, 1].map((context) => restored.device.read(claim(context), 4))).toEqual([7, 6, 5, 0]);
 });
+
+describe("plic: edges", () => {
+  test("an edge while the source is in service is a request of its own, forwarded on completion", () => {
+    route(10, 1);
+    plic.line(10).set(true);
+    plic.line(10).set(false);
+    expect(get(claim(1))).toBe(10);
+    plic.line(10).set(true);
+    plic.line(10).set(false);
+    expect(levels()[1]).toBe(false);
+    expect(get(claim(1))).toBe(0);
+    set(claim(1), 10);
+    expect(levels()[1]).toBe(true);
+    expect(get(claim(1))).toBe(10);
+    set(claim(1), 10);
+    expect(levels()[1]).toBe(false);
+  });
+});

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parseStanzas } from "../../host/platform/node/images/deb822.js";
 import { chooseMirror, INDEX_TARGETS } from "../../host/platform/node/images/debian-mirror.js";
+import { hasApt } from "./requirements.js";
 
 const target = (repoUri: string, release: string, component = "main"): string =>
   `MetaKey: ${component}/binary-amd64/Packages\nRepo-URI: ${repoUri}\nRelease: ${release}\nComponent: ${component}\n`;
@@ -21,7 +22,7 @@ test("mirror: it is that of the first source with a main release of Debian", () 
   const targets = [
     target("https://vendor.example/apt/", "stable-vendor"),
     target("http://security.example/debian-security/", "bookworm-security"),
-    target("http://mirror.example/debian/", "bookworm", "contrib"),
+    target("http://extra.example/debian/", "bookworm", "contrib"),
     target("http://mirror.example/debian/", "bookworm"),
     target("http://other.example/debian/", "trixie"),
   ].join("\n");
@@ -48,8 +49,6 @@ test("mirror: the variable has precedence, and must be an address", () => {
     expect(() => chooseMirror(wrong, targets)).toThrow(/^VIV_DEBIAN_MIRROR: expected the address of a Debian mirror/);
   }
 });
-
-const hasApt = spawnSync("apt-get", ["--version"], { stdio: "ignore" }).status === 0;
 
 /** What this machine's apt makes of a file of sources, through the same command that the image builder uses. */
 async function indexTargetsOf(name: string, content: string): Promise<string> {

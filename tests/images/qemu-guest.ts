@@ -1,6 +1,6 @@
 /** Runs an image in QEMU, an independent machine, with the host's side of the exec protocol played over sockets. */
 
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -21,10 +21,6 @@ import type { Image } from "../../host/images/image.js";
 
 const QEMU = "qemu-system-riscv64";
 
-export function hasQemu(): boolean {
-  return spawnSync(QEMU, ["--version"], { stdio: "ignore" }).status === 0;
-}
-
 export interface QemuGuest {
   /** The host's ends of the ports, connected. */
   readonly ports: ReadonlyMap<string, Socket>;
@@ -34,7 +30,7 @@ export interface QemuGuest {
   type(text: string): void;
   /** Waits until the console shows `text`, at a place after the last one that was waited for. */
   expect(text: string): Promise<void>;
-  /** Waits for the machine to power off. */
+  /** Waits for the machine to power off; one that does not is killed, and that is an error. */
   ended(): Promise<void>;
   kill(): Promise<void>;
 }
@@ -48,6 +44,7 @@ export interface QemuOptions {
 }
 
 const EXPECT_TIMEOUT_MS = 20_000;
+const END_TIMEOUT_MS = 40_000;
 
 export async function startQemu(image: Image, options: QemuOptions): Promise<QemuGuest> {
   const directory = await mkdtemp(join(tmpdir(), "vivarium-qemu-"));
@@ -75,9 +72,12 @@ export async function startQemu(image: Image, options: QemuOptions): Promise<Qem
   child.stdout?.on("data", (chunk: Buffer) => {
     output += chunk.toString("latin1");
   });
-  const closed = new Promise<void>((resolve) => child.once("close", () => resolve())).then(() =>
-    rm(directory, { recursive: true, force: true }),
-  );
+  const killWithUs = (): void => void child.kill("SIGKILL");
+  process.once("exit", killWithUs);
+  const closed = new Promise<void>((resolve) => child.once("close", () => resolve())).then(() => {
+    process.off("exit", killWithUs);
+    return rm(directory, { recursive: true, force: true });
+  });
 
   const ports = new Map<string, Socket>();
   for (const name of EXEC_PORTS) ports.set(name, await connectWhenThere(at(name)));
@@ -99,7 +99,16 @@ export async function startQemu(image: Image, options: QemuOptions): Promise<Qem
         await sleep(10);
       }
     },
-    ended: () => closed,
+    async ended() {
+      let timedOut = false;
+      const timeout = setTimeout(() => {
+        timedOut = true;
+        child.kill("SIGKILL");
+      }, END_TIMEOUT_MS);
+      await closed;
+      clearTimeout(timeout);
+      if (timedOut) throw new Error(`the machine did not power off; its console:\n${output}`);
+    },
     async kill() {
       child.kill("SIGKILL");
       await closed;

@@ -144,7 +144,7 @@ describe("device tree of the virt board", () => {
     const text = (hexadecimal: string): string => Buffer.from(hexadecimal, "hex").toString();
     expect(text(properties["riscv,isa"]!)).toBe(
       "rv64imafdc_zicbom_zicbop_zicboz_zicntr_zicond_zicsr_zifencei_zihintpause" +
-        "_zba_zbb_zbs_sstc_svadu_svinval_svnapot\0",
+        "_zba_zbb_zbc_zbkb_zbkx_zbs_sstc_svadu_svinval_svnapot\0",
     );
     expect(text(properties["riscv,isa-extensions"]!).split("\0")).toHaveLength(6 + 15 + 1);
   });

@@ -51,6 +51,9 @@ export const MSTATUS_SD = 1n << 63n;
 export const MENVCFG_ADUE = 1n << 61n;
 export const MENVCFG_STCE = 1n << 63n;
 
+/** One PMP entry that lets everyone do anything anywhere: without it S and U mode may access nothing. */
+export const OPEN_PMP = { pmpaddr0: (1n << 54n) - 1n, pmpcfg0: 0x1fn } as const;
+
 export interface Setup {
   readonly hartCount?: number;
   readonly memoryByteLength?: number;
@@ -159,6 +162,33 @@ export async function runProgram(text: string, setup: Setup = {}, budget = 10_00
     throw new Error(`exit ${exit} instead of EXIT_IDLE; ${where}; mcause ${guest.csr("mcause")}`);
   }
   return guest;
+}
+
+/**
+ * Runs a program whose first trap into machine mode ends it; `exception` tells which it was.
+ *
+ * @throws Error when there is none
+ */
+export async function runToTrap(text: string, setup: Setup = {}, budget = 10_000): Promise<Guest> {
+  const guest = await Guest.create(`${text}\nj .\n.align 2\nmachine_trap: wfi; j machine_trap`, setup);
+  guest.setCsr("mtvec", guest.symbol("machine_trap"));
+  guest.run(budget);
+  const { pc } = guest.hart;
+  if (pc < guest.symbol("machine_trap") || pc > guest.symbol("machine_trap") + 4n) {
+    throw new Error(`no trap: pc 0x${pc.toString(16)}`);
+  }
+  return guest;
+}
+
+/** What a trap into machine mode left. */
+export interface Exception {
+  readonly cause: bigint;
+  readonly tval: bigint;
+  readonly pc: bigint;
+}
+
+export function exception(guest: Guest): Exception {
+  return { cause: guest.csr("mcause"), tval: guest.csr("mtval"), pc: guest.csr("mepc") };
 }
 
 function setRegister(hart: Hart, name: string, value: bigint): void {

@@ -80,8 +80,8 @@ export const CONFIG = 0x100;
 
 export const MAGIC = 0x7472_6976;
 export const MMIO_VERSION = 2;
-/** "Viva", read as MagicValue is. */
-const VENDOR = 0x6176_6956;
+/** "QEMU", read as MagicValue is: there are drivers (that of xv6) which accept no other. */
+const VENDOR = 0x554d_4551;
 const NO_SHARED_MEMORY = 0xffff_ffff;
 
 export const STATUS_ACKNOWLEDGE = 1;
@@ -308,10 +308,10 @@ export class VirtioMmioTransport implements Device<TransportFields> {
     if (this.#isLive && this.#queues[queueIndex]?.ready === true) this.#device.kick(queueIndex);
   }
 
-  /** Once FEATURES_OK is set the features are settled (section 3.1.1, step 5). */
+  /** Once FEATURES_OK is set the features are settled (section 3.1.1, step 5); DRIVER_OK without it settles them, too. */
   #setDriverFeatures(value: number): void {
     const registers = this.#registers;
-    if (hasStatus(registers.status, STATUS_FEATURES_OK)) return;
+    if (hasStatus(registers.status, STATUS_FEATURES_OK | STATUS_DRIVER_OK)) return;
     registers.driverFeatures = withHalf(registers.driverFeatures, registers.driverFeaturesSel, value);
     this.#ringFeatures = ringFeatures(registers.driverFeatures);
   }
@@ -327,16 +327,17 @@ export class VirtioMmioTransport implements Device<TransportFields> {
       return;
     }
     const before = this.#registers.status;
-    let status = before | (value & ~STATUS_NEEDS_RESET & 0xff);
-    if (!hasStatus(before, STATUS_FEATURES_OK) && !this.#acceptsFeatures()) status &= ~STATUS_FEATURES_OK;
-    if (!hasStatus(status, STATUS_FEATURES_OK)) status &= ~STATUS_DRIVER_OK;
-    this.#registers.status = status;
+    const refused = this.#acceptsFeatures() ? 0 : STATUS_FEATURES_OK | STATUS_DRIVER_OK;
+    this.#registers.status = before | (value & 0xff & ~(STATUS_NEEDS_RESET | refused));
     if (!hasStatus(before, STATUS_DRIVER_OK) && this.#isLive) this.#start();
   }
 
+  /**
+   * VERSION_1 is not asked for, which section 6.2 leaves to the device: there are drivers (that of xv6) which never
+   * read the upper 32 features but mean the modern interface, and nothing we do depends on it.
+   */
   #acceptsFeatures(): boolean {
-    const { driverFeatures } = this.#registers;
-    return hasFeature(driverFeatures, VIRTIO_F_VERSION_1) && (driverFeatures & ~this.#offeredFeatures) === 0n;
+    return (this.#registers.driverFeatures & ~this.#offeredFeatures) === 0n;
   }
 
   /** Drivers may make buffers available before DRIVER_OK, but kicks from then are lost: each queue gets one. */

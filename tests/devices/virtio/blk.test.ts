@@ -8,6 +8,7 @@ import {
   VirtioBlk,
 } from "../../../host/devices/virtio/blk.js";
 import {
+  DRIVER_FEATURES,
   INTERRUPT_USED_BUFFER,
   STATUS,
   STATUS_NEEDS_RESET,
@@ -37,11 +38,12 @@ type Operation = { readonly name: string; readonly resolve: () => void; readonly
 
 /** A disk in memory whose operations end when the test says so, and which writes down what it is asked. */
 class ManualBackend implements BlockBackend {
-  readonly readOnly = false;
+  readonly readOnly: boolean;
   readonly #disk: MemoryBlockBackend;
   readonly operations: Operation[] = [];
 
-  constructor(contents: Uint8Array) {
+  constructor(contents: Uint8Array, readOnly = false) {
+    this.readOnly = readOnly;
     this.#disk = new MemoryBlockBackend(contents);
   }
 
@@ -225,10 +227,9 @@ describe("virtio-blk: requests", () => {
     ["DISCARD with too many ranges", [header(DISCARD), ...Array.from({ length: 17 }, () => range(0, 1))], [1]],
     ["WRITE_ZEROES across the end", [header(WRITE_ZEROES), range(60, 5)], [1]],
     ["WRITE_ZEROES of which one range is beyond the end", [header(WRITE_ZEROES), range(0, 1), range(64, 1)], [1]],
-  ])("%s is an I/O error and changes nothing", async (_what, readable, writable) => {
-    const before = contents.slice();
+  ])("%s is an I/O error that the disk does not hear of", async (_what, readable, writable) => {
+    start(new VirtioBlk(new ManualBackend(contents)));
     expect(statusOf(await ask(readable, writable))).toBe(IOERR);
-    expect(Buffer.compare(contents, before)).toBe(0);
   });
 
   test.each([
@@ -244,12 +245,13 @@ describe("virtio-blk: requests", () => {
     expect(used.byteLength).toBe(0);
   });
 
-  test("a read-only disk refuses to be changed", async () => {
-    start(new VirtioBlk(new MemoryBlockBackend(contents, { readOnly: true })));
-    expect(statusOf(await ask([header(OUT, 0), sectors(1, 0)], [1]))).toBe(IOERR);
-    expect(statusOf(await ask([header(WRITE_ZEROES), range(0, 1)], [1]))).toBe(IOERR);
-    expect(statusOf(await ask([header(IN, 0)], [SECTOR, 1]))).toBe(OK);
-    expect(contents[0]).toBe(1);
+  test.each([
+    ["OUT", [header(OUT, 0), sectors(1, 0)]],
+    ["WRITE_ZEROES", [header(WRITE_ZEROES), range(0, 1)]],
+    ["DISCARD", [header(DISCARD), range(0, 1)]],
+  ])("%s is an I/O error that a read-only disk does not hear of", async (_what, readable) => {
+    start(new VirtioBlk(new ManualBackend(contents, true)));
+    expect(statusOf(await ask(readable, [1]))).toBe(IOERR);
   });
 
   test.each([
@@ -387,6 +389,22 @@ describe("virtio-blk: several requests in flight", () => {
     if (isFlushed) await backend.finish("flush");
     expect(queue.takeUsed().map(statusOf)).toEqual([OK]);
   });
+});
+
+test("virtio-blk: a driver as simple as that of xv6 is served", async () => {
+  // It accepts no ring features and does not look at the upper half of the features, VERSION_1 included.
+  const { driver } = bench;
+  const accepted = driver.offeredFeatures() & 0xffff_ffffn & ~featureSet(5, 7, 11, 12, 27, 28, 29);
+  driver.write(STATUS, 0);
+  driver.write(STATUS, 1);
+  driver.write(STATUS, 3);
+  driver.write(DRIVER_FEATURES, Number(accepted));
+  driver.write(STATUS, 0xb);
+  expect(driver.status).toBe(0xb);
+  [queue] = driver.createQueues(accepted, 8) as [MockQueue];
+  driver.write(STATUS, 0xf);
+  const used = await ask([header(IN, 2)], [2 * SECTOR, 1]);
+  expect(used.bytes).toEqual(Uint8Array.of(...sectors(1, 3), ...sectors(1, 4), OK));
 });
 
 test("virtio-blk: a restored device goes on serving its driver's queue", async () => {

@@ -17,9 +17,8 @@ const MAIN_RELEASES = new Set([
   ...["buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid"],
 ]);
 
+/** What fits into one word of a list of sources; the names of media, "cdrom:[Debian ...]", do not. */
 const MIRROR_ADDRESS = /^[a-z][a-z0-9+.-]*:[^\s[\]"]+$/i;
-/** Media that nobody can be asked to insert. */
-const UNUSABLE_ADDRESS = /^cdrom:/i;
 
 /**
  * The address of a mirror of Debian's main archive.
@@ -37,7 +36,7 @@ export function chooseMirror(override: string | undefined, indexTargets: string)
   for (const target of parseStanzas(indexTargets)) {
     const mirror = target.get("repo-uri") ?? "";
     const isMainArchive = MAIN_RELEASES.has(target.get("release") ?? "") && target.get("component") === "main";
-    if (isMainArchive && MIRROR_ADDRESS.test(mirror) && !UNUSABLE_ADDRESS.test(mirror)) return mirror;
+    if (isMainArchive && MIRROR_ADDRESS.test(mirror)) return mirror;
   }
   throw new VivariumError(
     "image/mirror",

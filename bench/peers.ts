@@ -1,0 +1,59 @@
+import { spawnSync } from "node:child_process";
+
+/** A guest as every system is given it. */
+export interface GuestFiles {
+  readonly kernel: string;
+  readonly initrd: string;
+  readonly commandLine: string;
+  readonly memoryMiB: number;
+}
+
+/** Another machine emulator, installed here. */
+export interface Peer {
+  readonly system: string;
+  readonly version: string;
+  readonly program: string;
+  arguments(guest: GuestFiles): readonly string[];
+}
+
+/** How to get a peer that is not here. */
+export interface AbsentPeer {
+  readonly system: string;
+  readonly install: string;
+}
+
+interface PeerKind {
+  readonly system: string;
+  readonly program: string;
+  /** In the output of `--version`. */
+  readonly version: RegExp;
+  readonly install: string;
+  arguments(guest: GuestFiles): readonly string[];
+}
+
+/** Everything that guests can be run on beside Vivarium, with the same board, kernel, initrd and command line. */
+const PEER_KINDS: readonly PeerKind[] = [
+  {
+    system: "qemu",
+    program: "qemu-system-riscv64",
+    version: /version (\S+)/,
+    install: "qemu-system-riscv64 is not installed; on Debian, apt install qemu-system-misc opensbi",
+    arguments: ({ kernel, initrd, commandLine, memoryMiB }) => [
+      ...["-machine", "virt", "-accel", "tcg", "-m", `${memoryMiB}M`, "-nographic", "-no-reboot"],
+      ...["-kernel", kernel, "-initrd", initrd, "-append", commandLine],
+    ],
+  },
+];
+
+/** Looks which peers are installed. */
+export function findPeers(): { readonly present: readonly Peer[]; readonly absent: readonly AbsentPeer[] } {
+  const present: Peer[] = [];
+  const absent: AbsentPeer[] = [];
+  for (const { version, install, ...kind } of PEER_KINDS) {
+    const { stdout } = spawnSync(kind.program, ["--version"], { encoding: "utf8" });
+    const found = version.exec(stdout ?? "");
+    if (found === null) absent.push({ system: kind.system, install });
+    else present.push({ ...kind, version: `${kind.program} ${found[1]}` });
+  }
+  return { present, absent };
+}
