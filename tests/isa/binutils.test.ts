@@ -14,9 +14,10 @@ import { halfwords, wordsOf } from "./words.js";
 const PREFIX = "riscv64-unknown-elf-";
 const MARCH = "rv64imafdc_zicsr_zifencei_zba_zbb_zbc_zbs_zbkb_zbkx_zicbom_zicbop_zicboz_zihintpause_svinval";
 const isInstalled = spawnSync(`${PREFIX}objdump`, ["--version"]).status === 0;
-if (!isInstalled && process.env.CI)
-  throw new Error(`${PREFIX}objdump is missing: install binutils-riscv64-unknown-elf`);
-const SUBJECT = isInstalled ? "binutils" : "binutils (skipped: Debian package binutils-riscv64-unknown-elf is missing)";
+if (!isInstalled) {
+  if (process.env.CI) throw new Error(`${PREFIX}objdump is missing: install binutils-riscv64-unknown-elf`);
+  process.stderr.write(`skipped: ${PREFIX}objdump is missing (Debian: binutils-riscv64-unknown-elf)\n`);
+}
 
 /** What binutils 2.40, Debian 12's, does not know or writes otherwise. */
 const NOT_COMPARED = [
@@ -67,7 +68,7 @@ function ours(word: number, pc: bigint): string {
   return HAS_TARGET.test(text) ? text.replace(/0x([\da-f]+)$/, "$1") : text;
 }
 
-describe.skipIf(!isInstalled)(SUBJECT, () => {
+describe.skipIf(!isInstalled)("binutils", () => {
   it("disassembles words of every row as we do", () => {
     const valid = instructionTable.flatMap((row, n) =>
       wordsOf(row.encoding, 60, n).filter((word) => isCompared(disassemble(word))),

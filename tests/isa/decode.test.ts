@@ -30,7 +30,7 @@ function field(encoding: Encoding, word: number, name: string): number | undefin
 function searched(word: number): Parts {
   const row = rowOf(word);
   if (!row) return { operation: ILLEGAL };
-  const parts: Record<string, number> = { operation: numbers.get(row)! };
+  const parts: { operation: number; [operand: string]: number } = { operation: numbers.get(row)! };
   const put = (part: string, ...names: string[]) => {
     for (const name of names) {
       const value = field(row.encoding, word, name);
