@@ -4,6 +4,7 @@ import type { Kind } from "../../assembly/isa/instruction.js";
 export type Idiom =
   | "loop"
   | "call"
+  | "countTrailingZeros"
   | "computedJump"
   | "wildJump"
   | "reservation"
@@ -18,7 +19,8 @@ export type Idiom =
   | "dropPrivilege"
   | "dataPrivilege"
   | "switchSpace"
-  | "remap";
+  | "remap"
+  | "patch";
 
 /** How often what is picked: weights of kinds of rows, of compressed rows and of idioms, per kind and not per row. */
 export interface Profile {
@@ -42,7 +44,7 @@ export const PROFILES: readonly Profile[] = [
     name: "integer",
     kinds: { integer: 60, relative: 2, branch: 5, jump: 1, memory: 5, atomic: 1, float: 1, system: 1 },
     compressed: 10,
-    idioms: { ...FLOW, corrupted: 3 },
+    idioms: { ...FLOW, countTrailingZeros: 1, corrupted: 3 },
     supervisor: 30,
     user: 40,
     translated: 30,
@@ -52,7 +54,16 @@ export const PROFILES: readonly Profile[] = [
     name: "memory",
     kinds: { integer: 10, relative: 1, branch: 2, jump: 1, memory: 50, atomic: 20, float: 1, system: 1 },
     compressed: 15,
-    idioms: { ...FLOW, reservation: 6, wildJump: 1, dataPrivilege: 4, setStatus: 2, switchSpace: 1, remap: 4 },
+    idioms: {
+      ...FLOW,
+      reservation: 6,
+      wildJump: 1,
+      dataPrivilege: 4,
+      setStatus: 2,
+      switchSpace: 1,
+      remap: 4,
+      patch: 2,
+    },
     supervisor: 40,
     user: 40,
     translated: 75,
@@ -86,6 +97,7 @@ export const PROFILES: readonly Profile[] = [
       dataPrivilege: 3,
       switchSpace: 2,
       remap: 1,
+      patch: 2,
     },
     supervisor: 35,
     user: 20,
@@ -96,7 +108,7 @@ export const PROFILES: readonly Profile[] = [
     name: "compressed",
     kinds: { integer: 10, relative: 1, branch: 2, jump: 1, memory: 2, atomic: 0, float: 3, system: 1 },
     compressed: 90,
-    idioms: { ...FLOW, corrupted: 10 },
+    idioms: { ...FLOW, corrupted: 10, patch: 3 },
     supervisor: 30,
     user: 40,
     translated: 40,

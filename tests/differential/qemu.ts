@@ -17,12 +17,9 @@ const BASE: ReadonlySet<string> = new Set(["I", "M", "A", "F", "D", "Zicsr", "Zi
 /** What our hart has beyond the table's extensions. */
 const ALSO_ON = ["sstc", "svinval", "svnapot", "svadu"];
 /** What QEMU's usual CPU has, or has in some versions, and our hart has not, unless the table says so. */
-const OFF = ["h", "v", "svpbmt", "sscofpmf", "smepmp", "zawrs", "zacas", "zcb", "zfa", "zfh", "zfhmin"].concat([
-  "zbc",
-  "zihintntl",
-  "zimop",
-  "zcmop",
-]);
+const OFF = ["debug", "h", "v", "svpbmt", "sscofpmf", "smepmp", "zawrs", "zacas", "zcb", "zfa", "zfh", "zfhmin"].concat(
+  ["zbc", "zihintntl", "zimop", "zcmop"],
+);
 
 export interface Qemu {
   readonly version: string;
