@@ -5,7 +5,7 @@ import { ARENA_BASE, ARENA_BYTE_LENGTH, LEAF_DATA, LEAF_TABLE, RAM_BASE, RAM_BYT
 import { ALIGNED_POINTERS, COUNTER, operandRanges, POINTERS } from "./operands.js";
 import type { Idiom } from "./profiles.js";
 import { hardInteger, type Random } from "./random.js";
-import { type AnyRow, kindOf, LEFT_TO_IDIOMS, rowDraft, VOLATILE } from "./rows.js";
+import { type AnyRow, kindOf, LEFT_TO_IDIOMS, rowDraft, VOLATILE, wideRow } from "./rows.js";
 import {
   DELEGABLE,
   hasCleanFloats,
@@ -60,6 +60,8 @@ export const IDIOMS: Readonly<Record<Idiom, (context: Context) => Draft | undefi
         `frcsr x${scratch(random)}`,
       ]),
     ),
+  // Flags accrue: once all are raised, nothing shows any more.
+  takeFlags: ({ random }) => textDraft(`csrrwi x${scratch(random)}, fflags, ${random.chance(80) ? 0 : random.bits(5)}`),
   readCounter: ({ random }) => {
     const register = scratch(random);
     return textDraft(`csrr x${register}, ${random.pick([...VOLATILE])}; andi x${register}, x${register}, 0`);
@@ -92,7 +94,9 @@ function scratches(random: Random, count: number): number[] {
 }
 
 function loop(context: Context): Draft | undefined {
-  const { random } = context;
+  const { random, setting } = context;
+  // Traps are stepped over: the instruction that sets the counter must not lie where there is no code.
+  if (!setting.isCodeWhole) return undefined;
   const body: Draft[] = [];
   for (let n = random.between(1, 4); n > 0; n--) {
     const row = random.pick<AnyRow>(random.chance(30) ? compressedTable : context.rows);
@@ -115,7 +119,8 @@ function loop(context: Context): Draft | undefined {
  * before. Most programs may not write their code, so that the store traps.
  */
 function patch(context: Context): Draft | undefined {
-  const { random } = context;
+  const { random, setting } = context;
+  if (!setting.isCodeWhole) return undefined;
   const [address, value] = scratches(random, 2) as [number, number];
   const before = harmlessWord(context);
   const after = harmlessWord(context);
@@ -133,7 +138,7 @@ function patch(context: Context): Draft | undefined {
 function harmlessWord(context: Context): number | undefined {
   const { random, rows } = context;
   const any = (from: readonly AnyRow[]) => {
-    const row = random.pick(from.filter((candidate) => HARMLESS.has(kindOf(candidate))));
+    const row = random.pick(from.filter((candidate) => isHarmlessRow(candidate)));
     const bytes = rowDraft(context, row)?.emit(0, () => 0);
     return bytes?.reduce((word, byte, n) => (word | (byte << (8 * n))) >>> 0, 0);
   };
@@ -201,8 +206,11 @@ function reservation({ random, setting }: Context): Draft | undefined {
   );
 }
 
-/** Kinds that do nothing but compute, so that any instruction of them may be executed. */
-const HARMLESS: ReadonlySet<string> = new Set(["integer", "relative", "float"]);
+/** Whether any instruction of the row may be executed: it only computes. */
+function isHarmlessRow(row: AnyRow): boolean {
+  const { kind, file } = wideRow(row);
+  return (kind === "integer" || kind === "relative" || kind === "float") && file !== "cacheblock";
+}
 
 /** An instruction with some bits wrong: mostly none, which must trap, or another one. */
 function corrupted({ random, rows, setting }: Context): Draft | undefined {
@@ -222,7 +230,7 @@ function corrupted({ random, rows, setting }: Context): Draft | undefined {
 
   function isHarmless(row: AnyRow | undefined, bits: number): boolean {
     if (row === undefined) return true;
-    if (!HARMLESS.has(kindOf(row)) || LEFT_TO_IDIOMS.has(row.mnemonic)) return false;
+    if (!isHarmlessRow(row) || LEFT_TO_IDIOMS.has(row.mnemonic)) return false;
     const hasOwnDestination = operandRanges(row.encoding).some((range) => range.name === "rd");
     const destination = row.encoding.bitLength === 32 || hasOwnDestination ? (bits >>> 7) & 31 : 2;
     const primed = row.encoding.slices.find((slice) => slice.field === "rd'");
@@ -263,7 +271,7 @@ const SWAPPED: readonly (readonly [name: string, allowed: bigint, always?: bigin
   ["mepc", ~1n],
   ["mcounteren", 0xffff_ffffn],
   ["mcountinhibit", 5n],
-  ["menvcfg", ~0x4000_0000_0000_0020n, MENVCFG_ADUE | MENVCFG_STCE],
+  ["menvcfg", ~0x5800_0003_0000_002cn, MENVCFG_ADUE | MENVCFG_STCE],
   ["senvcfg", ~0x20n],
   ["scounteren", 0xffff_ffffn],
   ["sepc", ~1n],
@@ -312,7 +320,8 @@ function waitForInterrupt({ random, setting, hasDropped }: Context): Draft | und
       `csrrci x0, mstatus, 8; csrrsi x0, mip, 2; csrrsi x${old}, mie, 2; wfi; csrrci x${old}, mip, 2; csrrsi x0, mstatus, 8`,
     );
   }
-  if (setting.mode !== SUPERVISOR || (setting.block.mideleg! & SSIP) === 0n) return undefined;
+  const canWait = (setting.block.mideleg! & SSIP) !== 0n && (setting.block.mstatus! & MSTATUS_TW) === 0n;
+  if (setting.mode !== SUPERVISOR || !canWait) return undefined;
   return textDraft(`csrrci x0, sstatus, 2; csrrsi x0, sip, 2; csrrsi x${old}, sie, 2; wfi; csrrci x${old}, sip, 2`);
 }
 

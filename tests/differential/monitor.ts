@@ -178,10 +178,7 @@ handler:                        # mscratch holds x31 while registers are saved; 
   sd s4, ${RESULT_TRAPS + 16}(t1)
   sd s5, ${RESULT_TRAPS + 24}(t1)
   sd s6, ${RESULT_TRAPS + 32}(t1)
-  addi t2, s2, -2               # what xtval holds for causes 2 and 3 is up to the implementation: recorded, not left
-  sltiu t2, t2, 2
-  beqz t2, 1f
-  csrw mtval, zero
+  csrw mtval, zero              # for some causes it is up to the implementation: recorded, not left to the program
   beqz s6, 1f
   csrw stval, zero
 1:

@@ -11,6 +11,7 @@ export type Idiom =
   | "corrupted"
   | "loadFloat"
   | "setRounding"
+  | "takeFlags"
   | "readCounter"
   | "setStatus"
   | "swapCsr"
@@ -73,7 +74,7 @@ export const PROFILES: readonly Profile[] = [
     name: "float",
     kinds: { integer: 2, relative: 0, branch: 1, jump: 0, memory: 6, atomic: 0, float: 80, system: 1 },
     compressed: 3,
-    idioms: { loop: 1, loadFloat: 10, setRounding: 6 },
+    idioms: { loop: 1, loadFloat: 10, setRounding: 6, takeFlags: 20 },
     supervisor: 30,
     user: 40,
     translated: 20,
