@@ -42,6 +42,9 @@ export class Interpreter extends Hart {
   @inline keep(value: u64): u64 {
     return value;
   }
+  @inline use(kept: u64): u64 {
+    return kept;
+  }
 
   // ---- formulas ----
 

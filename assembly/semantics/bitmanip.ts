@@ -72,22 +72,22 @@ import { imm, rd, rs1, rs2 } from "./operands";
 @inline export function max_<T>(t: T, i: u64): void {
   const a = t.keep(t.x(rs1(i)));
   const b = t.keep(t.x(rs2(i)));
-  t.setX(rd(i), t.select(b, a, t.isLtS(a, b)));
+  t.setX(rd(i), t.select(t.use(b), t.use(a), t.isLtS(t.use(a), t.use(b))));
 }
 @inline export function maxu<T>(t: T, i: u64): void {
   const a = t.keep(t.x(rs1(i)));
   const b = t.keep(t.x(rs2(i)));
-  t.setX(rd(i), t.select(b, a, t.isLtU(a, b)));
+  t.setX(rd(i), t.select(t.use(b), t.use(a), t.isLtU(t.use(a), t.use(b))));
 }
 @inline export function min_<T>(t: T, i: u64): void {
   const a = t.keep(t.x(rs1(i)));
   const b = t.keep(t.x(rs2(i)));
-  t.setX(rd(i), t.select(a, b, t.isLtS(a, b)));
+  t.setX(rd(i), t.select(t.use(a), t.use(b), t.isLtS(t.use(a), t.use(b))));
 }
 @inline export function minu<T>(t: T, i: u64): void {
   const a = t.keep(t.x(rs1(i)));
   const b = t.keep(t.x(rs2(i)));
-  t.setX(rd(i), t.select(a, b, t.isLtU(a, b)));
+  t.setX(rd(i), t.select(t.use(a), t.use(b), t.isLtU(t.use(a), t.use(b))));
 }
 @inline export function rol<T>(t: T, i: u64): void {
   t.setX(rd(i), t.rotl64(t.x(rs1(i)), t.x(rs2(i))));
@@ -110,8 +110,8 @@ import { imm, rd, rs1, rs2 } from "./operands";
 /** ORC.B: each byte becomes 0xff, or stays 0x00. Bit 7 of a byte's sum tells whether its low 7 bits are set. */
 @inline export function orc_b<T>(t: T, i: u64): void {
   const x = t.keep(t.x(rs1(i)));
-  const low = t.add(t.and(x, t.imm(0x7f7f7f7f7f7f7f7f)), t.imm(0x7f7f7f7f7f7f7f7f));
-  const marks = t.and(t.shrU(t.or(low, x), t.imm(7)), t.imm(0x0101010101010101));
+  const low = t.add(t.and(t.use(x), t.imm(0x7f7f7f7f7f7f7f7f)), t.imm(0x7f7f7f7f7f7f7f7f));
+  const marks = t.and(t.shrU(t.or(low, t.use(x)), t.imm(7)), t.imm(0x0101010101010101));
   t.setX(rd(i), t.mul(marks, t.imm(0xff)));
 }
 /** REV8: the bytes in reverse order. Neighbours swap, then pairs, then halves. */
@@ -119,17 +119,17 @@ import { imm, rd, rs1, rs2 } from "./operands";
   const x = t.keep(t.x(rs1(i)));
   const a = t.keep(
     t.or(
-      t.and(t.shrU(x, t.imm(8)), t.imm(0x00ff00ff00ff00ff)),
-      t.shl(t.and(x, t.imm(0x00ff00ff00ff00ff)), t.imm(8)),
+      t.and(t.shrU(t.use(x), t.imm(8)), t.imm(0x00ff00ff00ff00ff)),
+      t.shl(t.and(t.use(x), t.imm(0x00ff00ff00ff00ff)), t.imm(8)),
     ),
   );
   const b = t.keep(
     t.or(
-      t.and(t.shrU(a, t.imm(16)), t.imm(0x0000ffff0000ffff)),
-      t.shl(t.and(a, t.imm(0x0000ffff0000ffff)), t.imm(16)),
+      t.and(t.shrU(t.use(a), t.imm(16)), t.imm(0x0000ffff0000ffff)),
+      t.shl(t.and(t.use(a), t.imm(0x0000ffff0000ffff)), t.imm(16)),
     ),
   );
-  t.setX(rd(i), t.rotl64(b, t.imm(32)));
+  t.setX(rd(i), t.rotl64(t.use(b), t.imm(32)));
 }
 
 // Zbc, "Carry-less multiplication": the product of polynomials over GF(2), 127 bits long.
@@ -165,14 +165,14 @@ import { imm, rd, rs1, rs2 } from "./operands";
 @inline export function brev8<T>(t: T, i: u64): void {
   const x = t.keep(t.x(rs1(i)));
   const a = t.keep(
-    t.or(t.and(t.shrU(x, t.imm(1)), t.imm(0x5555555555555555)), t.shl(t.and(x, t.imm(0x5555555555555555)), t.imm(1))),
+    t.or(t.and(t.shrU(t.use(x), t.imm(1)), t.imm(0x5555555555555555)), t.shl(t.and(t.use(x), t.imm(0x5555555555555555)), t.imm(1))),
   );
   const b = t.keep(
-    t.or(t.and(t.shrU(a, t.imm(2)), t.imm(0x3333333333333333)), t.shl(t.and(a, t.imm(0x3333333333333333)), t.imm(2))),
+    t.or(t.and(t.shrU(t.use(a), t.imm(2)), t.imm(0x3333333333333333)), t.shl(t.and(t.use(a), t.imm(0x3333333333333333)), t.imm(2))),
   );
   t.setX(
     rd(i),
-    t.or(t.and(t.shrU(b, t.imm(4)), t.imm(0x0f0f0f0f0f0f0f0f)), t.shl(t.and(b, t.imm(0x0f0f0f0f0f0f0f0f)), t.imm(4))),
+    t.or(t.and(t.shrU(t.use(b), t.imm(4)), t.imm(0x0f0f0f0f0f0f0f0f)), t.shl(t.and(t.use(b), t.imm(0x0f0f0f0f0f0f0f0f)), t.imm(4))),
   );
 }
 

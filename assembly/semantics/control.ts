@@ -17,7 +17,7 @@ import { imm, rd, rs1, rs2 } from "./operands";
 @inline export function jalr<T>(t: T, i: u64): u64 {
   const target = t.keep(t.and(t.add(t.x(rs1(i)), t.imm(imm(i))), t.imm(-2)));
   t.setX(rd(i), t.nextPc());
-  return target;
+  return t.use(target);
 }
 
 /** BEQ: taken when rs1 = rs2. */
