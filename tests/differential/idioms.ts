@@ -5,9 +5,10 @@ import { ARENA_BASE, ARENA_BYTE_LENGTH, LEAF_DATA, LEAF_TABLE, RAM_BASE, RAM_BYT
 import { ALIGNED_POINTERS, COUNTER, operandRanges, POINTERS } from "./operands.js";
 import type { Idiom } from "./profiles.js";
 import { hardInteger, type Random } from "./random.js";
-import { type AnyRow, kindOf, rowDraft, VOLATILE } from "./rows.js";
+import { type AnyRow, kindOf, LEFT_TO_IDIOMS, rowDraft, VOLATILE, wideRow } from "./rows.js";
 import {
   DELEGABLE,
+  hasCleanFloats,
   MACHINE,
   MENVCFG_ADUE,
   MENVCFG_STCE,
@@ -38,6 +39,11 @@ export const IDIOMS: Readonly<Record<Idiom, (context: Context) => Draft | undefi
       `jal x${link}, 1f; j 2f; 1: xori x${scratch(random, [link])}, x${link}, 1; jalr x0, 0(x${link}); 2:`,
     );
   },
+  // QEMU 7.2 looks for the lowest 1 in all 64 bits: give it one in the lower half.
+  countTrailingZeros: ({ random }) => {
+    const source = scratch(random);
+    return textDraft(`bseti x${source}, x${random.bits(5)}, ${random.bits(5)}; ctzw x${scratch(random)}, x${source}`);
+  },
   computedJump,
   wildJump,
   reservation,
@@ -54,6 +60,8 @@ export const IDIOMS: Readonly<Record<Idiom, (context: Context) => Draft | undefi
         `frcsr x${scratch(random)}`,
       ]),
     ),
+  // Flags accrue: once all are raised, nothing shows any more.
+  takeFlags: ({ random }) => textDraft(`csrrwi x${scratch(random)}, fflags, ${random.chance(80) ? 0 : random.bits(5)}`),
   readCounter: ({ random }) => {
     const register = scratch(random);
     return textDraft(`csrr x${register}, ${random.pick([...VOLATILE])}; andi x${register}, x${register}, 0`);
@@ -66,6 +74,7 @@ export const IDIOMS: Readonly<Record<Idiom, (context: Context) => Draft | undefi
   dataPrivilege,
   switchSpace,
   remap,
+  patch,
 };
 
 const LOADS: ReadonlySet<string> = new Set(["flw", "fld", "fmv.w.x", "fmv.d.x"]);
@@ -85,7 +94,9 @@ function scratches(random: Random, count: number): number[] {
 }
 
 function loop(context: Context): Draft | undefined {
-  const { random } = context;
+  const { random, setting } = context;
+  // Traps are stepped over: the instruction that sets the counter must not lie where there is no code.
+  if (!setting.isCodeWhole) return undefined;
   const body: Draft[] = [];
   for (let n = random.between(1, 4); n > 0; n--) {
     const row = random.pick<AnyRow>(random.chance(30) ? compressedTable : context.rows);
@@ -101,6 +112,39 @@ function loop(context: Context): Draft | undefined {
     ...body,
     textDraft(`addi x${COUNTER}, x${COUNTER}, -1; bne x${COUNTER}, x0, .-${byteLength + 4}`),
   ]);
+}
+
+/**
+ * Writes an instruction and fences before it is executed; in one of two variants the one that stood there was executed
+ * before. Most programs may not write their code, so that the store traps.
+ */
+function patch(context: Context): Draft | undefined {
+  const { random, setting } = context;
+  if (!setting.isCodeWhole) return undefined;
+  const [address, value] = scratches(random, 2) as [number, number];
+  const before = harmlessWord(context);
+  const after = harmlessWord(context);
+  if (before === undefined || after === undefined) return undefined;
+  const store = (slot: string) =>
+    `3: auipc x${address}, 0; li x${value}, ${after | 0}; sw x${value}, ${slot}-3b(x${address}); fence.i`;
+  return textDraft(
+    random.chance(50)
+      ? `${store("1f")}; 1: .word ${before}`
+      : `li x${COUNTER}, 2; 1: .word ${before}; ${store("1b")}; addi x${COUNTER}, x${COUNTER}, -1; bne x${COUNTER}, x0, 1b`,
+  );
+}
+
+/** The four bytes of one instruction, or two, that only compute. */
+function harmlessWord(context: Context): number | undefined {
+  const { random, rows } = context;
+  const any = (from: readonly AnyRow[]) => {
+    const row = random.pick(from.filter((candidate) => isHarmlessRow(candidate)));
+    const bytes = rowDraft(context, row)?.emit(0, () => 0);
+    return bytes?.reduce((word, byte, n) => (word | (byte << (8 * n))) >>> 0, 0);
+  };
+  if (random.chance(60)) return any(rows);
+  const [low, high] = [any(compressedTable), any(compressedTable)];
+  return low === undefined || high === undefined ? undefined : (low | (high << 16)) >>> 0;
 }
 
 /** Through a register, with the offset in either half, at times odd: JALR clears bit 0. */
@@ -141,7 +185,8 @@ function wildJump({ random, setting }: Context): Draft | undefined {
  *
  * One width, and no trap: whether SC.W can succeed after LR.D, and SC after MRET, is up to the implementation.
  */
-function reservation({ random }: Context): Draft {
+function reservation({ random, setting }: Context): Draft | undefined {
+  if (!setting.isCodeWhole) return undefined;
   const [loaded, mark, failed, other] = scratches(random, 4) as [number, number, number, number];
   const pointer = random.pick(ALIGNED_POINTERS);
   const width = random.pick(["w", "d"]);
@@ -161,8 +206,11 @@ function reservation({ random }: Context): Draft {
   );
 }
 
-/** Kinds that do nothing but compute, so that any instruction of them may be executed. */
-const HARMLESS: ReadonlySet<string> = new Set(["integer", "relative", "float"]);
+/** Whether any instruction of the row may be executed: it only computes. */
+function isHarmlessRow(row: AnyRow): boolean {
+  const { kind, file } = wideRow(row);
+  return (kind === "integer" || kind === "relative" || kind === "float") && file !== "cacheblock";
+}
 
 /** An instruction with some bits wrong: mostly none, which must trap, or another one. */
 function corrupted({ random, rows, setting }: Context): Draft | undefined {
@@ -182,7 +230,7 @@ function corrupted({ random, rows, setting }: Context): Draft | undefined {
 
   function isHarmless(row: AnyRow | undefined, bits: number): boolean {
     if (row === undefined) return true;
-    if (!HARMLESS.has(kindOf(row))) return false;
+    if (!isHarmlessRow(row) || LEFT_TO_IDIOMS.has(row.mnemonic)) return false;
     const hasOwnDestination = operandRanges(row.encoding).some((range) => range.name === "rd");
     const destination = row.encoding.bitLength === 32 || hasOwnDestination ? (bits >>> 7) & 31 : 2;
     const primed = row.encoding.slices.find((slice) => slice.field === "rd'");
@@ -192,12 +240,14 @@ function corrupted({ random, rows, setting }: Context): Draft | undefined {
 }
 
 /** Fields of mstatus that may be written at any time. MPRV has an idiom of its own. */
-const STATUS_FIELDS = [MSTATUS_SPIE, MSTATUS_SIE, MSTATUS_SPP, MSTATUS_FS, 1n << 13n, MSTATUS_SUM, MSTATUS_MXR];
-const MACHINE_STATUS_FIELDS = [MSTATUS_MIE, MSTATUS_MPIE, MSTATUS_MPP, 1n << 12n, MSTATUS_TVM, MSTATUS_TW, MSTATUS_TSR];
+const STATUS_FIELDS = [MSTATUS_SPIE, MSTATUS_SIE, MSTATUS_SPP, MSTATUS_FS, MSTATUS_SUM, MSTATUS_MXR];
+const MACHINE_STATUS_FIELDS = [MSTATUS_MIE, MSTATUS_MPIE, MSTATUS_MPP, MSTATUS_TVM, MSTATUS_TW, MSTATUS_TSR];
 /** Bits without a meaning. */
 const STATUS_NOISE = 0x7fff_ff00_ff80_0015n;
 
 function setStatus({ random, setting }: Context): Draft {
+  const [value, scratched] = scratches(random, 2) as [number, number];
+  const old = hasCleanFloats(setting) ? 0 : scratched;
   const isMachine = setting.mode === MACHINE ? random.chance(70) : random.chance(10);
   const fields = isMachine ? [...STATUS_FIELDS, ...MACHINE_STATUS_FIELDS] : STATUS_FIELDS;
   let bits = 0n;
@@ -206,7 +256,8 @@ function setStatus({ random, setting }: Context): Draft {
   const operation = random.pick(["csrrs", "csrrs", "csrrc", "csrrw"]);
   // FS off is worth a test now and then, not for the rest of most programs.
   if (operation !== "csrrs" && random.chance(80)) bits = operation === "csrrw" ? bits | MSTATUS_FS : bits & ~MSTATUS_FS;
-  const [value, old] = scratches(random, 2) as [number, number];
+  // Not 2, which is no mode: QEMU 7.2 lets MPP hold it.
+  if (operation === "csrrw" && random.chance(30)) bits = (bits & ~MSTATUS_MPP) | (1n << 11n);
   return textDraft(`li x${value}, ${bits}; ${operation} x${old}, ${isMachine ? "mstatus" : "sstatus"}, x${value}`);
 }
 
@@ -220,7 +271,7 @@ const SWAPPED: readonly (readonly [name: string, allowed: bigint, always?: bigin
   ["mepc", ~1n],
   ["mcounteren", 0xffff_ffffn],
   ["mcountinhibit", 5n],
-  ["menvcfg", ~0x4000_0000_0000_0020n, MENVCFG_ADUE | MENVCFG_STCE],
+  ["menvcfg", ~0x5800_0003_0000_002cn, MENVCFG_ADUE | MENVCFG_STCE],
   ["senvcfg", ~0x20n],
   ["scounteren", 0xffff_ffffn],
   ["sepc", ~1n],
@@ -269,7 +320,8 @@ function waitForInterrupt({ random, setting, hasDropped }: Context): Draft | und
       `csrrci x0, mstatus, 8; csrrsi x0, mip, 2; csrrsi x${old}, mie, 2; wfi; csrrci x${old}, mip, 2; csrrsi x0, mstatus, 8`,
     );
   }
-  if (setting.mode !== SUPERVISOR || (setting.block.mideleg! & SSIP) === 0n) return undefined;
+  const canWait = (setting.block.mideleg! & SSIP) !== 0n && (setting.block.mstatus! & MSTATUS_TW) === 0n;
+  if (setting.mode !== SUPERVISOR || !canWait) return undefined;
   return textDraft(`csrrci x0, sstatus, 2; csrrsi x0, sip, 2; csrrsi x${old}, sie, 2; wfi; csrrci x${old}, sip, 2`);
 }
 
@@ -300,10 +352,11 @@ function dataPrivilege(context: Context): Draft | undefined {
   const { random, setting } = context;
   if (setting.mode !== MACHINE) return undefined;
   const [bits] = scratches(random, 1) as [number];
-  const mpp = random.pick([0n, 1n, 1n, 3n]) << 11n;
+  const mpp = random.pick([0n, 0n, 1n, 3n]) << 11n;
   const accesses: Draft[] = [];
   const rows = context.rows.filter((row) => row.kind === "memory" || row.kind === "atomic");
-  for (let n = random.between(1, 4); n > 0; n--) {
+  // One only, unless as user: it may trap, after which MPP is user, and QEMU 7.2 keeps translations of before.
+  for (let n = mpp === 0n ? random.between(1, 4) : 1; n > 0; n--) {
     const draft = rowDraft(context, random.pick(rows));
     if (draft) accesses.push(draft);
   }
@@ -328,9 +381,10 @@ function switchSpace({ random, setting }: Context): Draft | undefined {
 }
 
 /** Changes a data page's entry and fences, where the page tables can be reached. */
-function remap({ random, setting }: Context): Draft | undefined {
-  const reaches = setting.isIdentity && (setting.mode === MACHINE || setting.mode === SUPERVISOR);
-  if (!reaches || setting.spaces[0] === 0n) return undefined;
+function remap({ random, setting, hasDropped }: Context): Draft | undefined {
+  const canFence = (setting.block.mstatus! & MSTATUS_TVM) === 0n && !hasDropped;
+  const reaches = setting.isIdentity && (setting.mode === MACHINE || (setting.mode === SUPERVISOR && canFence));
+  if (!reaches || hasDropped || setting.spaces[0] === 0n) return undefined;
   const [address, entry, old] = scratches(random, 3) as [number, number, number];
   const page = random.below(6);
   const flags = random.pick([0xd7n, 0xc7n, 0x57n, 0x17n, 0x13n, 0x03n, 0n, 0x1fn]);
