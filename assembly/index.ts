@@ -4,7 +4,7 @@
  */
 import { csrExists, readCsr as readCsrOf, writeCsr as writeCsrOf } from "./generated/csr";
 import { hartAt, theMachine } from "./generated/hart";
-import { timeAfter } from "./hart/counters";
+import { machineRetiredNow, timeAfter } from "./hart/counters";
 import { nextTimer as nextTimerOf } from "./hart/interrupt";
 import { resetHart } from "./hart/reset";
 import { resetDecodedPages } from "./mmu/code";
@@ -63,17 +63,15 @@ export function flushTlb(id: u32): void {
 
 /** mtime in ticks, also during an MMIO access. */
 export function mtime(): u64 {
-  const m = theMachine();
-  const h = hartAt(m.currentHart);
-  return timeAfter(m.retired + (h.turn == 0 ? 0 : h.turn - h.countdown - 1));
+  return timeAfter(machineRetiredNow(hartAt(theMachine().currentHart)));
 }
 
-/** Sets the clock: mtime now, and how it goes on, in 2^-32 ticks an instruction. */
+/** Sets the clock: mtime now, also during an MMIO access, and how it goes on, in 2^-32 ticks an instruction. */
 export function setTime(ticks: u64, ticksPerInstruction: u64): void {
   const m = theMachine();
   m.timeBase = ticks;
   m.timeFraction = 0;
-  m.timeBaseRetired = m.retired;
+  m.timeBaseRetired = machineRetiredNow(hartAt(m.currentHart));
   m.ticksPerInstruction = ticksPerInstruction;
 }
 
