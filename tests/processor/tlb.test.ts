@@ -19,7 +19,7 @@ describe("sfence.vma", () => {
 
   async function remap(fence: string, level: number, asid = 0n, flags = ALL): Promise<Guest> {
     const leafPage = 0x7000_0000n;
-    const here = await world(program(fence), { registers: { a1: DATA + 8n, a5: asid } });
+    const here = await world(program(fence), { registers: { a1: DATA + 8n, a5: asid, a6: DATA + 0x1f_f000n } });
     const base = level === 0 ? FRAME : RAM;
     const other = level === 0 ? FRAME + 0x1000n : RAM + 0x20_0000n;
     const leaf = here.tables.map(DATA, base, flags, level);
@@ -44,6 +44,11 @@ describe("sfence.vma", () => {
 
   it.each(["sfence.vma", "sfence.vma a1"])("%s reaches global pages", async (fence) => {
     const guest = await remap(fence, 0, 5n, ALL | G);
+    expect([guest.x("a0"), guest.x("a2")]).toEqual([1n, 2n]);
+  });
+
+  it("of any address in a superpage reaches all of it", async () => {
+    const guest = await remap("sfence.vma a6", 1);
     expect([guest.x("a0"), guest.x("a2")]).toEqual([1n, 2n]);
   });
 
