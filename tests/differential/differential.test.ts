@@ -5,8 +5,12 @@ import { runCampaign } from "./campaign.js";
 import { differences } from "./compare.js";
 import { generateProgram } from "./generator.js";
 import { buildImage, readResult } from "./image.js";
+import { isNop, type Program, withoutUnits } from "./program.js";
 import { findQemu } from "./qemu.js";
 import { loadCore, runInVivarium } from "./vivarium.js";
+
+// A long campaign: VIV_FUZZ_PROGRAMS=100000 VIV_FUZZ_SEED=1000000 npx vitest run tests/differential
+// With another QEMU: VIV_QEMU=/path/to/qemu-system-riscv64
 
 /** How many programs to run; a campaign outside CI takes any number. */
 const PROGRAM_COUNT = Number(process.env.VIV_FUZZ_PROGRAMS ?? 3000);
@@ -50,6 +54,19 @@ describe("the comparison", () => {
     expect(differences(programs[0]!, first!, other!).map(({ place }) => place)).toEqual(
       expect.arrayContaining(["x", "f", "data"]),
     );
+  });
+});
+
+describe("a program made smaller", () => {
+  it("has instructions that do nothing for those dropped, and all else where it was", () => {
+    const program = generateProgram(5, new Set());
+    const smaller = withoutUnits(program, new Set([1, 2]));
+    expect(smaller.units.map(({ offset, bytes }) => [offset, bytes.length])).toEqual(
+      program.units.map(({ offset, bytes }) => [offset, bytes.length]),
+    );
+    const doing = ({ units }: Program) => units.filter((unit) => !isNop(unit)).map(({ offset }) => offset);
+    const dropped = [1, 2].map((n) => program.units[n]!.offset);
+    expect(doing(smaller)).toEqual(doing(program).filter((offset) => !dropped.includes(offset)));
   });
 });
 
