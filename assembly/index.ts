@@ -3,8 +3,9 @@
  * by generated/hart-fields.ts; what needs more than a store is a function here. Imports: host.ts.
  */
 import { csrExists, readCsr as readCsrOf, writeCsr as writeCsrOf } from "./generated/csr";
+import { peek as peekAt } from "./debug/peek";
 import { hartAt, theMachine } from "./generated/hart";
-import { timeAfter } from "./hart/counters";
+import { machineRetiredNow, timeAfter } from "./hart/counters";
 import { nextTimer as nextTimerOf } from "./hart/interrupt";
 import { resetHart } from "./hart/reset";
 import { forgetRegions } from "./jit/cache";
@@ -65,6 +66,11 @@ export function writeCsr(id: u32, number: u32, value: u64): void {
   if (csrExists(number)) writeCsrOf(hartAt(id), number, value);
 }
 
+/** What RAM holds where hart `id` has just made an access. */
+export function peek(id: u32, vaddr: u64): u64 {
+  return peekAt(hartAt(id), vaddr);
+}
+
 /** SFENCE.VMA from outside. */
 export function flushTlb(id: u32): void {
   flushAll(hartAt(id));
@@ -72,17 +78,15 @@ export function flushTlb(id: u32): void {
 
 /** mtime in ticks, also during an MMIO access. */
 export function mtime(): u64 {
-  const m = theMachine();
-  const h = hartAt(m.currentHart);
-  return timeAfter(m.retired + (h.turn == 0 ? 0 : h.turn - h.countdown - 1));
+  return timeAfter(machineRetiredNow(hartAt(theMachine().currentHart)));
 }
 
-/** Sets the clock: mtime now, and how it goes on, in 2^-32 ticks an instruction. */
+/** Sets the clock: mtime now, also during an MMIO access, and how it goes on, in 2^-32 ticks an instruction. */
 export function setTime(ticks: u64, ticksPerInstruction: u64): void {
   const m = theMachine();
   m.timeBase = ticks;
   m.timeFraction = 0;
-  m.timeBaseRetired = m.retired;
+  m.timeBaseRetired = machineRetiredNow(hartAt(m.currentHart));
   m.ticksPerInstruction = ticksPerInstruction;
 }
 

@@ -25,8 +25,13 @@ const STUCK_TRAPS: u32 = 64;
  * @returns EXIT_BUDGET or the reason
  */
 export function run(budget: u32): u32 {
-  const m = theMachine();
+  const exit = runTurns(theMachine(), budget);
+  // The clock's saved fields then say the same however the instructions were divided into runs.
   rebaseTime();
+  return exit;
+}
+
+function runTurns(m: Machine, budget: u32): u32 {
   m.stopRequested = 0;
   let left = budget;
   let passed: u32 = 0; // harts in a row that had nothing to execute

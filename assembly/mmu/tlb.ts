@@ -53,6 +53,8 @@ const BARE: u64 = 0;
 
 /** Recomputes which TLBs and address spaces apply; to be called when privilege, mstatus, satp or a flush changes it. */
 export function refreshMode(h: Hart): void {
+  // Room for both numbers that may be needed: running out between them would leave the first one stale.
+  if (h.nextSpace >= LAST_SPACE) forgetEverything(h);
   const base = tlbBase(h);
   const privilege = h.privilege;
   h.fetchTlb = base + FETCHES + bankOf(privilege, false) * TLB_BANK_BYTE_LENGTH;
@@ -84,7 +86,6 @@ function spaceNumber(h: Hart, privilege: u32): u64 {
   for (let n: u32 = 0; n < SPACE_COUNT; n++) {
     if (h.spaceNumbers(n) != 0 && h.spaceKeys(n) == key) return h.spaceNumbers(n);
   }
-  if (h.nextSpace > LAST_SPACE) forgetEverything(h);
   const number = h.nextSpace;
   h.nextSpace = number + 1;
   const slot = h.spaceCursor % SPACE_COUNT;

@@ -1,41 +1,5 @@
 import { csrs } from "../../assembly/isa/csrs.js";
-
-/** One register that an instruction wrote. `number` is 0 to 31, or the CSR number. */
-export interface RegisterWrite {
-  readonly kind: "x" | "f" | "csr";
-  readonly number: number;
-  /** The register's new contents, 64 bits. */
-  readonly value: bigint;
-}
-
-/** A store as the program made it; a store longer than 8 bytes (`cbo.zero`) has value 0. */
-export interface CommittedStore {
-  /** Virtual address, as the instruction computed it. */
-  readonly address: bigint;
-  readonly byteLength: number;
-  readonly value: bigint;
-}
-
-/**
- * What one retired instruction did. An instruction that traps does not retire and has no record.
- *
- * An atomic memory operation has both a load and a store; a failed store-conditional has neither.
- */
-export interface CommitRecord {
-  readonly hart: number;
-  /** Privilege the instruction ran in: 0 U, 1 S, 3 M. */
-  readonly privilege: number;
-  readonly pc: bigint;
-  /** The instruction as it stands in memory, not expanded. */
-  readonly word: number;
-  /** Length of the instruction: 2 or 4. */
-  readonly byteLength: number;
-  /** In any order; writes of x0 are left out of the log. */
-  readonly writes: readonly RegisterWrite[];
-  /** Virtual address of the load. */
-  readonly load?: { readonly address: bigint };
-  readonly store?: CommittedStore;
-}
+import type { CommitRecord, CommittedStore, RegisterWrite } from "../core/commit-tracer.js";
 
 const REGISTER_BYTE_LENGTH = 8;
 const csrNames: ReadonlyMap<number, string> = new Map(csrs.map(({ number, name }) => [number, name]));

@@ -63,12 +63,16 @@ export interface GuestRunOptions {
   /** Called when the run shall end, whoever wanted it. */
   readonly onStop: () => void;
   readonly monotonicMs: () => number;
+  /** Lets signals and input come in. */
+  readonly yieldToEvents: () => Promise<void>;
 }
 
 /** Runs machine after machine, as the guest restarts itself, until the session is over or somebody ends it. */
 export class GuestRun {
   readonly #options: GuestRunOptions;
   #machine: RunnableGuest | null = null;
+  readonly #exits: Record<string, number> = {};
+  #instructions = 0n;
   #startedMs = 0;
   #signal: number | null = null;
   #boot: RunReport["boot"];
@@ -95,9 +99,8 @@ export class GuestRun {
   }
 
   async untilEnd(): Promise<RunResult> {
-    const { create, session, monotonicMs } = this.#options;
+    const { create, session, monotonicMs, yieldToEvents } = this.#options;
     this.#startedMs = monotonicMs();
-    const earlier: MachineStats[] = [];
     for (;;) {
       const machine = await create();
       this.#machine = machine;
@@ -111,8 +114,10 @@ export class GuestRun {
       const halt = await machine.run();
       this.poll();
       const end = this.#signal === null ? session.conclude(halt) : ({ kind: "signal", number: this.#signal } as const);
-      if (end !== null) return { end, report: this.#report(earlier, machine) };
-      earlier.push(machine.stats());
+      this.#count(machine.stats());
+      if (end !== null) return { end, report: this.#report(machine) };
+      // A guest that resets itself at once never gives way by itself.
+      await yieldToEvents();
     }
   }
 
@@ -121,16 +126,16 @@ export class GuestRun {
     this.#options.onStop();
   }
 
-  #report(earlier: readonly MachineStats[], last: RunnableGuest): RunReport {
-    const all = [...earlier, last.stats()];
-    const exits: Record<string, number> = {};
-    for (const stats of all) {
-      for (const [reason, count] of Object.entries(stats.exits)) exits[reason] = (exits[reason] ?? 0) + count;
-    }
+  #count({ instructions, exits }: MachineStats): void {
+    this.#instructions += instructions;
+    for (const [reason, count] of Object.entries(exits)) this.#exits[reason] = (this.#exits[reason] ?? 0) + count;
+  }
+
+  #report(last: RunnableGuest): RunReport {
     return {
-      instructions: all.reduce((sum, stats) => sum + stats.instructions, 0n),
+      instructions: this.#instructions,
       elapsedMs: this.#options.monotonicMs() - this.#startedMs,
-      exits,
+      exits: this.#exits,
       ...(this.#boot === undefined ? {} : { boot: this.#boot }),
       ...(this.#options.hash ? { stateHash: last.stateHash() } : {}),
     };

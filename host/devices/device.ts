@@ -28,7 +28,10 @@ export interface Device<F extends Fields = Fields> {
   load(state: StateOf<F>): void;
 }
 
-/** One level-triggered interrupt line, as the device sees it. Setting the level it already has does nothing. */
+/**
+ * One level-triggered interrupt line, as the device sees it. Setting the level it already has changes nothing, but a
+ * device sets a high line high again only when there is a new reason to interrupt: see `Plic`.
+ */
 export interface InterruptLine {
   set(level: boolean): void;
 }

@@ -12,6 +12,11 @@
  *
  * Registers are 32 bits wide; other accesses reach nothing.
  *
+ * A line that is still high when its interrupt is completed interrupts again at once. Software made for QEMU's virt
+ * board need not know that, since there only a device's new reason does: xv6 leaves the UART's line high, and would be
+ * interrupted for ever. After SERVICES_MAX services without a fall or a new reason a line is therefore left alone
+ * until there is one.
+ *
  * Source: RISC-V Platform-Level Interrupt Controller Specification 1.0.0, sections 3 to 9.
  */
 import { assert } from "../util/errors.js";
@@ -26,6 +31,8 @@ export const PLIC_CONTEXTS_PER_HART = 2;
 const WINDOW_BYTE_LENGTH = 0x600000;
 const WORD_COUNT = PLIC_SOURCE_COUNT / 32;
 const NO_SOURCE = 0;
+/** More than the characters in a UART's FIFO, which a driver may take one in a service. */
+const SERVICES_MAX = 64;
 
 const PENDING_BASE = 0x1000;
 const ENABLE_BASE = 0x2000;
@@ -57,8 +64,13 @@ function plicFields(contextCount: number) {
   return {
     priorities: table("by source", uint("priority", PLIC_PRIORITY_MAX), PLIC_SOURCE_COUNT),
     levels: sourceBits("lines that are high"),
-    pending: sourceBits("requests that no context has claimed; of a source in service, to be forwarded on completion"),
+    pending: sourceBits("requests that no context has claimed"),
     inService: sourceBits("claimed and not completed: the gateway forwards nothing"),
+    services: table(
+      "by source: claims since the line last gave a reason, at most",
+      uint("claims", SERVICES_MAX),
+      PLIC_SOURCE_COUNT,
+    ),
     enabled: table("by context", sourceBits("enabled sources"), contextCount),
     thresholds: table("by context", uint("threshold", PLIC_PRIORITY_MAX), contextCount),
   };
@@ -73,6 +85,7 @@ export class Plic implements Device<PlicFields> {
   readonly #levels = new Uint32Array(WORD_COUNT);
   readonly #pending = new Uint32Array(WORD_COUNT);
   readonly #inService = new Uint32Array(WORD_COUNT);
+  readonly #services = new Uint8Array(PLIC_SOURCE_COUNT);
   readonly #contexts: readonly Context[];
 
   /** @param outputs by context: hart 0 M-mode, hart 0 S-mode, hart 1 M-mode, ... */
@@ -136,6 +149,7 @@ export class Plic implements Device<PlicFields> {
       levels: noSources,
       pending: noSources,
       inService: noSources,
+      services: new Array<number>(PLIC_SOURCE_COUNT).fill(0),
       enabled: this.#contexts.map(() => noSources),
       thresholds: this.#contexts.map(() => 0),
     });
@@ -147,6 +161,7 @@ export class Plic implements Device<PlicFields> {
       levels: Array.from(this.#levels),
       pending: Array.from(this.#pending),
       inService: Array.from(this.#inService),
+      services: Array.from(this.#services),
       enabled: this.#contexts.map(({ enabled }) => Array.from(enabled)),
       thresholds: this.#contexts.map(({ threshold }) => threshold),
     };
@@ -157,6 +172,7 @@ export class Plic implements Device<PlicFields> {
     this.#levels.set(state.levels);
     this.#pending.set(state.pending);
     this.#inService.set(state.inService);
+    this.#services.set(state.services);
     this.#contexts.forEach((context, index) => {
       context.enabled.set(state.enabled[index]!);
       context.threshold = state.thresholds[index]!;
@@ -199,17 +215,17 @@ export class Plic implements Device<PlicFields> {
   }
 
   #setLevel(source: number, level: boolean): void {
-    if (hasBit(this.#levels, source) === level) return;
+    if (hasBit(this.#levels, source) === level && this.#services[source] === 0) return;
     setBit(this.#levels, source, level);
-    if (level) this.#request(source);
+    this.#services[source] = 0;
+    this.#forward(source);
     this.#updateOutputs();
   }
 
-  /**
-   * The gateway. A request stays when the line falls (section 4), and an edge while the source is in service is
-   * remembered, as QEMU's PLIC does: it is forwarded on completion.
-   */
-  #request(source: number): void {
+  /** The gateway: one request at a time. A request already forwarded stays when the line falls (section 4). */
+  #forward(source: number): void {
+    const isQuiet = this.#services[source] === SERVICES_MAX;
+    if (!hasBit(this.#levels, source) || hasBit(this.#inService, source) || isQuiet) return;
     setBit(this.#pending, source, true);
   }
 
@@ -219,6 +235,7 @@ export class Plic implements Device<PlicFields> {
     if (source === NO_SOURCE) return NO_SOURCE;
     setBit(this.#pending, source, false);
     setBit(this.#inService, source, true);
+    this.#services[source] = Math.min(this.#services[source]! + 1, SERVICES_MAX);
     this.#updateOutputs();
     return source;
   }
@@ -227,7 +244,7 @@ export class Plic implements Device<PlicFields> {
   #complete(context: Context, source: number): void {
     if (source >= PLIC_SOURCE_COUNT || !hasBit(context.enabled, source)) return;
     setBit(this.#inService, source, false);
-    if (hasBit(this.#levels, source)) this.#request(source);
+    this.#forward(source);
   }
 
   #updateOutputs(): void {
@@ -242,7 +259,7 @@ export class Plic implements Device<PlicFields> {
     let best = NO_SOURCE;
     let bestPriority = 0;
     for (let word = 0; word < WORD_COUNT; word++) {
-      let candidates = this.#pending[word]! & ~this.#inService[word]! & context.enabled[word]!;
+      let candidates = this.#pending[word]! & context.enabled[word]!;
       for (; candidates !== 0; candidates &= candidates - 1) {
         const source = word * 32 + lowestBit(candidates);
         const priority = this.#priorities[source]!;

@@ -141,13 +141,13 @@ export class Uart16550 implements Device<UartFields> {
   receive(input: Uint8Array): number {
     const taken = this.#waiting.push(input);
     this.#refill();
-    this.#updateInterrupt();
     return taken;
   }
 
   read(offset: number, _width: Width): number {
     const value = this.#readRegister(offset);
-    this.#updateInterrupt();
+    // A read is no reason to interrupt, so it only lowers the line.
+    if (this.#interruptSource() === IIR_NONE) this.#wires.interrupt.set(false);
     return value;
   }
 
@@ -250,7 +250,7 @@ export class Uart16550 implements Device<UartFields> {
     if (this.#loopback) this.#arrive(character);
     else this.#wires.output.write(Uint8Array.of(character));
     // Writing THR clears the interrupt; that it is empty again raises it at once.
-    this.#raiseTransmitInterrupt();
+    this.#state.transmitInterrupt = true;
   }
 
   /** A looped back character reaches the receiver, which cannot make it wait. */
@@ -266,26 +266,17 @@ export class Uart16550 implements Device<UartFields> {
 
   /** Moves waiting characters into the receiver as far as there is room. Loopback disconnects the line. */
   #refill(): void {
-    if (this.#loopback) return;
-    this.#received.push(this.#waiting.take(Math.max(0, this.#receiverCapacity - this.#received.length)));
+    const room = this.#receiverCapacity - this.#received.length;
+    if (this.#loopback || room <= 0 || this.#waiting.length === 0) return;
+    this.#received.push(this.#waiting.take(room));
+    this.#updateInterrupt();
   }
 
   #setInterruptEnable(value: number): void {
     const rising = value & ~this.#state.interruptEnable;
     this.#state.interruptEnable = value;
     // THR is empty, so enabling the interrupt raises it: drivers start transmitting that way.
-    if ((rising & IER_TRANSMITTER_EMPTY) !== 0) this.#raiseTransmitInterrupt();
-  }
-
-  /**
-   * Asks for an interrupt once, with an edge. A driver need not read IIR: xv6 does not, and where the line stayed up
-   * until it did, it would be interrupted for ever.
-   */
-  #raiseTransmitInterrupt(): void {
-    this.#state.transmitInterrupt = true;
-    if ((this.#state.interruptEnable & IER_TRANSMITTER_EMPTY) === 0) return;
-    this.#wires.interrupt.set(false);
-    this.#wires.interrupt.set(true);
+    if ((rising & IER_TRANSMITTER_EMPTY) !== 0) this.#state.transmitInterrupt = true;
   }
 
   #setFifoControl(value: number): void {
@@ -341,7 +332,6 @@ export class Uart16550 implements Device<UartFields> {
     return source | (this.#fifosEnabled ? IIR_FIFOS_ENABLED : 0);
   }
 
-  /** What IIR reports: the highest of the interrupts that are enabled and pending. */
   #interruptSource(): number {
     const { interruptEnable, overrun, transmitInterrupt, modemDeltas } = this.#state;
     if ((interruptEnable & IER_LINE_STATUS) !== 0 && overrun) return IIR_LINE_STATUS;
@@ -357,14 +347,8 @@ export class Uart16550 implements Device<UartFields> {
     return this.#fifosEnabled ? TRIGGER_LEVELS[this.#state.fifoControl >> FCR_TRIGGER_SHIFT]! : 1;
   }
 
-  /** The line's level is that of every source but the transmitter, which makes edges. */
   #updateInterrupt(): void {
-    const { interruptEnable, overrun, modemDeltas } = this.#state;
-    this.#wires.interrupt.set(
-      ((interruptEnable & IER_LINE_STATUS) !== 0 && overrun) ||
-        ((interruptEnable & IER_RECEIVED_DATA) !== 0 && this.#received.length > 0) ||
-        ((interruptEnable & IER_MODEM_STATUS) !== 0 && modemDeltas !== 0),
-    );
+    this.#wires.interrupt.set(this.#interruptSource() !== IIR_NONE);
   }
 }
 

@@ -1,4 +1,5 @@
 import { MAX_HARTS, MAX_RAM_BYTE_LENGTH, PAGE_BYTE_LENGTH } from "../../assembly/shared/layout.js";
+import { type CommitRecord, CommitTracer } from "../core/commit-tracer.js";
 import { Core } from "../core/core.js";
 import { hartSchema } from "../core/hart.js";
 import type { WasmModule } from "../core/wasm.js";
@@ -18,7 +19,7 @@ import type { HostServices } from "./host-services.js";
 import { Htif } from "./htif.js";
 import { MachinePort } from "./machine-port.js";
 import { mebibytes } from "./placement.js";
-import { type ExitReason, type Halt, RunLoop } from "./run-loop.js";
+import { type ExitReason, type Halt, RunLoop, type RunnableProcessor } from "./run-loop.js";
 import { SeededRandom } from "./seeded-random.js";
 import { SerialInput, SerialOutput } from "./serial-line.js";
 import { StateHash } from "./state-hash.js";
@@ -45,6 +46,8 @@ export interface MachineOptions {
   /** Byte streams between host and guest, by name; ports 1, 2, ... of a virtio console. */
   readonly ports?: readonly ConsolePort[];
   readonly host: HostServices;
+  /** Called for each instruction retired. The machine does the same as without, but much slower. */
+  readonly onCommit?: (record: CommitRecord) => void;
 }
 
 export interface MachineStats {
@@ -102,7 +105,7 @@ export class Machine {
     this.#core = core;
     this.#output = new SerialOutput(options.serial);
     this.#htif = plan.htif === null ? null : new Htif(core.ram, plan.htif, this.#output);
-    this.#loop = new RunLoop(core, clock, host, {
+    this.#loop = new RunLoop(processorOf(core, options.onCommit), clock, host, {
       budgetMax: this.#htif === null ? Number.MAX_SAFE_INTEGER : HTIF_BUDGET_MAX,
       beforeSlice: () => this.serialInput.feed(this.#board.uart),
       serveCall: (hart) => this.#serveCall(hart),
@@ -232,6 +235,22 @@ export class Machine {
     if (end !== null) this.#loop.halt({ kind: "htif", ...end });
     this.#output.flush();
   }
+}
+
+/** The core as the loop runs it: instruction by instruction where somebody wants to see each. */
+function processorOf(core: Core, onCommit: MachineOptions["onCommit"]): RunnableProcessor {
+  if (onCommit === undefined) return core;
+  const tracer = new CommitTracer(core, onCommit);
+  return {
+    run: (budget) => tracer.run(budget),
+    get exitHart() {
+      return core.exitHart;
+    },
+    get retired() {
+      return core.retired;
+    },
+    requestStop: () => core.requestStop(),
+  };
 }
 
 /** @param random null for a machine that need not run the same way again */

@@ -83,7 +83,7 @@ const REGISTERS = [
 export function virtioDeviceContract(name: string, deviceId: number, create: () => VirtioSubject): void {
   deviceContract(name, () => {
     const { device, disturb } = create();
-    const { transport, line } = new VirtioBench(device);
+    const { transport, line } = new VirtioBench(device, new FakeRam(0x4000));
     const subject = { device: transport, lines: () => [line.level], offsets: REGISTERS };
     return disturb === undefined ? subject : { ...subject, disturb };
   });

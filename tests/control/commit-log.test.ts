@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { type CommitRecord, formatCommit } from "../../host/control/commit-log.js";
+import { formatCommit } from "../../host/control/commit-log.js";
+import type { CommitRecord } from "../../host/core/commit-tracer.js";
 
 function record(fields: Partial<CommitRecord>): CommitRecord {
   return { hart: 0, privilege: 3, pc: 0x80000000n, word: 0x297, byteLength: 4, writes: [], ...fields };

@@ -4,7 +4,7 @@ import type { Halt } from "../../host/machine/machine.js";
 
 /** Machines that halt as told, one after the other; null is a machine that runs until it is stopped. */
 function scene(halts: readonly (Halt | null)[], hash = false) {
-  const seen = { attached: [] as Guest[], created: 0, stops: 0 };
+  const seen = { attached: [] as Guest[], created: 0, stops: 0, yields: 0 };
   const clock = { ms: 1000 };
   const up = { ready: false };
   const session: Session = {
@@ -42,8 +42,9 @@ function scene(halts: readonly (Halt | null)[], hash = false) {
       stateHash: () => "hash",
     };
   };
+  const yieldToEvents = async () => void seen.yields++;
   const onStop = () => void seen.stops++;
-  const run = new GuestRun({ create, session, hash, onStop, monotonicMs: () => clock.ms });
+  const run = new GuestRun({ create, session, hash, onStop, monotonicMs: () => clock.ms, yieldToEvents });
   return { run, seen, clock, up };
 }
 
@@ -59,7 +60,7 @@ test("guest run: a guest that resets itself goes on in a new machine, and the re
   const { run, seen } = scene([{ kind: "reboot" }, { kind: "reboot" }, { kind: "poweroff" }], true);
   const { end, report } = await run.untilEnd();
   expect(end).toEqual({ kind: "poweroff" });
-  expect(seen.created).toBe(3);
+  expect(seen).toMatchObject({ created: 3, yields: 2 });
   expect(seen.attached).toHaveLength(3);
   expect(report).toMatchObject({ instructions: 3_000_000n, elapsedMs: 1500, stateHash: "hash" });
   expect(report.exits).toMatchObject({ budget: 6, ecall: 3 });

@@ -167,6 +167,37 @@ describe("plic: claim and complete", () => {
     expect(levels()[0]).toBe(false);
   });
 
+  test("a line that no service lowers is left alone after 64 of them, until there is a new reason", () => {
+    const serve = () => {
+      let count = 0;
+      for (; levels()[0] && count < 1000; count++) set(claim(0), get(claim(0)));
+      return count;
+    };
+    route(10, 0);
+    plic.line(10).set(true);
+    expect(serve()).toBe(64);
+    plic.line(10).set(true);
+    expect(serve()).toBe(64);
+    plic.line(10).set(false);
+    plic.line(10).set(true);
+    expect(serve()).toBe(64);
+    const restored = create();
+    restored.device.load(plic.save());
+    expect(restored.outputs[0]?.level).toBe(false);
+  });
+
+  test("a new reason during the service interrupts again after it", () => {
+    route(10, 0);
+    plic.line(10).set(true);
+    for (let count = 0; count < 64; count++) {
+      get(claim(0));
+      if (count === 63) plic.line(10).set(true);
+      expect(levels()[0]).toBe(false);
+      set(claim(0), 10);
+      expect(levels()[0]).toBe(true);
+    }
+  });
+
   test("completing a source that the context does not enable, or that does not exist, is ignored", () => {
     route(10, 0);
     plic.line(10).set(true);
@@ -239,22 +270,4 @@ test("plic: a state with pending, claimed and high sources is restored", () => {
   expect(restored.outputs.map(({ level }) => level)).toEqual([false, true, false, false]);
   restored.device.write(claim(1), 7, 4);
   expect([1, 1, 1, 1].map((context) => restored.device.read(claim(context), 4))).toEqual([7, 6, 5, 0]);
-});
-
-describe("plic: edges", () => {
-  test("an edge while the source is in service is a request of its own, forwarded on completion", () => {
-    route(10, 1);
-    plic.line(10).set(true);
-    plic.line(10).set(false);
-    expect(get(claim(1))).toBe(10);
-    plic.line(10).set(true);
-    plic.line(10).set(false);
-    expect(levels()[1]).toBe(false);
-    expect(get(claim(1))).toBe(0);
-    set(claim(1), 10);
-    expect(levels()[1]).toBe(true);
-    expect(get(claim(1))).toBe(10);
-    set(claim(1), 10);
-    expect(levels()[1]).toBe(false);
-  });
 });

@@ -16,7 +16,7 @@ const MARCH = "rv64imafdc_zicsr_zifencei_zba_zbb_zbc_zbs_zbkb_zbkx_zicbom_zicbop
 const isInstalled = spawnSync(`${PREFIX}objdump`, ["--version"]).status === 0;
 if (!isInstalled) {
   if (process.env.CI) throw new Error(`${PREFIX}objdump is missing: install binutils-riscv64-unknown-elf`);
-  console.warn(`skipped: ${PREFIX}objdump is missing (Debian: binutils-riscv64-unknown-elf)`);
+  process.stderr.write(`skipped: ${PREFIX}objdump is missing (Debian: binutils-riscv64-unknown-elf)\n`);
 }
 
 /** What binutils 2.40, Debian 12's, does not know or writes otherwise. */

@@ -19,10 +19,7 @@ const ILLEGAL = 1;
 const numbers = new Map(operations.filter((o) => !o.isCompressed && !o.isNear).map((o) => [o.instruction, o.number]));
 
 /** A decoded instruction taken apart; only what the encoding has is compared. */
-interface Parts {
-  readonly operation: number;
-  readonly [operand: string]: number;
-}
+type Parts = Readonly<Record<string, number>>;
 
 function field(encoding: Encoding, word: number, name: string): number | undefined {
   const slice = encoding.slices.find((s) => s.field === name);
@@ -33,7 +30,7 @@ function field(encoding: Encoding, word: number, name: string): number | undefin
 function searched(word: number): Parts {
   const row = rowOf(word);
   if (!row) return { operation: ILLEGAL };
-  const parts: Record<string, number> = { operation: numbers.get(row)! };
+  const parts: { operation: number; [operand: string]: number } = { operation: numbers.get(row)! };
   const put = (part: string, ...names: string[]) => {
     for (const name of names) {
       const value = field(row.encoding, word, name);
@@ -64,7 +61,7 @@ function decodedParts(decoded: bigint, wanted: Parts): Parts {
     rm: at(IMM_SHIFT, 3),
     imm: at(IMM_SHIFT, 32) | 0,
   };
-  return Object.fromEntries(Object.keys(wanted).map((name) => [name, all[name]!])) as unknown as Parts;
+  return Object.fromEntries(Object.keys(wanted).map((name) => [name, all[name]!]));
 }
 
 describe("decode", () => {

@@ -146,7 +146,8 @@ describe("device tree of the virt board", () => {
       "rv64imafdc_zicbom_zicbop_zicboz_zicntr_zicond_zicsr_zifencei_zihintpause" +
         "_zba_zbb_zbc_zbkb_zbkx_zbs_sstc_svadu_svinval_svnapot\0",
     );
-    expect(text(properties["riscv,isa-extensions"]!).split("\0")).toHaveLength(6 + 15 + 1);
+    const [letters, ...named] = text(properties["riscv,isa"]!).slice("rv64".length, -1).split("_");
+    expect(text(properties["riscv,isa-extensions"]!)).toBe([...letters!, ...named, ""].join("\0"));
   });
 
   test.skipIf(!isQemuInstalled)(

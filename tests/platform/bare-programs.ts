@@ -60,8 +60,8 @@ export const failing = (code: number) => binary(...finish(((code << 16) | 0x3333
 export const endless = (text: string) => binary(...print(text), jump(0));
 /** Prints for ever. */
 export const flood = () => binary(...print("y"), jump(-4));
-/** Sends back what it receives, for ever. */
-export const echo = () =>
-  binary(lui(T0, UART_PAGE), lbu(T1, T0, 5), andi(T1, T1, 1), beqz(T1, -8), lbu(T1, T0, 0), sb(T1, T0), jump(-20));
+/** Prints, then sends back what it receives, for ever. */
+export const echo = (text: string) =>
+  binary(...print(text), lbu(T1, T0, 5), andi(T1, T1, 1), beqz(T1, -8), lbu(T1, T0, 0), sb(T1, T0), jump(-20));
 /** Resets the machine for ever, printing a character each time. */
 export const resetting = () => binary(...print("r"), ...finish(0x7777));

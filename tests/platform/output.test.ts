@@ -83,4 +83,21 @@ test("output: a reader that is gone is noticed once, and frees whoever waits", a
   output.write(Uint8Array.of(1));
   expect(losses).toBe(1);
   expect(output.lost).toBe(true);
+  output.check();
+});
+
+test("output: another reason why it is lost is the operator's to mend", async () => {
+  const { stream } = slowStream();
+  const output = new Output(stream);
+  stream.destroy(Object.assign(new Error("no space left on device"), { code: "ENOSPC" }));
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(() => output.check()).toThrow("standard output cannot be written (ENOSPC)");
+});
+
+test("output: what is abandoned is not waited for", async () => {
+  const { stream } = slowStream();
+  const output = new Output(stream);
+  output.write(new Uint8Array(500_000));
+  output.abandon();
+  await output.flushed();
 });

@@ -1,10 +1,10 @@
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { echo, endless, failing, flood, hello, resetting } from "./bare-programs.js";
-import { VIV, viv } from "./viv-process.js";
+import { VIV, type VivResult, viv } from "./viv-process.js";
 
 const directory = mkdtempSync(join(tmpdir(), "viv-"));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -43,8 +43,11 @@ test("viv: a guest that reports failure 42 makes the program fail with 42 and sa
 });
 
 test("viv: what comes on standard input reaches the guest", async () => {
-  const result = await viv(bare("echo", echo()), { input: "typed", signalAt: { text: "typed", signal: "SIGTERM" } });
-  expect(result).toEqual({ status: 143, stdout: "typed", stderr: "" });
+  const result = await viv(bare("echo", echo("up ")), {
+    input: "typed",
+    signalAt: { text: "up typed", signal: "SIGTERM" },
+  });
+  expect(result).toEqual({ status: 143, stdout: "up typed", stderr: "" });
 });
 
 for (const [signal, status] of [
@@ -89,6 +92,54 @@ test("viv: losing the reader of standard output ends the program with 141 and no
   child.stdout.once("data", () => child.stdout.destroy());
   const status = await new Promise((resolve) => child.on("close", resolve));
   expect({ status, stderr }).toEqual({ status: 141, stderr: "" });
+});
+
+test("viv: an output that cannot be written and a commit log that is full are told in one line", async () => {
+  const program = bare("hello", hello("hi"));
+  const shell = (line: string) =>
+    new Promise<VivResult>((resolve) => {
+      execFile("sh", ["-c", line, "sh", process.execPath, VIV, ...program], (error, stdout, stderr) => {
+        resolve({ status: typeof error?.code === "number" ? error.code : 0, stdout, stderr });
+      });
+    });
+  expect(await shell('"$@" > /dev/full')).toEqual({
+    status: 2,
+    stdout: "",
+    stderr: "viv: standard output cannot be written (ENOSPC); expected a file, a pipe or a terminal with room\n",
+  });
+  expect(await shell('"$@" --commit-log /dev/full')).toEqual({
+    status: 2,
+    stdout: "hi",
+    stderr: "viv: --commit-log: /dev/full cannot be written (ENOSPC); expected a file in a writable directory\n",
+  });
+});
+
+test("viv: --commit-log has a line for each instruction, up to the one that switched the machine off", async () => {
+  const log = join(directory, "commits.log");
+  await viv([...bare("hello", hello("A")), "--commit-log", log]);
+  expect(readFileSync(log, "latin1").split("\n")).toEqual([
+    "core   0: 3 0x0000000080000000 (0x100002b7) x5  0x0000000010000000",
+    "core   0: 3 0x0000000080000004 (0x04100313) x6  0x0000000000000041",
+    "core   0: 3 0x0000000080000008 (0x00628023) mem 0x0000000010000000 0x41",
+    "core   0: 3 0x000000008000000c (0x001002b7) x5  0x0000000000100000",
+    "core   0: 3 0x0000000080000010 (0x00005337) x6  0x0000000000005000",
+    "core   0: 3 0x0000000080000014 (0x55530313) x6  0x0000000000005555",
+    "core   0: 3 0x0000000080000018 (0x0062a023) mem 0x0000000000100000 0x00005555",
+    "",
+  ]);
+});
+
+test("viv: works without standard input, output or error", async () => {
+  const program = bare("hello", hello("hi"));
+  const status = (redirection: string) =>
+    new Promise((resolve) => {
+      execFile("sh", ["-c", `"$@" ${redirection}`, "sh", process.execPath, VIV, ...program], (error) => {
+        resolve(error?.code ?? 0);
+      });
+    });
+  expect(await status("<&-")).toBe(0);
+  expect(await status(">&-")).toBe(0);
+  expect(await status("2>&-")).toBe(0);
 });
 
 test("viv: a reader that reads nothing holds the guest back instead of filling memory, and a signal still ends it", async () => {

@@ -1,5 +1,6 @@
 /** Small assembled guests on the compiled core: `npm test` builds it first. */
 import { readFileSync } from "node:fs";
+import { afterEach } from "vitest";
 import { assemble, type Program } from "../../assembly/isa/assemble.js";
 import { fNumber, xNumber } from "../../assembly/isa/registers.js";
 import { csrNumber } from "../../assembly/isa/syntax.js";
@@ -74,17 +75,45 @@ const NOTHING: MmioPort = { read: () => -1, write: () => false };
 
 let compiled: WasmModule | undefined;
 
-/** A core with nothing in its RAM. */
+/** A core that a test has had and the next one with the same needs may have: making one takes longer than most tests. */
+interface Used {
+  readonly needs: string;
+  readonly core: Core;
+  readonly port: { mmio: MmioPort };
+}
+const idle: Used[] = [];
+const busy: Used[] = [];
+
+afterEach(() => {
+  for (const used of busy.splice(0)) {
+    used.core.reset();
+    used.core.ram.write(used.core.ram.base, new Uint8Array(used.core.ram.byteLength));
+    idle.push(used);
+  }
+});
+
+/** A core in its power-on state with RAM all zero, until the end of the test. */
 export async function createCore(options: Partial<CoreOptions> = {}): Promise<Core> {
+  const { memoryByteLength = 1024 * KIB, hartCount = 1, mmio = NOTHING, hostFirmware = false } = options;
+  const needs = JSON.stringify({ memoryByteLength, hartCount, hostFirmware });
+  const found = idle.findIndex((used) => used.needs === needs);
+  const used = found < 0 ? await makeCore({ memoryByteLength, hartCount, hostFirmware }) : idle.splice(found, 1)[0]!;
+  used.port.mmio = mmio;
+  busy.push(used);
+  return used.core;
+}
+
+/** A core for as long as the caller wants. */
+export async function makeCore(
+  options = { memoryByteLength: 1024 * KIB, hartCount: 1, hostFirmware: false },
+): Promise<Used> {
   compiled ??= new wasm.Module(readFileSync(new URL("../../build/core.wasm", import.meta.url)));
-  return Core.create({
-    module: compiled,
-    memoryByteLength: 1024 * KIB,
-    hartCount: 1,
-    mmio: NOTHING,
-    hostFirmware: false,
-    ...options,
-  });
+  const port = { mmio: NOTHING };
+  const mmio: MmioPort = {
+    read: (paddr, width) => port.mmio.read(paddr, width),
+    write: (paddr, width, value) => port.mmio.write(paddr, width, value),
+  };
+  return { needs: JSON.stringify(options), port, core: await Core.create({ module: compiled, mmio, ...options }) };
 }
 
 /** A core with a program in RAM and its harts at the program's start. */

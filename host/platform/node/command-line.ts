@@ -33,9 +33,8 @@ export function readCommandLine(args: readonly string[]): Request {
   describeRun(program, (options) => {
     action = readRunOptions(options);
   });
-  if (args.length === 0) return { kind: "text", text: program.helpInformation() + PROGRAM_EXAMPLES };
   try {
-    program.parse(args, { from: "user" });
+    program.parse(args.length === 0 ? ["--help"] : args, { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode !== 0) throw new VivariumError("usage/invalid", oneLine(error));

@@ -1,5 +1,6 @@
 import { closeSync, openSync, writeSync } from "node:fs";
-import { type CommitRecord, formatCommit } from "../../control/commit-log.js";
+import { formatCommit } from "../../control/commit-log.js";
+import type { CommitRecord } from "../../core/commit-tracer.js";
 import { VivariumError } from "../../util/errors.js";
 
 /** Characters collected before they are written: one system call for some thousand instructions. */

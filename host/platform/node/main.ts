@@ -12,10 +12,13 @@ export async function main(args: readonly string[]): Promise<never> {
   let status: number;
   try {
     status = await run(args, stdout, stderr);
+    await stdout.flushed();
+    stdout.check();
+    if (stdout.lost) status = signalStatus(SIGPIPE);
   } catch (error) {
+    await stdout.flushed();
     status = reportFailure(error, stderr);
   }
-  await stdout.flushed();
   await stderr.flushed();
   process.exit(status);
 }
@@ -25,8 +28,7 @@ async function run(args: readonly string[], stdout: Output, stderr: Output): Pro
   switch (request.kind) {
     case "text":
       stdout.write(Buffer.from(request.text));
-      await stdout.flushed();
-      return stdout.lost ? signalStatus(SIGPIPE) : STATUS_OK;
+      return STATUS_OK;
     case "action": {
       const report = await perform(request.action, { stdin: process.stdin, stdout, stderr });
       if (report.message !== undefined) stderr.line(`viv: ${report.message}`);

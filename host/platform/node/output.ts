@@ -1,28 +1,43 @@
 import type { WriteStream } from "node:tty";
 import type { TerminalSize } from "../../control/console-session.js";
 import type { ByteSink } from "../../devices/device.js";
+import { VivariumError } from "../../util/errors.js";
 
 /** Bytes that may wait for a slow reader before the guest is held back. */
 const CONGESTION_BYTE_LENGTH = 256 * 1024;
+
+const READER_GONE = "EPIPE";
 
 /** Standard output or standard error: what the guest writes goes out in order, and a slow or lost reader shows. */
 export class Output implements ByteSink {
   readonly #stream: WriteStream;
   #onLost: () => void = () => {};
-  #lost = false;
+  #failure: string | null = null;
   #release: () => void = () => {};
   #released = false;
+  #abandoned = false;
 
   /** @param stream process.stdout or process.stderr, whatever it is connected to */
   constructor(stream: WriteStream) {
     this.#stream = stream;
     // Without a listener an EPIPE would end the program with a stack trace.
-    stream.on("error", () => this.#lose());
+    stream.on("error", (error: NodeJS.ErrnoException) => this.#lose(error));
   }
 
   /** Whether nobody can read any more. What is written from then on is dropped. */
   get lost(): boolean {
-    return this.#lost;
+    return this.#failure !== null;
+  }
+
+  /**
+   * Says why the output is lost, if it is for another reason than that its reader has gone.
+   *
+   * @throws VivariumError `output/unwritable`
+   */
+  check(): void {
+    if (this.#failure === null || this.#failure === READER_GONE) return;
+    const message = `standard output cannot be written (${this.#failure}); expected a file, a pipe or a terminal with room`;
+    throw new VivariumError("output/unwritable", message);
   }
 
   get isTerminal(): boolean {
@@ -48,7 +63,7 @@ export class Output implements ByteSink {
 
   write(bytes: Uint8Array): void {
     // A copy: the caller may hand out guest memory, which changes before the stream has written it.
-    if (!this.#lost && bytes.length > 0) this.#stream.write(Uint8Array.from(bytes));
+    if (!this.lost && bytes.length > 0) this.#stream.write(Uint8Array.from(bytes));
   }
 
   /** Writes one line of our own. */
@@ -58,7 +73,7 @@ export class Output implements ByteSink {
 
   /** Whether so much is waiting for the reader that the guest should write no more. */
   get congested(): boolean {
-    return !this.#lost && !this.#released && this.#stream.writableLength >= CONGESTION_BYTE_LENGTH;
+    return !this.lost && !this.#released && this.#stream.writableLength >= CONGESTION_BYTE_LENGTH;
   }
 
   /** Resolves when the reader has taken everything, or is gone, or `release` is called. */
@@ -77,9 +92,17 @@ export class Output implements ByteSink {
     this.#release();
   }
 
+  /** What the reader has not taken is given up: `flushed` waits for nothing any more. */
+  abandon(): void {
+    this.#abandoned = true;
+    this.release();
+  }
+
   /** Resolves when everything has been handed to the operating system, or never will be. */
   async flushed(): Promise<void> {
-    if (this.#lost || this.#stream.writableLength === 0) return;
+    // A write that has failed at once says so with the next turn of the event loop.
+    await new Promise((resolve) => setImmediate(resolve));
+    if (this.lost || this.#abandoned || this.#stream.writableLength === 0) return;
     await this.#settled((done) => {
       this.#stream.write(new Uint8Array(), done);
       return () => {};
@@ -100,9 +123,9 @@ export class Output implements ByteSink {
     });
   }
 
-  #lose(): void {
-    if (this.#lost) return;
-    this.#lost = true;
+  #lose(error: NodeJS.ErrnoException): void {
+    if (this.lost) return;
+    this.#failure = error.code ?? error.message;
     this.#onLost();
   }
 }

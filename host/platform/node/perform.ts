@@ -1,5 +1,4 @@
 import type { Action, ExecAction, RunAction } from "../../control/actions.js";
-import { ConsoleSession } from "../../control/console-session.js";
 import { ExecSession } from "../../control/exec-session.js";
 import { type ExitReport, reportEnd } from "../../control/guest-end.js";
 import type { RunResult } from "../../control/guest-run.js";
@@ -10,7 +9,7 @@ import { readBootFiles } from "./boot-files.js";
 import { interactiveMode, readImageBoot } from "./guest-image.js";
 import { MachineFiles } from "./machine-files.js";
 import { runMachines } from "./run-machines.js";
-import { connectCommand, connectConsole, type StandardStreams } from "./standard-streams.js";
+import { connectCommand, openConsole, type StandardStreams } from "./standard-streams.js";
 
 /** Does what was asked for, and says how the program ends. */
 export async function perform(action: Action, streams: StandardStreams): Promise<ExitReport> {
@@ -25,20 +24,13 @@ export async function perform(action: Action, streams: StandardStreams): Promise
 }
 
 async function performRun(action: RunAction, streams: StandardStreams): Promise<ExitReport> {
-  const size = streams.stdout.terminalSize;
-  const mode = interactiveMode(size, process.env.TERM);
-  const operator = {
-    screen: streams.stdout,
-    notice: (line: string) => streams.stderr.line(line),
-    interactive: streams.stdin.isTTY,
-  };
+  const mode = interactiveMode(streams.stdout.terminalSize, process.env.TERM);
   const result = await withParts(action, mode, streams, async (boot, files) => {
-    const session = new ConsoleSession(operator, size);
-    const disconnect = connectConsole(session, streams);
+    const { session, close } = openConsole(streams);
     try {
       return await runMachines(action.machine, boot, files, session, streams);
     } finally {
-      disconnect();
+      close();
     }
   });
   return conclude(action, result, streams);
@@ -79,6 +71,11 @@ async function withParts(
 function conclude(action: Action, result: RunResult, streams: StandardStreams): ExitReport {
   if (action.machine.stats) {
     for (const line of formatRunReport(result.report)) streams.stderr.line(line);
+  }
+  // Whoever ends the program by a signal does not wait until a slow reader has read everything.
+  if (result.end.kind === "signal") {
+    streams.stdout.abandon();
+    streams.stderr.abandon();
   }
   return reportEnd(result.end, action.action === "exec");
 }

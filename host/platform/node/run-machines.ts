@@ -1,8 +1,8 @@
-import { performance } from "node:perf_hooks";
 import type { MachineRequest } from "../../control/actions.js";
 import { formatByteLength } from "../../control/byte-length.js";
 import { SIGPIPE } from "../../control/guest-end.js";
 import { GuestRun, type RunResult, type Session } from "../../control/guest-run.js";
+import type { CommitRecord } from "../../core/commit-tracer.js";
 import type { WasmModule } from "../../core/wasm.js";
 import type { Boot } from "../../machine/boot.js";
 import type { HostServices } from "../../machine/host-services.js";
@@ -43,7 +43,8 @@ export async function runMachines(
       stdout.release();
       stderr.release();
     },
-    monotonicMs: () => performance.now(),
+    monotonicMs: () => host.monotonicMs(),
+    yieldToEvents: () => host.yieldToEvents(),
   });
   stdout.onLost(() => run.end(SIGPIPE));
   const stopListening = listenForEnd((signal) => run.end(signal));
@@ -65,6 +66,7 @@ interface MachineMakings {
 
 async function createMachine({ request, core, boot, files, session, host }: MachineMakings): Promise<Machine> {
   const { hartCount, memoryByteLength, clock } = request;
+  const { commitLog } = files;
   try {
     return await Machine.create({
       core,
@@ -76,6 +78,7 @@ async function createMachine({ request, core, boot, files, session, host }: Mach
       serial: session.serial,
       ports: session.ports,
       host,
+      ...(commitLog === null ? {} : { onCommit: (record: CommitRecord) => commitLog.write(record) }),
     });
   } catch (error) {
     if (!(error instanceof RangeError)) throw nameFile(error, request.guest);

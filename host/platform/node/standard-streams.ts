@@ -1,19 +1,38 @@
 import type { ReadStream } from "node:tty";
-import type { ConsoleSession } from "../../control/console-session.js";
+import { type ConsoleOperator, ConsoleSession } from "../../control/console-session.js";
 import type { ExecSession } from "../../control/exec-session.js";
+import { ScreenModes } from "../../control/screen-modes.js";
+import type { ByteSink } from "../../devices/device.js";
 import { RawTerminal } from "./operator-terminal.js";
 import type { Output } from "./output.js";
 
 /** The streams the program was started with. */
 export interface StandardStreams {
+  /** `process.stdin`, whatever it is connected to. */
   readonly stdin: ReadStream;
   readonly stdout: Output;
   readonly stderr: Output;
 }
 
-/** Connects keyboard and window to the console until the result is called. A terminal is raw meanwhile. */
-export function connectConsole(session: ConsoleSession, { stdin, stdout }: StandardStreams): () => void {
-  const terminal = stdin.isTTY ? new RawTerminal(stdin) : null;
+export interface OpenConsole {
+  readonly session: ConsoleSession;
+  /** Gives the terminal back as it was. */
+  close(): void;
+}
+
+/** A session at the console with our standard streams. If they are a terminal, it is raw until `close`. */
+export function openConsole({ stdin, stdout, stderr }: StandardStreams): OpenConsole {
+  const modes = new ScreenModes();
+  const screen: ByteSink = {
+    write(bytes) {
+      modes.write(bytes);
+      stdout.write(bytes);
+    },
+  };
+  const operator: ConsoleOperator = { screen, notice: (line) => stderr.line(line), interactive: stdin.isTTY === true };
+  const session = new ConsoleSession(operator, stdout.terminalSize);
+
+  const terminal = stdin.isTTY === true ? new RawTerminal(stdin) : null;
   terminal?.enter();
   const disconnectInput = relay(
     stdin,
@@ -24,11 +43,13 @@ export function connectConsole(session: ConsoleSession, { stdin, stdout }: Stand
     const size = stdout.terminalSize;
     if (size !== null) session.resize(size);
   });
-  return () => {
+  const close = () => {
     disconnectInput();
     disconnectWindow();
+    if (stdout.isTerminal) stdout.write(Buffer.from(modes.undo()));
     terminal?.restore();
   };
+  return { session, close };
 }
 
 /** Connects standard input to the command until the result is called. */

@@ -3,7 +3,7 @@ import { assemble } from "../../../assembly/isa/assemble.js";
 import { fNumber, xNumber } from "../../../assembly/isa/registers.js";
 import { csrNumber } from "../../../assembly/isa/syntax.js";
 import type { Core } from "../../../host/core/core.js";
-import { createCore, MACHINE, MSTATUS_FS, RAM } from "../fixture.js";
+import { MACHINE, MSTATUS_FS, makeCore, RAM } from "../fixture.js";
 
 const MIN = 1n << 63n;
 
@@ -71,7 +71,7 @@ export class Bench {
   }
 
   static async create(): Promise<Bench> {
-    return new Bench(await createCore());
+    return new Bench((await makeCore()).core);
   }
 
   /**
