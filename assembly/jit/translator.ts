@@ -25,10 +25,10 @@ export const LOCAL_SPACE: u32 = 7; // i64
 export const LOCAL_ADDRESS: u32 = 8; // i64
 export const LOCAL_VALUE: u32 = 9; // i64
 export const LOCAL_PC: u32 = 10; // i64: where to go on, at an exit
-export const LOCAL_KEPT: u32 = 11; // i64, two of them
-export const FIRST_REGISTER_LOCAL: u32 = 13;
+export const LOCAL_KEPT: u32 = 11; // i64, three of them
+export const FIRST_REGISTER_LOCAL: u32 = 14;
 export const I32_LOCAL_COUNT: u32 = 5;
-export const I64_LOCAL_COUNT: u32 = 6;
+export const I64_LOCAL_COUNT: u32 = 7;
 
 const PAGE_MASK: i64 = ~0xfff;
 

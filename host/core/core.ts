@@ -122,7 +122,7 @@ export class Core {
    */
   run(budget: number): number {
     const exit = this.#exports.run(budget);
-    this.#linker.collect(this.#options.translate === "eager");
+    this.#linker.collect(true);
     return exit;
   }
 

@@ -289,7 +289,7 @@ function checkOptions({ hartCount, memoryByteLength }: MachineOptions): void {
 async function createCore(options: MachineOptions, mmio: Bus): Promise<Core> {
   const { core: module, memoryByteLength, hartCount, boot } = options;
   try {
-    return await Core.create({ module, memoryByteLength, hartCount, mmio, hostFirmware: boot.kind === "linux" });
+    return await Core.create({ module, memoryByteLength, hartCount, mmio, hostFirmware: boot.kind === "linux", translate: ((globalThis as never as {TR?: string}).TR ?? "on") as "on" });
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     throw new VivariumError("machine/memory", `memory: the host cannot give ${mebibytes(memoryByteLength)}`, {
