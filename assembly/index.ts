@@ -3,6 +3,7 @@
  * by generated/hart-fields.ts; what needs more than a store is a function here. Imports: host.ts.
  */
 import { csrExists, readCsr as readCsrOf, writeCsr as writeCsrOf } from "./generated/csr";
+import { peek as peekAt } from "./debug/peek";
 import { hartAt, theMachine } from "./generated/hart";
 import { machineRetiredNow, timeAfter } from "./hart/counters";
 import { nextTimer as nextTimerOf } from "./hart/interrupt";
@@ -54,6 +55,11 @@ export function readCsr(id: u32, number: u32): u64 {
 /** Writes a CSR as machine mode would. */
 export function writeCsr(id: u32, number: u32, value: u64): void {
   if (csrExists(number)) writeCsrOf(hartAt(id), number, value);
+}
+
+/** What RAM holds where hart `id` has just made an access. */
+export function peek(id: u32, vaddr: u64): u64 {
+  return peekAt(hartAt(id), vaddr);
 }
 
 /** SFENCE.VMA from outside. */

@@ -1,6 +1,8 @@
+import { rowOf } from "../../assembly/isa/encode.js";
 import { KNOWN_DIFFERENCES } from "./differences.js";
 import type { Result, Trap } from "./image.js";
 import { DATA_BYTE_LENGTH, FINAL_CSRS, STATUS_TIMEOUT } from "./layout.js";
+import { instructionAt, type Program } from "./program.js";
 
 /** One value of a result, as differences are told. */
 export interface Observation {
@@ -12,6 +14,8 @@ export interface Observation {
   readonly theirs: bigint;
   /** The record that a trap's field is of, in our result. */
   readonly trap?: Trap;
+  /** What trapped: the mnemonic of the row it is of. */
+  readonly mnemonic?: string | undefined;
 }
 
 /**
@@ -19,14 +23,14 @@ export interface Observation {
  *
  * Programs that ran into the timer are equal, since when the timer strikes is no matter of the processor's.
  */
-export function differences(ours: Result, theirs: Result): Observation[] {
-  const all = [...observations(ours, theirs)].filter((o) => o.ours !== o.theirs);
+export function differences(program: Program, ours: Result, theirs: Result): Observation[] {
+  const all = [...observations(program, ours, theirs)].filter((o) => o.ours !== o.theirs);
   const unexplained = all.filter((o) => !KNOWN_DIFFERENCES.some((known) => known.explains(o)));
   const timedOut = ours.status === STATUS_TIMEOUT && theirs.status === STATUS_TIMEOUT;
   return timedOut ? [] : unexplained;
 }
 
-function* observations(ours: Result, theirs: Result): Generator<Observation> {
+function* observations(program: Program, ours: Result, theirs: Result): Generator<Observation> {
   yield { place: "status", index: 0, ours: BigInt(ours.status), theirs: BigInt(theirs.status) };
   yield { place: "trapCount", index: 0, ours: BigInt(ours.traps.length), theirs: BigInt(theirs.traps.length) };
   yield* each("x", ours.x, theirs.x);
@@ -37,8 +41,10 @@ function* observations(ours: Result, theirs: Result): Generator<Observation> {
   for (let n = 0; n < Math.min(ours.traps.length, theirs.traps.length); n++) {
     const trap = ours.traps[n]!;
     const other = theirs.traps[n]!;
+    const word = instructionAt(program, trap.epc);
+    const mnemonic = word === undefined ? undefined : rowOf(word)?.mnemonic;
     for (const field of ["cause", "epc", "tval", "mstatus", "via"] as const) {
-      yield { place: `trap.${field}`, index: n, ours: trap[field], theirs: other[field], trap };
+      yield { place: `trap.${field}`, index: n, ours: trap[field], theirs: other[field], trap, mnemonic };
     }
   }
   yield* each("pte", ours.ptes, theirs.ptes);

@@ -189,5 +189,5 @@ export const TEST_DEVICE = 0x10_0000;
 export const TEST_PASS = 0x5555;
 export const CLINT_MTIMECMP = 0x200_4000;
 export const CLINT_MTIME = 0x200_bff8;
-/** Until the monitor gives up a program: two seconds of 10 MHz. */
-export const TIMEOUT_TICKS = 20_000_000;
+/** Until the monitor gives up a program: 20 seconds of 10 MHz, so that a busy host is not taken for an endless loop. */
+export const TIMEOUT_TICKS = 200_000_000;

@@ -31,7 +31,7 @@ export async function compareRuns(machines: Machines, programs: readonly Program
     if (areResultsEqual(ourRam, theirRam, n)) return [];
     const ours = readResult(ourRam, n);
     const theirs = readResult(theirRam, n);
-    const found = differences(ours, theirs);
+    const found = differences(program, ours, theirs);
     return found.length === 0 ? [] : [{ program, ours, theirs, differences: found }];
   });
 }

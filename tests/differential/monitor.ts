@@ -178,6 +178,10 @@ handler:                        # mscratch holds x31 while registers are saved; 
   sd s4, ${RESULT_TRAPS + 16}(t1)
   sd s5, ${RESULT_TRAPS + 24}(t1)
   sd s6, ${RESULT_TRAPS + 32}(t1)
+  csrw mtval, zero              # for some causes it is up to the implementation: recorded, not left to the program
+  beqz s6, 1f
+  csrw stval, zero
+1:
   addi t0, t0, 1
   sd t0, ${RESULT_TRAP_COUNT}(s1)
   li a0, ${STATUS_TRAPS}
@@ -215,19 +219,11 @@ interrupted:
   csrw stimecmp, t0
 
 resume:                         # at s3
-  addi t0, s2, -2               # what xtval holds for causes 2 and 3 is up to the implementation: recorded, not left
-  sltiu t0, t0, 2
   beqz s6, 1f
-  beqz t0, 2f
-  csrw stval, zero
-2:
   csrw sepc, s3
   ld s3, ${block("stub")}
   addi s3, s3, ${STUB_RETURN_OFFSET}
 1:
-  beqz t0, 2f
-  csrw mtval, zero
-2:
   csrw mepc, s3
   la x31, saved
   ${lines(31, (n) => `ld x${n + 1}, ${8 * (n + 1)}(x31)`)}

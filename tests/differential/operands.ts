@@ -74,3 +74,17 @@ export function anyRounding(random: Random): number {
     [1, 6],
   ]);
 }
+
+/** A register that idioms may use: not one of those with a meaning. */
+export function scratch(random: Random, others: readonly number[] = []): number {
+  for (;;) {
+    const register = random.between(1, 30);
+    if (!POINTERS.includes(register) && !others.includes(register)) return register;
+  }
+}
+
+export function scratches(random: Random, count: number): number[] {
+  const registers: number[] = [];
+  while (registers.length < count) registers.push(scratch(random, registers));
+  return registers;
+}

@@ -4,12 +4,14 @@ import type { Kind } from "../../assembly/isa/instruction.js";
 export type Idiom =
   | "loop"
   | "call"
+  | "countTrailingZeros"
   | "computedJump"
   | "wildJump"
   | "reservation"
   | "corrupted"
   | "loadFloat"
   | "setRounding"
+  | "takeFlags"
   | "readCounter"
   | "setStatus"
   | "swapCsr"
@@ -18,7 +20,8 @@ export type Idiom =
   | "dropPrivilege"
   | "dataPrivilege"
   | "switchSpace"
-  | "remap";
+  | "remap"
+  | "patch";
 
 /** How often what is picked: weights of kinds of rows, of compressed rows and of idioms, per kind and not per row. */
 export interface Profile {
@@ -42,7 +45,7 @@ export const PROFILES: readonly Profile[] = [
     name: "integer",
     kinds: { integer: 60, relative: 2, branch: 5, jump: 1, memory: 5, atomic: 1, float: 1, system: 1 },
     compressed: 10,
-    idioms: { ...FLOW, corrupted: 3 },
+    idioms: { ...FLOW, countTrailingZeros: 1, corrupted: 3 },
     supervisor: 30,
     user: 40,
     translated: 30,
@@ -52,7 +55,16 @@ export const PROFILES: readonly Profile[] = [
     name: "memory",
     kinds: { integer: 10, relative: 1, branch: 2, jump: 1, memory: 50, atomic: 20, float: 1, system: 1 },
     compressed: 15,
-    idioms: { ...FLOW, reservation: 6, wildJump: 1, dataPrivilege: 4, setStatus: 2, switchSpace: 1, remap: 4 },
+    idioms: {
+      ...FLOW,
+      reservation: 6,
+      wildJump: 1,
+      dataPrivilege: 4,
+      setStatus: 2,
+      switchSpace: 1,
+      remap: 4,
+      patch: 2,
+    },
     supervisor: 40,
     user: 40,
     translated: 75,
@@ -62,7 +74,7 @@ export const PROFILES: readonly Profile[] = [
     name: "float",
     kinds: { integer: 2, relative: 0, branch: 1, jump: 0, memory: 6, atomic: 0, float: 80, system: 1 },
     compressed: 3,
-    idioms: { loop: 1, loadFloat: 10, setRounding: 6 },
+    idioms: { loop: 1, loadFloat: 10, setRounding: 6, takeFlags: 20 },
     supervisor: 30,
     user: 40,
     translated: 20,
@@ -86,6 +98,7 @@ export const PROFILES: readonly Profile[] = [
       dataPrivilege: 3,
       switchSpace: 2,
       remap: 1,
+      patch: 2,
     },
     supervisor: 35,
     user: 20,
@@ -96,7 +109,7 @@ export const PROFILES: readonly Profile[] = [
     name: "compressed",
     kinds: { integer: 10, relative: 1, branch: 2, jump: 1, memory: 2, atomic: 0, float: 3, system: 1 },
     compressed: 90,
-    idioms: { ...FLOW, corrupted: 10 },
+    idioms: { ...FLOW, corrupted: 10, patch: 3 },
     supervisor: 30,
     user: 40,
     translated: 40,

@@ -34,6 +34,17 @@ export function withoutUnits(program: Program, dropped: ReadonlySet<number>): Pr
   return { ...program, units };
 }
 
+/** The bits of the instruction at virtual address `pc`, two bytes or four; undefined when the program has none there. */
+export function instructionAt(program: Program, pc: bigint): number | undefined {
+  const at = Number(BigInt.asUintN(64, pc - program.block.codeBase!));
+  const unit = program.units.find(({ offset, bytes }) => at >= offset && at + 2 <= offset + bytes.length);
+  if (!unit) return undefined;
+  const view = new DataView(unit.bytes.buffer, unit.bytes.byteOffset, unit.bytes.length);
+  const low = view.getUint16(at - unit.offset, true);
+  if ((low & 3) !== 3) return low;
+  return at + 4 <= unit.offset + unit.bytes.length ? view.getUint32(at - unit.offset, true) : undefined;
+}
+
 export function isNop(unit: Unit): boolean {
   return nops(unit.bytes.length).every((byte, n) => byte === unit.bytes[n]);
 }

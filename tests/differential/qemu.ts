@@ -6,7 +6,8 @@ import { promisify } from "node:util";
 import { instructionTable } from "../../assembly/isa/table.js";
 import { RAM_BYTE_LENGTH } from "./layout.js";
 
-const COMMAND = "qemu-system-riscv64";
+/** VIV_QEMU names another one, to compare with other versions. */
+const COMMAND = process.env.VIV_QEMU ?? "qemu-system-riscv64";
 
 /** Extensions of the table that every CPU of QEMU's has. */
 const BASE: ReadonlySet<string> = new Set(["I", "M", "A", "F", "D", "Zicsr", "Zifencei", "Privileged"]).add(
@@ -17,12 +18,12 @@ const BASE: ReadonlySet<string> = new Set(["I", "M", "A", "F", "D", "Zicsr", "Zi
 /** What our hart has beyond the table's extensions. */
 const ALSO_ON = ["sstc", "svinval", "svnapot", "svadu"];
 /** What QEMU's usual CPU has, or has in some versions, and our hart has not, unless the table says so. */
-const OFF = ["h", "v", "svpbmt", "sscofpmf", "smepmp", "zawrs", "zacas", "zcb", "zfa", "zfh", "zfhmin"].concat([
-  "zbc",
-  "zihintntl",
-  "zimop",
-  "zcmop",
-]);
+const OFF = ["debug", "h", "v", "svpbmt", "sscofpmf", "smepmp", "zawrs", "zacas", "zcb", "zfa", "zfh", "zfhmin"].concat(
+  ["zbc", "zihintntl", "zimop", "zcmop"],
+);
+
+/** All 29 counters there may be, and no numbers in registers where ours says 0. */
+const VALUES = ["pmu-num=29", "marchid=0", "mimpid=0"];
 
 export interface Qemu {
   readonly version: string;
@@ -35,24 +36,18 @@ export interface Qemu {
 export function findQemu(): Qemu | undefined {
   try {
     const version = /version (\S+)/.exec(output(["--version"]))?.[1] ?? "unknown";
-    const help = output(["-machine", "virt", "-device", "rv64-riscv-cpu,help"]);
-    // Some versions write `Zihintpause`, others `zihintpause`.
-    const property = (extension: string) => new RegExp(`^ *(${extension})=<bool>`, "im").exec(help)?.[1];
+    const known = cpuProperties();
+    // Some versions write `Zihintpause`, some `zihintpause`, some both, of which the former is going to be dropped.
+    const property = (extension: string) =>
+      known.find((name) => name === extension.toLowerCase()) ?? known.find((name) => name === extension);
     const extensions = [...new Set(instructionTable.map((row) => row.extension))].filter((name) => !BASE.has(name));
-    const present = extensions.flatMap((name) => property(name) ?? []);
-    const on = [...present, ...ALSO_ON.flatMap((name) => property(name) ?? [])];
+    const on = [...extensions, ...ALSO_ON].flatMap((name) => property(name) ?? []);
     const off = OFF.flatMap((name) => property(name) ?? []).filter((name) => !on.includes(name));
+    const values = VALUES.filter((assignment) => known.includes(assignment.split("=")[0]!));
     return {
       version,
       missing: new Set(extensions.filter((name) => property(name) === undefined)),
-      cpu: [
-        "rv64",
-        "pmu-num=29",
-        "marchid=0",
-        "mimpid=0",
-        ...on.map((name) => `${name}=on`),
-        ...off.map((name) => `${name}=off`),
-      ].join(","),
+      cpu: ["rv64", ...values, ...on.map((name) => `${name}=on`), ...off.map((name) => `${name}=off`)].join(","),
     };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
@@ -60,8 +55,21 @@ export function findQemu(): Qemu | undefined {
   }
 }
 
-function output(args: readonly string[]): string {
-  return execFileSync(COMMAND, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+/** What can be set of a CPU. */
+function cpuProperties(): string[] {
+  const requests = [
+    { execute: "qmp_capabilities" },
+    { execute: "qom-list-properties", arguments: { typename: "rv64-riscv-cpu" } },
+    { execute: "quit" },
+  ];
+  const input = requests.map((request) => JSON.stringify(request)).join("\n");
+  const answers = output(["-machine", "none", "-display", "none", "-qmp", "stdio"], input).trim().split("\n");
+  const lists = answers.map((line) => (JSON.parse(line) as { return?: unknown }).return).filter(Array.isArray);
+  return (lists[0] as readonly { readonly name: string }[]).map(({ name }) => name);
+}
+
+function output(args: readonly string[], input = ""): string {
+  return execFileSync(COMMAND, args, { input, encoding: "utf8", stdio: "pipe" });
 }
 
 /**

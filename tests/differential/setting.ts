@@ -76,11 +76,18 @@ const SUPERVISOR_INTERRUPTS = 0x222n;
 const MACHINE_TIMER = 0x80n;
 export const SSIP = 2n;
 
-const SATP_MODES = [
-  { name: "Sv39", mode: 8n, root: SV39_ROOT },
-  { name: "Sv48", mode: 9n, root: SV48_ROOT },
-  { name: "Sv57", mode: 10n, root: SV57_ROOT },
-] as const;
+interface Scheme {
+  readonly name: string;
+  /** In satp. */
+  readonly mode: bigint;
+  readonly root: number;
+}
+
+const SCHEMES: readonly (readonly [weight: number, Scheme])[] = [
+  [6, { name: "Sv39", mode: 8n, root: SV39_ROOT }],
+  [2, { name: "Sv48", mode: 9n, root: SV48_ROOT }],
+  [2, { name: "Sv57", mode: 10n, root: SV57_ROOT }],
+];
 
 /** What a program begins with, before there is any code. */
 export interface Setting {
@@ -91,6 +98,8 @@ export interface Setting {
   /** Whether code has the same address translated and not; if translated, with a gigapage for user or supervisor. */
   readonly isIdentity: boolean;
   readonly isUserGigapage: boolean;
+  /** Whether both of its pages of code can be executed. */
+  readonly isCodeWhole: boolean;
   readonly codeBase: bigint;
   readonly isSwapped: boolean;
   readonly window: number;
@@ -103,7 +112,22 @@ export interface Setting {
   readonly block: Block;
 }
 
+/**
+ * Whether mstatus.FS is Initial or Clean, so that when it becomes Dirty is told by implementations in different ways.
+ * Such a program does not read it into a register.
+ */
+export function hasCleanFloats(setting: Setting): boolean {
+  const fs = setting.block.mstatus! & MSTATUS_FS;
+  return fs !== 0n && fs !== MSTATUS_FS;
+}
+
 type Placement = "leaf" | "megapage" | "identity";
+
+const PLACEMENTS: readonly (readonly [weight: number, Placement])[] = [
+  [7, "leaf"],
+  [1, "megapage"],
+  [2, "identity"],
+];
 
 export function makeSetting(random: Random, profile: Profile): Setting {
   const roll = random.below(100);
@@ -111,27 +135,17 @@ export function makeSetting(random: Random, profile: Profile): Setting {
   const isTranslated = random.chance(profile.translated);
   const isCalm = random.chance(profile.calm);
   const base = random.chance(50) ? LOW_BASE : HIGH_BASE;
-  const satpMode = random.weighted([
-    [6, SATP_MODES[0]],
-    [2, SATP_MODES[1]],
-    [2, SATP_MODES[2]],
-  ] as const);
-  const placement: Placement =
-    mode === MACHINE || !isTranslated
-      ? "identity"
-      : random.weighted([
-          [7, "leaf"],
-          [1, "megapage"],
-          [2, "identity"],
-        ] as const);
+  const scheme = random.weighted(SCHEMES);
+  const placement = mode === MACHINE || !isTranslated ? "identity" : random.weighted(PLACEMENTS);
   const isUserGigapage = mode === USER || (mode === MACHINE && random.chance(50));
   const interrupt = random.pick([SSIP, SSIP, 0x20n, 0x200n]);
   const asid = BigInt(random.bits(16));
-  const satp = (s: (typeof SATP_MODES)[number]) => (s.mode << 60n) | (asid << 44n) | BigInt(s.root >>> 12);
-  const spaces = isTranslated ? [satp(satpMode), ...SATP_MODES.filter((s) => s !== satpMode).map(satp)] : [0n];
+  const satp = (s: Scheme) => (s.mode << 60n) | (asid << 44n) | BigInt(s.root >>> 12);
+  const others = SCHEMES.map(([, other]) => other).filter((other) => other !== scheme);
+  const spaces = isTranslated ? [scheme, ...others].map(satp) : [0n];
   const stub = isTranslated ? base + BigInt(LEAF_STUB << 12) : BigInt(ARENA_BASE + STUB_OFFSET);
   const x = initialRegisters(random, dataAddresses(mode, isTranslated, base));
-  const block = {
+  const block: Record<string, bigint> = {
     stub,
     ...machineState(random, mode, interrupt, isCalm, profile),
     stvec: stub | (random.chance(50) ? 1n : 0n),
@@ -143,16 +157,17 @@ export function makeSetting(random: Random, profile: Profile): Setting {
   };
   const isSwapped = placement === "leaf" && random.chance(50);
   return {
-    title: `${profile.name}, ${MODE_NAMES[mode]}, ${isTranslated ? `${satpMode.name}, ${placement}` : "bare"}`,
+    title: `${profile.name}, ${MODE_NAMES[mode]}, ${isTranslated ? `${scheme.name}, ${placement}` : "bare"}`,
     mode,
     spaces,
     isIdentity: placement === "identity",
     isUserGigapage,
+    isCodeWhole: (block.pte0! & block.pte1! & X) !== 0n,
     codeBase: codeBaseOf(placement, base),
     isSwapped,
     window: random.below(16),
     interrupt,
-    block: isSwapped ? { ...block, pte0: block.pte1, pte1: block.pte0 } : block,
+    block: isSwapped ? { ...block, pte0: block.pte1!, pte1: block.pte0! } : block,
   };
 }
 
@@ -244,12 +259,12 @@ function protection(random: Random, isCalm: boolean) {
   const NAPOT_RWX = 0x1fn;
   const NAPOT_RW = 0x1bn;
   const restricts = !isCalm && random.chance(40);
+  // Neither reaches a page's end: an access that does is two here, each checked by itself, and one in QEMU.
+  const page = ARENA_BASE + DATA_OFFSET + 4096 * random.below(4);
   const within = () => {
-    const address = ARENA_BASE + DATA_OFFSET + 4 * random.below(DATA_BYTE_LENGTH / 4);
-    const trailingOnes = (1n << BigInt(random.below(11))) - 1n;
-    return random.chance(50)
-      ? BigInt(address / 4) | trailingOnes
-      : BigInt(((address & ~0xfff) >>> 0) / 4) | (trailingOnes >> 1n);
+    const byteLength = 8 << random.below(8);
+    const address = page + byteLength * random.between(1, 4096 / byteLength - 2);
+    return random.chance(50) ? napot(address, byteLength) : BigInt(address / 4);
   };
   // Never locked: a lock would outlive the program. Not W without R, which is reserved. Not
   // TOR for entry 0, since that reaches down to the code.
@@ -271,7 +286,7 @@ function protection(random: Random, isCalm: boolean) {
 
 const pte = (paddr: number | bigint, flags: bigint) => (BigInt(paddr) >> 2n) | flags;
 
-function pageTable(random: Random, isUser: boolean, isUserGigapage: boolean, isCalm: boolean) {
+function pageTable(random: Random, isUser: boolean, isUserGigapage: boolean, isCalm: boolean): Record<string, bigint> {
   const own = isUser ? U : 0n;
   const usage = () => (random.chance(70) ? A : 0n) | (random.chance(60) ? D : 0n);
   const entries: bigint[] = Array.from({ length: LEAF_COUNT }, () => (isCalm ? 0n : random.u64() & ~RESERVED));

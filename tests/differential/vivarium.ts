@@ -3,8 +3,8 @@ import { Core, EXIT_BUDGET, EXIT_IDLE, EXIT_STOP, EXIT_STUCK, type MmioPort } fr
 import { type WasmModule, wasm } from "../../host/core/wasm.js";
 import { CLINT_MTIME, CLINT_MTIMECMP, RAM_BASE, RAM_BYTE_LENGTH, TEST_DEVICE, TEST_PASS } from "./layout.js";
 
-/** So that the monitor's two seconds are 200,000 instructions. */
-const TICKS_PER_INSTRUCTION = 100;
+/** So that the monitor's 20 seconds are 200,000 instructions. */
+const TICKS_PER_INSTRUCTION = 1000;
 const SLICE = 10_000_000;
 /** Far more than a full image of programs that all run into the timer takes. */
 const LIMIT = 2_000_000_000n;
