@@ -31,6 +31,7 @@ import type { Observation } from "./compare.js";
  * | PTE bits 54-60; N with a wrong size        | ignored with Svnapot; A and D are set before the fault | page fault: "Sv39", "Svnapot"      |
  * | accesses with MPRV after a trap changed MPP | translations of before are used     | MPRV is as MPP says now                              |
  * | WFI that traps at a page's end             | reported a page too far (QEMU 10)    |                                                      |
+ * | stores to code without FENCE.I             | seen at once, but for the same block | "Zifencei"                                           |
  * | remapping where SFENCE.VMA traps           | old translations are used            | allowed: "Supervisor Memory-Management Fence"        |
  */
 export interface KnownDifference {

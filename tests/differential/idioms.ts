@@ -15,7 +15,7 @@ import {
 } from "./privileged-idioms.js";
 import type { Idiom } from "./profiles.js";
 import { hardInteger } from "./random.js";
-import { type AnyRow, kindOf, LEFT_TO_IDIOMS, rowDraft, VOLATILE, wideRow } from "./rows.js";
+import { type AnyRow, kindOf, LEFT_TO_IDIOMS, mayLoseAddresses, rowDraft, VOLATILE, wideRow } from "./rows.js";
 import { MACHINE } from "./setting.js";
 
 /** Drafts of what is no single row: instructions that only make sense together. Undefined where it makes none. */
@@ -209,6 +209,6 @@ function corrupted({ random, rows, setting }: Context): Draft | undefined {
     const destination = row.encoding.bitLength === 32 || hasOwnDestination ? (bits >>> 7) & 31 : 2;
     const primed = row.encoding.slices.find((slice) => slice.field === "rd'");
     const register = primed ? 8 | ((bits >>> primed.from) & 7) : destination;
-    return register !== COUNTER && (setting.mode !== MACHINE || !POINTERS.includes(register));
+    return register !== COUNTER && (mayLoseAddresses(setting) || !POINTERS.includes(register));
   }
 }

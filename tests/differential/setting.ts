@@ -100,6 +100,8 @@ export interface Setting {
   readonly isUserGigapage: boolean;
   /** Whether both of its pages of code can be executed. */
   readonly isCodeWhole: boolean;
+  /** Whether a stray store may change its code, which shows at once or with the next FENCE.I, as one likes. */
+  readonly isCodeWritable: boolean;
   readonly codeBase: bigint;
   readonly isSwapped: boolean;
   readonly window: number;
@@ -163,6 +165,7 @@ export function makeSetting(random: Random, profile: Profile): Setting {
     isIdentity: placement === "identity",
     isUserGigapage,
     isCodeWhole: (block.pte0! & block.pte1! & X) !== 0n,
+    isCodeWritable: placement !== "leaf" || ((block.pte0! | block.pte1!) & W) !== 0n,
     codeBase: codeBaseOf(placement, base),
     isSwapped,
     window: random.below(16),
