@@ -8,6 +8,7 @@ import { hartAt, theMachine } from "./generated/hart";
 import { machineRetiredNow, timeAfter } from "./hart/counters";
 import { nextTimer as nextTimerOf } from "./hart/interrupt";
 import { resetHart } from "./hart/reset";
+import { TURN_LENGTH } from "./interpreter/run";
 import { resetDecodedPages } from "./mmu/code";
 import { ramChanged } from "./mmu/memory";
 import { refreshPmp } from "./mmu/pmp";
@@ -30,6 +31,7 @@ export function reset(hartCount: u32, ramByteLength: u32, hostFirmware: bool): v
   m.hartCount = hartCount;
   m.ramByteLength = ramByteLength;
   m.hostFirmware = hostFirmware ? 1 : 0;
+  m.turnLeft = TURN_LENGTH;
   resetDecodedPages();
   for (let id: u32 = 0; id < hartCount; id++) resetHart(hartAt(id), id);
 }
