@@ -3,10 +3,12 @@
  * by generated/hart-fields.ts; what needs more than a store is a function here. Imports: host.ts.
  */
 import { csrExists, readCsr as readCsrOf, writeCsr as writeCsrOf } from "./generated/csr";
+import { peek as peekAt } from "./debug/peek";
 import { hartAt, theMachine } from "./generated/hart";
 import { machineRetiredNow, timeAfter } from "./hart/counters";
 import { nextTimer as nextTimerOf } from "./hart/interrupt";
 import { resetHart } from "./hart/reset";
+import { TURN_LENGTH } from "./interpreter/run";
 import { resetDecodedPages } from "./mmu/code";
 import { ramChanged } from "./mmu/memory";
 import { refreshPmp } from "./mmu/pmp";
@@ -29,6 +31,7 @@ export function reset(hartCount: u32, ramByteLength: u32, hostFirmware: bool): v
   m.hartCount = hartCount;
   m.ramByteLength = ramByteLength;
   m.hostFirmware = hostFirmware ? 1 : 0;
+  m.turnLeft = TURN_LENGTH;
   resetDecodedPages();
   for (let id: u32 = 0; id < hartCount; id++) resetHart(hartAt(id), id);
 }
@@ -54,6 +57,11 @@ export function readCsr(id: u32, number: u32): u64 {
 /** Writes a CSR as machine mode would. */
 export function writeCsr(id: u32, number: u32, value: u64): void {
   if (csrExists(number)) writeCsrOf(hartAt(id), number, value);
+}
+
+/** What RAM holds where hart `id` has just made an access. */
+export function peek(id: u32, vaddr: u64): u64 {
+  return peekAt(hartAt(id), vaddr);
 }
 
 /** SFENCE.VMA from outside. */

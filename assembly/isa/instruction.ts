@@ -1,12 +1,12 @@
 import { type Encoding, parseEncoding } from "./notation.js";
 
 /**
- * What kind of meaning an instruction has, which is also the file in `semantics/` its function stands in.
+ * What kind of meaning an instruction has: the shape of its function in `semantics/`.
  *
  * | kind     | the function                                                                    |
  * |----------|---------------------------------------------------------------------------------|
  * | integer  | generic over the target; no trap, no pc                                         |
- * | relative | the same, and uses `t.pc()`                                                     |
+ * | relative | the same, and uses `t.pc_()`                                                    |
  * | branch   | generic; gives the condition. The target is pc + imm                            |
  * | jump     | generic; sets the link register, gives the target                               |
  * | memory   | generic; may trap                                                               |

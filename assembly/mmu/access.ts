@@ -183,6 +183,8 @@ function writeRam(h: Hart, paddr: u64, value: u64, byteLength: u32): void {
   else if (byteLength == 2) store<u16>(address, <u16>value);
   else store<u8>(address, <u8>value);
   const page = pageNumber(paddr);
+  // A page that PMP covers in part is never in the TLB, whose filling marks the others.
+  store<u8>(<usize>(DIRTY_BASE + page), 1);
   // When the decoded page is gone, its entries may soon be another page's: leave them after this instruction.
   if (codeSlot(page) != 0 && codeChanged(page, paddr, byteLength)) h.event |= EVENT_ATTENTION;
 }

@@ -117,7 +117,7 @@ export class CommitTracer {
         const failed = hart.x(Number((decoded >> BigInt(RD_SHIFT)) & 63n)) !== 0n;
         return failed ? {} : { store: { address: base, byteLength, value: rs2 } };
       }
-      return { load, store: { address: base, byteLength, value: this.#valueInMemory(hart, mnemonic, decoded, rs2) } };
+      return { load, store: { address: base, byteLength, value: hart.peek(base) } };
     }
     if (mnemonic === "cbo.zero") {
       const address = base & ~BigInt(CACHE_BLOCK_BYTE_LENGTH - 1);
@@ -132,35 +132,6 @@ export class CommitTracer {
     const fs2 = encoding.slices.find((slice) => slice.field === "fs2");
     if (fs2) return { store: { address, byteLength, value: hart.f(registerOf(decoded, "rs2")) } };
     return { load: { address } };
-  }
-
-  /** What an AMO stored: computed from what it loaded, for the address may be any page's. */
-  #valueInMemory(hart: Hart, mnemonic: string, decoded: bigint, rs2: bigint): bigint {
-    const isWord = mnemonic.endsWith(".w");
-    const rd = Number((decoded >> BigInt(RD_SHIFT)) & 63n);
-    const old = hart.x(rd);
-    const unsigned = (value: bigint) => BigInt.asUintN(isWord ? 32 : 64, value);
-    const signed = (value: bigint) => BigInt.asIntN(isWord ? 32 : 64, value);
-    switch (mnemonic.split(".")[0]) {
-      case "amoadd":
-        return unsigned(old + rs2);
-      case "amoxor":
-        return unsigned(old ^ rs2);
-      case "amoand":
-        return unsigned(old & rs2);
-      case "amoor":
-        return unsigned(old | rs2);
-      case "amomin":
-        return signed(old) < signed(rs2) ? unsigned(old) : unsigned(rs2);
-      case "amomax":
-        return signed(old) < signed(rs2) ? unsigned(rs2) : unsigned(old);
-      case "amominu":
-        return unsigned(old) < unsigned(rs2) ? unsigned(old) : unsigned(rs2);
-      case "amomaxu":
-        return unsigned(old) < unsigned(rs2) ? unsigned(rs2) : unsigned(old);
-      default:
-        return unsigned(rs2);
-    }
   }
 }
 

@@ -9,6 +9,7 @@ export interface CoreExports {
   ramWritten(paddr: number, byteLength: number): void;
   readCsr(id: number, number: number): bigint;
   writeCsr(id: number, number: number, value: bigint): void;
+  peek(id: number, vaddr: bigint): bigint;
   flushTlb(id: number): void;
   mtime(): bigint;
   setTime(ticks: bigint, ticksPerInstruction: bigint): void;

@@ -133,6 +133,11 @@ export class Hart {
     this.#set(MTIMECMP, BigInt.asUintN(64, value));
   }
 
+  /** Eight bytes of RAM at a virtual address the hart has just accessed; 0 where there is none. */
+  peek(vaddr: bigint): bigint {
+    return BigInt.asUintN(64, this.#core.peek(this.id, vaddr));
+  }
+
   /** Forgets every cached translation. */
   flushTlb(): void {
     this.#core.flushTlb(this.id);

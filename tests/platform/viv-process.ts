@@ -13,8 +13,8 @@ export interface VivResult {
 }
 
 export interface VivOptions {
-  readonly input?: string;
-  readonly env?: Readonly<Record<string, string>>;
+  readonly input?: string | Uint8Array;
+  readonly env?: NodeJS.ProcessEnv;
   /** Sent once the output holds the text. */
   readonly signalAt?: { readonly text: string; readonly signal: NodeJS.Signals };
 }

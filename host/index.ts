@@ -1,0 +1,19 @@
+/**
+ * What a program that embeds a machine imports. It needs a compiled core (`build/core.wasm`), the host's services and
+ * something to boot; `vivarium/node` has the first two for Node.
+ */
+export type { WasmModule } from "./core/wasm.js";
+export type { ByteSink } from "./devices/device.js";
+export {
+  type Boot,
+  type ConsolePort,
+  type Drive,
+  type Halt,
+  type HostServices,
+  Machine,
+  type MachineOptions,
+  type MachineStats,
+} from "./machine/machine.js";
+export { type BlockBackend, SECTOR_BYTE_LENGTH } from "./storage/block-backend.js";
+export { MemoryBlockBackend } from "./storage/memory.js";
+export { type ErrorData, VivariumError } from "./util/errors.js";
