@@ -41,6 +41,8 @@ export function rowDraft(context: Context, row: AnyRow): Draft | undefined {
   const kind = kindOf(row);
   if (LEFT_TO_IDIOMS.has(wideRow(row).mnemonic)) return undefined;
   if (kind === "system" && !isLoose(context, row)) return undefined;
+  // What of rights and of PMP they have to check, QEMU 10 sees in other ways.
+  if (wideRow(row).file === "cacheblock" && !context.setting.isDataPlain) return undefined;
   if (row.mnemonic === "wfi") return notAtPageEnd(wordDraft(row, {}));
   const ranges = operandRanges(row.encoding);
   if (kind === "branch" || kind === "jump") {
