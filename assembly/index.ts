@@ -8,8 +8,9 @@ import { hartAt, theMachine } from "./generated/hart";
 import { machineRetiredNow, timeAfter } from "./hart/counters";
 import { nextTimer as nextTimerOf } from "./hart/interrupt";
 import { resetHart } from "./hart/reset";
+import { TURN_LENGTH } from "./interpreter/run";
 import { forgetRegions } from "./jit/cache";
-import { resetDecodedPages } from "./mmu/code";
+import { forgetDecodedPages, resetDecodedPages } from "./mmu/code";
 import { ramChanged } from "./mmu/memory";
 import { refreshPmp } from "./mmu/pmp";
 import { flushAll, resetTlb } from "./mmu/tlb";
@@ -19,7 +20,6 @@ import { CODE_SLOTS_BASE, DIRTY_BASE, HARTS_BASE, MACHINE_BASE } from "./shared/
 export * from "./generated/float-helpers";
 export { callRegion, regionLoad, regionStep, regionStore } from "./jit/dispatch";
 export { isFull, regionsReady, translate } from "./jit/module";
-export { forgetRegions } from "./jit/cache";
 export { clmul, clmulReversed } from "./interpreter/crypto";
 export { mulHighSS, mulHighSU, mulHighUU } from "./interpreter/multiply";
 export { divS, divU, remS, remU, xperm4, xperm8 } from "./interpreter/exports";
@@ -38,6 +38,7 @@ export function reset(hartCount: u32, ramByteLength: u32, hostFirmware: bool): v
   m.hartCount = hartCount;
   m.ramByteLength = ramByteLength;
   m.hostFirmware = hostFirmware ? 1 : 0;
+  m.turnLeft = TURN_LENGTH;
   resetDecodedPages();
   forgetRegions();
   for (let id: u32 = 0; id < hartCount; id++) resetHart(hartAt(id), id);
@@ -54,6 +55,12 @@ export function refreshHart(id: u32): void {
 /** To be called after the host wrote RAM in [paddr, paddr + byteLength). */
 export function ramWritten(paddr: f64, byteLength: u32): void {
   if (byteLength != 0) ramChanged(<u64>paddr, byteLength);
+}
+
+/** Forgets all decoded and translated code, between runs: for a new start when there is too much of it. */
+export function forgetCode(): void {
+  forgetDecodedPages();
+  forgetRegions();
 }
 
 /** Value of a CSR whatever the hart's privilege; 0 when there is none of that number. */

@@ -11,7 +11,7 @@ import { decodeWord, enterPage, instructionBits } from "./fetch";
 import { Interpreter } from "./target";
 
 /** Instructions a hart executes before the next one has its turn. */
-const TURN_LENGTH: u32 = 10_000;
+export const TURN_LENGTH: u32 = 10_000;
 
 /** A hart that takes so many traps without retiring anything is stuck until something from outside helps it. */
 const STUCK_TRAPS: u32 = 64;

@@ -85,12 +85,16 @@ ${instructionTable.map((row) => `  0x${operandBits(row).toString(16)}, // ${row.
 
 /** Text of generated/float-helpers.ts: the functions regions import, for the core to export. */
 export function generateFloatHelpers(): string {
-  return `\nexport {\n${floatHelperNames().map((name) => `  ${name},`).join("\n")}\n} from "../semantics/float";\n`;
+  return `\nexport {\n${floatHelperNames()
+    .map((name) => `  ${name},`)
+    .join("\n")}\n} from "../semantics/float";\n`;
 }
 
 /** Text of generated/float-helper-names.ts: their names, in the order of their imports. */
 export function generateFloatHelperNames(): string {
-  return `\nexport const FLOAT_HELPERS: readonly string[] = [\n${floatHelperNames().map((name) => `  "${name}",`).join("\n")}\n];\n`;
+  return `\nexport const FLOAT_HELPERS: readonly string[] = [\n${floatHelperNames()
+    .map((name) => `  "${name}",`)
+    .join("\n")}\n];\n`;
 }
 
 function floatHelperNames(): string[] {

@@ -54,7 +54,11 @@ export const hartFields: readonly Field[] = [
   derived("u32", "fetchTlb", "address of the fetch TLB for the present mode"),
   derived("u64", "dataSpace", "address-space number that data TLB entries must carry"),
   derived("u64", "fetchSpace", "address-space number that fetch TLB entries must carry"),
-  derived("u64", "codeStamp", "what a region must have been checked under to be entered: space, privilege, hart, epoch"),
+  derived(
+    "u64",
+    "codeStamp",
+    "what a region must have been checked under to be entered: space, privilege, hart, epoch",
+  ),
   derived("u32", "codeEpoch", "counts flushes of pages that hold translated code"),
   derived("u32", "nextSpace", "next unused address-space number"),
   derived("u32", "spaceCursor", "next slot of the table of known address spaces"),

@@ -6,7 +6,7 @@ import { decodedPageOfSlot, pageOfDecoded } from "../mmu/code";
 import { entryOf, markStoresOf } from "../mmu/tlb";
 import { OPERATION_MASK } from "../shared/decoded";
 import { RAM_BASE } from "../shared/layout";
-import { BUCKETS_BASE, LINKS_BASE, PAGE_LINKS_BASE, REGIONS_BASE } from "./layout";
+import { BUCKETS_BASE, LINKS_BASE, PAGE_LINKS_BASE, REGIONS_BASE } from "../shared/jit-layout";
 
 /** A region may reach one page back from its first instruction's, and two on. */
 export const WINDOW_PAGES: u32 = 4;
@@ -221,7 +221,7 @@ export function noteRegionPage(vaddr: u64): void {
 const PAGE_FILTER: u32 = LINKS_BASE + 0x40000;
 const FILTER_MASK: u32 = 0xffff;
 
-/** Forgets every region. The host drops the modules. */
+/** Forgets every region. No decoded page may lead to one any more, and the host drops the modules. */
 export function forgetRegions(): void {
   memory.fill(<usize>BUCKETS_BASE, 0, <usize>(BUCKET_COUNT * 2));
   memory.fill(<usize>LINKS_BASE, 0, <usize>(PAGE_LINKS_BASE - LINKS_BASE));

@@ -19,7 +19,7 @@ import {
   STATE_QUEUED,
 } from "./cache";
 import { UNWIND } from "./emit";
-import { HEAT_BASE } from "./layout";
+import { HEAT_BASE } from "../shared/jit-layout";
 
 /** In Hart.event, from a region: what comes next is the outer loop's, for an interrupt may have to be taken. */
 const EVENT_OUTER_LOOP: u32 = 0x200;
@@ -40,8 +40,13 @@ export function enterTarget(t: Interpreter, pc: u64): usize {
 export function noteTurn(t: Interpreter, ip: usize): void {
   const slot = <usize>(HEAT_BASE + ((<u32>(ip >> 3) & 0x7fff) << 1));
   const heat = <u32>load<u16>(slot) + 1;
-  store<u16>(slot, <u16>heat);
-  if (heat == theMachine().heatThreshold) requestRegion(t, pcAt(t, ip));
+  const threshold = theMachine().heatThreshold;
+  if (heat < threshold || threshold == 0) {
+    store<u16>(slot, <u16>heat);
+    return;
+  }
+  store<u16>(slot, 0);
+  requestRegion(t, pcAt(t, ip));
 }
 
 function requestRegion(h: Hart, pc: u64): void {

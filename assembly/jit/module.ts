@@ -1,13 +1,13 @@
 import { Hart, hartAt, theMachine } from "../generated/hart";
 import { FLOAT_HELPER_COUNT } from "../generated/translate";
 import {
-  forgetRegions,
+  fetchedPage,
   MAX_REGIONS,
   noteRegionPage,
   OWN_PAGE,
   publish,
-  Region,
   regionOf,
+  STATE_KNOWN,
   STATE_QUEUED,
   STATE_REFUSED,
   STATE_WRITTEN,
@@ -16,7 +16,7 @@ import {
 import { Emitter } from "./emit";
 import { analyse } from "./flow";
 import * as helper from "./helpers";
-import { OUTPUT_BASE, OUTPUT_END } from "./layout";
+import { OUTPUT_BASE, OUTPUT_END } from "../shared/jit-layout";
 import { buildAt, BUILD_END, discover } from "./region";
 import { Translator } from "./translator";
 import * as w from "./wasm";
@@ -54,6 +54,11 @@ export function translate(id: u32): u32 {
     const region = regionOf(n);
     if (region.state != STATE_QUEUED) continue;
     m.queuedCount = m.queuedCount - 1;
+    // Another address space may be in force than when it was asked for; it will be again.
+    if (fetchedPage(h, region.pc) != region.page(OWN_PAGE)) {
+      region.state = STATE_KNOWN;
+      continue;
+    }
     if (t.at + BODY_MAX > OUTPUT_END || !discover(b, h, region)) {
       region.state = STATE_REFUSED;
       continue;

@@ -19,7 +19,7 @@ import { decode, expand } from "../generated/decode";
 import { OPERATION_MASK, RD_SHIFT, RS1_SHIFT, RS2_SHIFT, IMM_SHIFT } from "../shared/decoded";
 import { RAM_BASE } from "../shared/layout";
 import { fetchedPage, OWN_PAGE, Region, WINDOW_PAGES } from "./cache";
-import { BUILD_BASE } from "./layout";
+import { BUILD_BASE } from "../shared/jit-layout";
 
 /**
  * A region while it is being built: the instructions that control flow reaches from its first one within its window
@@ -161,7 +161,9 @@ export function buildAt(address: u32): Build {
 /**
  * Finds a region's instructions and blocks.
  *
- * @returns false when there is nothing to translate, such as when the first instruction cannot be fetched
+ * The page of its first instruction is in the hart's fetch TLB.
+ *
+ * @returns false when there is nothing to translate
  */
 export function discover(b: Build, h: Hart, region: Region): bool {
   b.region = region;
@@ -173,7 +175,6 @@ export function discover(b: Build, h: Hart, region: Region): bool {
   memory.fill(<usize>SLOTS, 0, <usize>(WINDOW_HALFWORDS * 2));
   for (let n: u32 = 0; n < WINDOW_PAGES; n++) {
     const page = fetchedPage(h, b.base + ((<u64>n) << 12));
-    if (n == OWN_PAGE && page != region.page(OWN_PAGE)) return false;
     region.setPage(n, page);
     region.setSpan(n, 4096, 0);
   }

@@ -107,6 +107,15 @@ export function resetDecodedPages(): void {
   theMachine().decodedCursor = 0;
 }
 
+/** Forgets every decoded page; what is executed is decoded anew. */
+export function forgetDecodedPages(): void {
+  for (let slot: u32 = 0; slot < DECODED_PAGE_COUNT; slot++) {
+    const decoded = decodedPageOfSlot(slot);
+    const page = pageOfDecoded(decoded);
+    if (page != NO_PAGE && codeSlot(page) == slot + 1) forget(page, decoded);
+  }
+}
+
 function forget(page: u32, decoded: u32): void {
   setCodeSlot(page, 0);
   dropFetchesOf(decoded);

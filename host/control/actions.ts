@@ -27,6 +27,8 @@ export interface MachineRequest {
   readonly drives: readonly DriveRequest[];
   /** `virtual` makes guest time a function of retired instructions. */
   readonly clock: ClockChoice;
+  /** Whether code is translated to Wasm. */
+  readonly translate: TranslationMode;
   /** File that receives one line for each retired instruction. */
   readonly commitLog?: string;
   /** Whether to report what the machine did when it has ended. */
@@ -34,6 +36,7 @@ export interface MachineRequest {
 }
 
 export type ClockChoice = "host" | "virtual";
+export type TranslationMode = "on" | "off" | "eager";
 
 /** What the machine starts. */
 export type GuestSource =

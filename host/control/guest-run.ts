@@ -76,6 +76,7 @@ export class GuestRun {
   #startedMs = 0;
   #signal: number | null = null;
   #boot: RunReport["boot"];
+  #translation: RunReport["translation"];
 
   constructor(options: GuestRunOptions) {
     this.#options = options;
@@ -126,7 +127,8 @@ export class GuestRun {
     this.#options.onStop();
   }
 
-  #count({ instructions, exits }: MachineStats): void {
+  #count({ instructions, exits, translation }: MachineStats): void {
+    if (translation.modules > 0) this.#translation = translation;
     this.#instructions += instructions;
     for (const [reason, count] of Object.entries(exits)) this.#exits[reason] = (this.#exits[reason] ?? 0) + count;
   }
@@ -136,6 +138,7 @@ export class GuestRun {
       instructions: this.#instructions,
       elapsedMs: this.#options.monotonicMs() - this.#startedMs,
       exits: this.#exits,
+      ...(this.#translation === undefined ? {} : { translation: this.#translation }),
       ...(this.#boot === undefined ? {} : { boot: this.#boot }),
       ...(this.#options.hash ? { stateHash: last.stateHash() } : {}),
     };

@@ -1,6 +1,6 @@
 import { MAX_HARTS, MAX_RAM_BYTE_LENGTH } from "../../assembly/shared/layout.js";
 import { VivariumError } from "../util/errors.js";
-import type { Action, ClockChoice, DriveRequest, GuestSource, MachineRequest } from "./actions.js";
+import type { Action, ClockChoice, DriveRequest, GuestSource, MachineRequest, TranslationMode } from "./actions.js";
 import { formatByteLength, KIB, MIB, parseByteLength } from "./byte-length.js";
 
 /** What `viv run` was given, each option as it was written. */
@@ -16,6 +16,7 @@ export interface RunOptions {
   readonly harts?: string;
   readonly drive?: readonly string[];
   readonly clock?: string;
+  readonly translate?: string;
   readonly commitLog?: string;
   readonly stats?: boolean;
 }
@@ -41,6 +42,7 @@ export function readRunOptions(options: RunOptions): Action {
     hartCount: readHartCount(options.harts),
     drives: readDrives(options.drive ?? []),
     clock: readClock(options.clock),
+    translate: readTranslate(options.translate),
     stats: options.stats ?? false,
     ...(options.commitLog === undefined ? {} : { commitLog: readFileName("--commit-log", options.commitLog) }),
   };
@@ -128,6 +130,12 @@ function readClock(text: string | undefined): ClockChoice {
   if (text === undefined || text === "host") return "host";
   if (text === "virtual") return "virtual";
   throw badOption(`--clock: ${JSON.stringify(text)} is not a clock; expected host or virtual`);
+}
+
+function readTranslate(text: string | undefined): TranslationMode {
+  if (text === undefined) return "off";
+  if (text === "on" || text === "off" || text === "eager") return text;
+  throw badOption(`--translate: ${JSON.stringify(text)} is not a mode; expected off, on or eager`);
 }
 
 function readFileName(option: string, text: string): string {

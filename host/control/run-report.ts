@@ -6,6 +6,8 @@ export interface RunReport {
   readonly elapsedMs: number;
   /** How often the processor handed over to the machine, by reason. */
   readonly exits: Readonly<Record<string, number>>;
+  /** Of the last machine, if anything was translated. */
+  readonly translation?: { readonly regions: number; readonly modules: number; readonly byteLength: number };
   /** Since power-on until the guest was ready: its prompt, or its answer to `--exec`. Absent if it never was. */
   readonly boot?: { readonly elapsedMs: number; readonly instructions: bigint };
   /** Over harts, RAM and devices; with the virtual clock only, where it says something. */
@@ -23,10 +25,15 @@ export function formatRunReport(report: RunReport): readonly string[] {
     row("MIPS", mips(report.instructions, report.elapsedMs)),
     row("exits", exits.map(([reason, count]) => `${reason} ${count}`).join(", ") || "none"),
   ];
-  const { boot } = report;
+  const { boot, translation } = report;
+  if (translation !== undefined) lines.push(row("translated", translationText(translation)));
   lines.push(row("boot", boot === undefined ? "not reached" : bootText(boot)));
   if (report.stateHash !== undefined) lines.push(row("state hash", report.stateHash));
   return lines;
+}
+
+function translationText({ regions, modules, byteLength }: NonNullable<RunReport["translation"]>): string {
+  return `${regions} regions in ${modules} modules, ${(byteLength / 1024).toFixed(0)} KiB`;
 }
 
 function bootText(boot: { readonly elapsedMs: number; readonly instructions: bigint }): string {

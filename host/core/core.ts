@@ -37,9 +37,12 @@ export interface CoreOptions {
   readonly mmio: MmioPort;
   /** Whether environment calls from S-mode make `run` return EXIT_ECALL instead of trapping to M-mode. */
   readonly hostFirmware: boolean;
-  /** Whether hot code is translated to Wasm: when hot, never, or all of it at once. What the guest sees is the same. */
-  readonly translate?: "on" | "off" | "eager";
+  /** Off unless given. */
+  readonly translate?: TranslationMode;
 }
+
+/** Whether code is translated to Wasm: when it is hot, never, or at once. What the guest sees is the same. */
+export type TranslationMode = "on" | "off" | "eager";
 
 /** How often a jump's target is reached before it is translated; 0 is never. */
 const HEAT_THRESHOLDS = { on: 200, off: 0, eager: 1 } as const;
@@ -111,7 +114,7 @@ export class Core {
   /** Power-on state of all harts, each stopped until started; RAM is left as it is. */
   reset(): void {
     this.#exports.reset(this.harts.length, this.ram.byteLength, this.#options.hostFirmware);
-    this.#linker.heatThreshold = HEAT_THRESHOLDS[this.#options.translate ?? "on"];
+    this.#linker.heatThreshold = HEAT_THRESHOLDS[this.#options.translate ?? "off"];
   }
 
   /**
@@ -122,7 +125,7 @@ export class Core {
    */
   run(budget: number): number {
     const exit = this.#exports.run(budget);
-    this.#linker.collect(true);
+    this.#linker.collect(this.#options.translate === "eager");
     return exit;
   }
 
@@ -158,6 +161,7 @@ export class Core {
     this.#set(STOP_REQUESTED, 1n);
   }
 
+  /** What has been translated since the core was made. */
   get translation(): TranslationStats {
     return this.#linker.stats;
   }

@@ -17,7 +17,7 @@ export interface CoreExports {
   translate(id: number): number;
   regionsReady(): void;
   isFull(): boolean;
-  forgetRegions(): void;
+  forgetCode(): void;
 }
 
 /** What assembly/host.ts imports. */

@@ -1,6 +1,6 @@
 import { FLOAT_HELPERS } from "../../assembly/generated/float-helper-names.js";
 import { MACHINE_FIELDS } from "../../assembly/generated/hart-fields.js";
-import { OUTPUT_BASE } from "../../assembly/jit/layout.js";
+import { OUTPUT_BASE } from "../../assembly/shared/jit-layout.js";
 import { MACHINE_BASE } from "../../assembly/shared/layout.js";
 import type { CoreExports } from "./exports.js";
 import { fieldNamed, type LinearMemory } from "./linear-memory.js";
@@ -30,11 +30,21 @@ const TABLE_SIZE = fieldNamed(MACHINE_FIELDS, "tableSize");
 const CURRENT_HART = fieldNamed(MACHINE_FIELDS, "currentHart");
 const HEAT_THRESHOLD = fieldNamed(MACHINE_FIELDS, "heatThreshold");
 
+/** What has been translated since reset. */
 export interface TranslationStats {
+  /** Functions of the guest, or parts of them. */
+  readonly regions: number;
   readonly modules: number;
-  readonly bytes: number;
-  readonly compileMs: number;
+  /** Length of the modules. */
+  readonly byteLength: number;
+  /** How often everything was forgotten because there was too much. */
+  readonly restarts: number;
 }
+
+/** Table slots added beyond those needed. */
+const TABLE_GROWTH = 256;
+/** Wasm that may be in use before everything is forgotten. */
+const BYTE_LENGTH_MAX = 64 * 1024 * 1024;
 
 /** Compiles the modules that the core's translator writes, and links their functions into the core's table. */
 export class RegionLinker {
@@ -42,8 +52,9 @@ export class RegionLinker {
   readonly #memory: LinearMemory;
   readonly #table: WasmTable;
   readonly #imports: object;
-  #compiling = false;
-  #stats = { modules: 0, bytes: 0, compileMs: 0 };
+  #isCompiling = false;
+  #byteLengthInUse = 0;
+  #stats = { regions: 0, modules: 0, byteLength: 0, restarts: 0 };
 
   constructor(exports: CoreExports, memory: LinearMemory, wasmMemory: WasmMemory, table: WasmTable) {
     this.#exports = exports;
@@ -63,27 +74,50 @@ export class RegionLinker {
 
   /** Translates what has become hot since the last call; the functions are entered when they are compiled. */
   collect(synchronously: boolean): void {
-    if (this.#compiling || this.#memory.get(MACHINE_BASE, QUEUED_COUNT) === 0n) return;
-    const byteLength = this.#exports.translate(Number(this.#memory.get(MACHINE_BASE, CURRENT_HART)));
-    if (byteLength === 0) return;
-    const bytes = this.#memory.bytes.slice(OUTPUT_BASE, OUTPUT_BASE + byteLength);
-    this.#stats.modules++; (globalThis as never as {dump?:(b:Uint8Array)=>void}).dump?.(bytes);
-    this.#stats.bytes += byteLength;
-    if (synchronously) {
-      this.#link(new wasm.Module(bytes));
+    if (this.#isCompiling || this.#memory.get(MACHINE_BASE, QUEUED_COUNT) === 0n) return;
+    if (this.#exports.isFull() || this.#byteLengthInUse > BYTE_LENGTH_MAX) {
+      this.#startOver();
       return;
     }
-    this.#compiling = true;
-    void wasm.compile(bytes).then((module) => {
-      this.#compiling = false;
-      this.#link(module);
-    });
+    const before = this.#tableSize;
+    const byteLength = this.#exports.translate(Number(this.#memory.get(MACHINE_BASE, CURRENT_HART)));
+    if (byteLength === 0) return;
+    this.#byteLengthInUse += byteLength;
+    this.#stats.modules++;
+    this.#stats.byteLength += byteLength;
+    this.#stats.regions += this.#tableSize - before;
+    const bytes = this.#memory.bytes.slice(OUTPUT_BASE, OUTPUT_BASE + byteLength);
+    if (synchronously) this.#link(new wasm.Module(bytes));
+    else void this.#compile(bytes);
+  }
+
+  get #tableSize(): number {
+    return Number(this.#memory.get(MACHINE_BASE, TABLE_SIZE));
+  }
+
+  async #compile(bytes: Uint8Array): Promise<void> {
+    this.#isCompiling = true;
+    try {
+      this.#link(await wasm.compile(bytes));
+    } catch {
+      // A host may forbid compiling at run time: the interpreter goes on alone.
+      this.heatThreshold = 0;
+    } finally {
+      this.#isCompiling = false;
+    }
   }
 
   #link(module: WasmModule): void {
-    const size = Number(this.#memory.get(MACHINE_BASE, TABLE_SIZE));
-    if (this.#table.length < size) this.#table.grow(size - this.#table.length + 256);
+    const missing = this.#tableSize - this.#table.length;
+    if (missing > 0) this.#table.grow(missing + TABLE_GROWTH);
     new wasm.Instance(module, this.#imports);
     this.#exports.regionsReady();
+  }
+
+  #startOver(): void {
+    for (let slot = 1; slot < this.#table.length; slot++) this.#table.set(slot, null);
+    this.#exports.forgetCode();
+    this.#byteLengthInUse = 0;
+    this.#stats.restarts++;
   }
 }

@@ -1,7 +1,8 @@
 import { MAX_HARTS, MAX_RAM_BYTE_LENGTH, PAGE_BYTE_LENGTH } from "../../assembly/shared/layout.js";
 import { type CommitRecord, CommitTracer } from "../core/commit-tracer.js";
-import { Core } from "../core/core.js";
+import { Core, type TranslationMode } from "../core/core.js";
 import { hartSchema } from "../core/hart.js";
+import type { TranslationStats } from "../core/region-linker.js";
 import type { WasmModule } from "../core/wasm.js";
 import type { ByteSink, Device } from "../devices/device.js";
 import type { ConsolePort } from "../devices/virtio/console-port.js";
@@ -39,6 +40,8 @@ export interface MachineOptions {
    */
   readonly clock: "host" | "virtual";
   readonly boot: Boot;
+  /** Whether code is translated to Wasm; off unless given. */
+  readonly translate?: TranslationMode;
   /** Virtio disks, in this order; at most 6. */
   readonly drives: readonly Drive[];
   /** Receives what the guest writes to its serial console. */
@@ -57,6 +60,7 @@ export interface MachineStats {
   readonly elapsedMs: number;
   /** How often the processor handed over to the machine, by reason. */
   readonly exits: Readonly<Record<ExitReason, number>>;
+  readonly translation: TranslationStats;
 }
 
 const A2 = 12;
@@ -164,7 +168,12 @@ export class Machine {
   }
 
   stats(): MachineStats {
-    return { instructions: this.#core.retired, elapsedMs: this.#loop.elapsedMs, exits: { ...this.#loop.exits } };
+    return {
+      instructions: this.#core.retired,
+      elapsedMs: this.#loop.elapsedMs,
+      exits: { ...this.#loop.exits },
+      translation: { ...this.#core.translation },
+    };
   }
 
   /** A hash over harts, RAM and devices. Not while `run` is running. */
@@ -289,7 +298,14 @@ function checkOptions({ hartCount, memoryByteLength }: MachineOptions): void {
 async function createCore(options: MachineOptions, mmio: Bus): Promise<Core> {
   const { core: module, memoryByteLength, hartCount, boot } = options;
   try {
-    return await Core.create({ module, memoryByteLength, hartCount, mmio, hostFirmware: boot.kind === "linux", translate: ((globalThis as never as {TR?: string}).TR ?? "on") as "on" });
+    return await Core.create({
+      module,
+      memoryByteLength,
+      hartCount,
+      mmio,
+      hostFirmware: boot.kind === "linux",
+      translate: options.translate ?? "off",
+    });
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     throw new VivariumError("machine/memory", `memory: the host cannot give ${mebibytes(memoryByteLength)}`, {

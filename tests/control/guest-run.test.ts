@@ -38,6 +38,7 @@ function scene(halts: readonly (Halt | null)[], hash = false) {
         instructions: 1_000_000n,
         exits: { budget: 2, idle: 0, ecall: 1, stop: 0, stuck: 0 },
         elapsedMs: 500,
+        translation: { regions: 0, modules: 0, byteLength: 0, restarts: 0 },
       }),
       stateHash: () => "hash",
     };

@@ -28,9 +28,12 @@ import type { Observation } from "./compare.js";
  * | SC where one may not store, without an LR  | it fails without a trap              | store page fault, as for a store: "Sv32"             |
  * | SC of another width than the LR, or after a trap | by value; fails                | may fail: "Zalrsc"; xRET may clear the reservation   |
  * | PMP entries at a page's end                | checks all bytes of an access at once | an access may be split: "Priority and Matching Logic" |
+ * | PMP entries of mode NA4                    | missed in the middle of an access    | an entry that matches any byte decides: the same     |
  * | PTE bits 54-60; N with a wrong size        | ignored with Svnapot; A and D are set before the fault | page fault: "Sv39", "Svnapot"      |
  * | accesses with MPRV after a trap changed MPP | translations of before are used     | MPRV is as MPP says now                              |
  * | WFI that traps at a page's end             | reported a page too far (QEMU 10)    |                                                      |
+ * | stores to code without FENCE.I             | seen at once, but for the same block | "Zifencei"                                           |
+ * | CBO instructions on pages or PMP regions with less than all rights | faults, bits and sizes differ (QEMU 10) | X alone: unspecified; a block is one access: "CMO" |
  * | remapping where SFENCE.VMA traps           | old translations are used            | allowed: "Supervisor Memory-Management Fence"        |
  */
 export interface KnownDifference {

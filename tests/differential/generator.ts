@@ -49,12 +49,14 @@ export function generateProgram(seed: number, missing: ReadonlySet<string>): Pro
 }
 
 function anyDraft(context: Context, profile: Profile): Draft {
-  const { random, rows } = context;
+  const { random, rows, setting } = context;
+  // Traps are stepped over: an idiom of which only the half that lies on a page of code was executed might do anything.
+  const idioms = setting.isCodeWhole ? Object.entries(profile.idioms) : [];
   for (;;) {
     const choice = random.weighted<Idiom | readonly AnyRow[]>([
       ...kinds(rows, profile),
       [profile.compressed, compressedTable],
-      ...Object.entries(profile.idioms).map(([idiom, weight]) => [weight, idiom as Idiom] as const),
+      ...idioms.map(([idiom, weight]) => [weight, idiom as Idiom] as const),
     ]);
     const draft = typeof choice === "string" ? IDIOMS[choice](context) : rowDraft(context, random.pick(choice));
     if (draft) return draft;

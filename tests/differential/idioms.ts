@@ -15,7 +15,7 @@ import {
 } from "./privileged-idioms.js";
 import type { Idiom } from "./profiles.js";
 import { hardInteger } from "./random.js";
-import { type AnyRow, kindOf, LEFT_TO_IDIOMS, rowDraft, VOLATILE, wideRow } from "./rows.js";
+import { type AnyRow, kindOf, LEFT_TO_IDIOMS, mayLoseAddresses, rowDraft, VOLATILE, wideRow } from "./rows.js";
 import { MACHINE } from "./setting.js";
 
 /** Drafts of what is no single row: instructions that only make sense together. Undefined where it makes none. */
@@ -68,9 +68,7 @@ export const IDIOMS: Readonly<Record<Idiom, (context: Context) => Draft | undefi
 const LOADS: ReadonlySet<string> = new Set(["flw", "fld", "fmv.w.x", "fmv.d.x"]);
 
 function loop(context: Context): Draft | undefined {
-  const { random, setting } = context;
-  // Traps are stepped over: the instruction that sets the counter must not lie where there is no code.
-  if (!setting.isCodeWhole) return undefined;
+  const { random } = context;
   const body: Draft[] = [];
   for (let n = random.between(1, 4); n > 0; n--) {
     const row = random.pick<AnyRow>(random.chance(30) ? compressedTable : context.rows);
@@ -93,8 +91,7 @@ function loop(context: Context): Draft | undefined {
  * before. Most programs may not write their code, so that the store traps.
  */
 function patch(context: Context): Draft | undefined {
-  const { random, setting } = context;
-  if (!setting.isCodeWhole) return undefined;
+  const { random } = context;
   const [address, value] = scratches(random, 2) as [number, number];
   const before = harmlessWord(context);
   const after = harmlessWord(context);
@@ -159,8 +156,7 @@ function wildJump({ random, setting }: Context): Draft | undefined {
  *
  * One width, and no trap: whether SC.W can succeed after LR.D, and SC after MRET, is up to the implementation.
  */
-function reservation({ random, setting }: Context): Draft | undefined {
-  if (!setting.isCodeWhole) return undefined;
+function reservation({ random }: Context): Draft {
   const [loaded, mark, failed, other] = scratches(random, 4) as [number, number, number, number];
   const pointer = random.pick(ALIGNED_POINTERS);
   const width = random.pick(["w", "d"]);
@@ -209,6 +205,6 @@ function corrupted({ random, rows, setting }: Context): Draft | undefined {
     const destination = row.encoding.bitLength === 32 || hasOwnDestination ? (bits >>> 7) & 31 : 2;
     const primed = row.encoding.slices.find((slice) => slice.field === "rd'");
     const register = primed ? 8 | ((bits >>> primed.from) & 7) : destination;
-    return register !== COUNTER && (setting.mode !== MACHINE || !POINTERS.includes(register));
+    return register !== COUNTER && (mayLoseAddresses(setting) || !POINTERS.includes(register));
   }
 }

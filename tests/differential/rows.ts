@@ -12,7 +12,7 @@ import {
   POINTERS,
 } from "./operands.js";
 import type { Random } from "./random.js";
-import { hasCleanFloats, MACHINE, MSTATUS_TSR, MSTATUS_TW, SUPERVISOR, USER } from "./setting.js";
+import { hasCleanFloats, MACHINE, MSTATUS_TSR, MSTATUS_TW, type Setting, SUPERVISOR, USER } from "./setting.js";
 
 export type AnyRow = Instruction | CompressedInstruction;
 
@@ -41,6 +41,8 @@ export function rowDraft(context: Context, row: AnyRow): Draft | undefined {
   const kind = kindOf(row);
   if (LEFT_TO_IDIOMS.has(wideRow(row).mnemonic)) return undefined;
   if (kind === "system" && !isLoose(context, row)) return undefined;
+  // What of rights and of PMP they have to check, QEMU 10 sees in other ways.
+  if (wideRow(row).file === "cacheblock" && !context.setting.isDataPlain) return undefined;
   if (row.mnemonic === "wfi") return notAtPageEnd(wordDraft(row, {}));
   const ranges = operandRanges(row.encoding);
   if (kind === "branch" || kind === "jump") {
@@ -100,11 +102,12 @@ function anyOperand({ random, setting }: Context, row: AnyRow, range: OperandRan
   const isAccess = kind === "memory" || kind === "atomic" || wideRow(row).file === "cacheblock";
   switch (range.name) {
     case "rd":
-      return anyRegister(random, range, true, setting.mode !== MACHINE);
-    case "rs1":
-      return isAccess
-        ? anyBase(random, range, kind, setting.mode === MACHINE)
-        : anyRegister(random, range, false, true);
+      return anyRegister(random, range, true, mayLoseAddresses(setting));
+    case "rs1": {
+      if (!isAccess) return anyRegister(random, range, false, true);
+      const isLoad = kind === "memory" && !row.encoding.slices.some(({ field }) => /^[rf]s2/.test(field));
+      return anyBase(random, range, kind, isLoad ? setting.mode !== MACHINE : mayLoseAddresses(setting));
+    }
     case "rm":
       return anyRounding(random);
     case "imm":
@@ -114,9 +117,14 @@ function anyOperand({ random, setting }: Context, row: AnyRow, range: OperandRan
   }
 }
 
-/** Mostly a pointer; in machine mode, where nothing else is safe, always. */
-function anyBase(random: Random, range: OperandRange, kind: Kind, isMachine: boolean): number {
-  if (!isMachine && random.chance(8)) return anyRegister(random, range, false, true);
+/** Whether stores may go anywhere: neither in machine mode, where nothing else is safe, nor to the program's own code. */
+export function mayLoseAddresses(setting: Setting): boolean {
+  return setting.mode !== MACHINE && !setting.isCodeWritable;
+}
+
+/** A pointer or, if that does no harm, now and then any register. */
+function anyBase(random: Random, range: OperandRange, kind: Kind, mayBeAny: boolean): number {
+  if (mayBeAny && random.chance(8)) return anyRegister(random, range, false, true);
   const pointers = kind === "atomic" && random.chance(90) ? ALIGNED_POINTERS : POINTERS;
   return random.pick(pointers.filter((register) => register >= range.low && register <= range.high));
 }

@@ -24,6 +24,9 @@ import { COUNTER, POINTERS } from "./operands.js";
 import type { Profile } from "./profiles.js";
 import { hardFloat, hardInteger, type Random } from "./random.js";
 
+/** Pages of data in the leaf table: the window's, of which two have another entry. */
+const DATA_PAGE_COUNT = 6;
+
 /** Privilege modes by number. */
 export const USER = 0;
 export const SUPERVISOR = 1;
@@ -46,6 +49,11 @@ const PBMT_NC = 1n << 61n;
 const N = 1n << 63n;
 /** Reserved bits, which QEMU 7.2 with Svnapot takes no notice of; and N, which it looks at after it has set A and D. */
 const RESERVED = N | (0x7fn << 54n);
+
+/** What pmpcfg holds in A. */
+const PMP_OFF = 0;
+const PMP_TOR = 1;
+const PMP_NAPOT = 3;
 
 /** mstatus. */
 export const MSTATUS_SIE = 1n << 1n;
@@ -100,6 +108,10 @@ export interface Setting {
   readonly isUserGigapage: boolean;
   /** Whether both of its pages of code can be executed. */
   readonly isCodeWhole: boolean;
+  /** Whether a stray store may change its code, which shows at once or with the next FENCE.I, as one likes. */
+  readonly isCodeWritable: boolean;
+  /** Whether all of its data can be loaded and stored, as far as page tables (but for the U bit) and PMP go. */
+  readonly isDataPlain: boolean;
   readonly codeBase: bigint;
   readonly isSwapped: boolean;
   readonly window: number;
@@ -163,6 +175,8 @@ export function makeSetting(random: Random, profile: Profile): Setting {
     isIdentity: placement === "identity",
     isUserGigapage,
     isCodeWhole: (block.pte0! & block.pte1! & X) !== 0n,
+    isCodeWritable: placement !== "leaf" || ((block.pte0! | block.pte1!) & W) !== 0n,
+    isDataPlain: isDataPlain(block),
     codeBase: codeBaseOf(placement, base),
     isSwapped,
     window: random.below(16),
@@ -266,21 +280,21 @@ function protection(random: Random, isCalm: boolean) {
     const address = page + byteLength * random.between(1, 4096 / byteLength - 2);
     return random.chance(50) ? napot(address, byteLength) : BigInt(address / 4);
   };
-  // Never locked: a lock would outlive the program. Not W without R, which is reserved. Not
-  // TOR for entry 0, since that reaches down to the code.
+  // Never locked: a lock would outlive the program. Not W without R, which is reserved. Not NA4: QEMU does not see four
+  // bytes in the middle of eight.
   const anyConfig = (mode: number) => {
     const config = BigInt(8 * mode + random.bits(3));
     return (config & 3n) === 2n ? config | 1n : config;
   };
+  // TOR in entry 0 would reach down to the code.
+  const config0 = anyConfig(random.pick([PMP_OFF, PMP_NAPOT]));
+  const config1 = anyConfig(random.pick([PMP_OFF, PMP_TOR, PMP_NAPOT]));
   return {
     pmpaddr0: restricts ? within() : 0n,
     pmpaddr1: restricts ? within() : 0n,
     pmpaddr2: napot(ARENA_BASE, ARENA_BYTE_LENGTH),
     pmpaddr3: napot(TABLES_BASE, TABLES_BYTE_LENGTH),
-    pmpcfg0:
-      (NAPOT_RW << 24n) |
-      (NAPOT_RWX << 16n) |
-      (restricts ? (anyConfig(random.bits(2)) << 8n) | anyConfig(random.pick([0, 2, 3])) : 0n),
+    pmpcfg0: (NAPOT_RW << 24n) | (NAPOT_RWX << 16n) | (restricts ? (config1 << 8n) | config0 : 0n),
   };
 }
 
@@ -308,6 +322,15 @@ function pageTable(random: Random, isUser: boolean, isUserGigapage: boolean, isC
   ];
   const gigapage = pte(RAM_BASE, V | R | W | X | usage() | (isUserGigapage ? U : 0n));
   return Object.fromEntries([...entries, ...megapages, gigapage].map((entry, n) => [`pte${n}`, entry]));
+}
+
+function isDataPlain(block: Block): boolean {
+  const isUnrestricted = (block.pmpcfg0! & 0xffffn) === 0n;
+  const entries = Array.from({ length: DATA_PAGE_COUNT }, (_, n) => block[`pte${LEAF_DATA + n}`]!);
+  const first = pte(ARENA_BASE + DATA_OFFSET, 0n);
+  const isUsual = (entry: bigint) =>
+    (entry & (V | R | W)) === (V | R | W) && entry >= first && entry < first + BigInt(DATA_BYTE_LENGTH >> 2);
+  return isUnrestricted && (block.satp === 0n || entries.every(isUsual));
 }
 
 /** A data page's entry: as a program would have it or, unless all is calm, with something wrong or unusual. */

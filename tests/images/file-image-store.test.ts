@@ -195,6 +195,11 @@ test("image store: a cache that cannot be written leads to the variable that nam
   expect(error.message).toMatch(/cannot be written \(ENOTDIR\): set VIV_CACHE_DIR to a directory that can/);
 });
 
+test("image store: a cache in a file system that makes no directories is told at once", async () => {
+  const blocked = new FileImageStore("/proc/nope/deeper", new Map([["tiny", builder]]));
+  expect((await errorOf(blocked.open("tiny"))).code).toBe("image/cache");
+});
+
 test("image store: what a builder that died has left is removed, what one at work has left is not", async () => {
   const abandoned = join(images, ".tiny-3.building-abc");
   const atWork = join(images, ".tiny-3.building-def");

@@ -53,9 +53,11 @@ describe("sfence.vma", () => {
   });
 
   it("of one page also forgets where code is fetched from", async () => {
+    // A page whose place in the TLB is not that of the code which calls it.
+    const page = DATA + 0x5000n;
     const text = "jalr a1; sd a4, (a3); sfence.vma a1; jalr a1";
-    const here = await world(text, { registers: { a1: DATA } });
-    const leaf = here.tables.map(DATA, FRAME, ALL);
+    const here = await world(text, { registers: { a1: page } });
+    const leaf = here.tables.map(page, FRAME, ALL);
     here.tables.map(0x7000_0000n, leaf & ~0xfffn, ALL);
     here.guest.hart.setX(13, 0x7000_0000n | (leaf & 0xfffn));
     here.guest.hart.setX(14, pte(FRAME + 0x1000n, ALL));

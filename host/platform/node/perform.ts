@@ -3,6 +3,7 @@ import { ExecSession } from "../../control/exec-session.js";
 import { type ExitReport, reportEnd } from "../../control/guest-end.js";
 import type { RunResult } from "../../control/guest-run.js";
 import { formatRunReport } from "../../control/run-report.js";
+import type { GuestMode } from "../../images/command-line.js";
 import type { Boot } from "../../machine/boot.js";
 import { unreachable } from "../../util/errors.js";
 import { readBootFiles } from "./boot-files.js";
@@ -53,16 +54,16 @@ async function performExec(action: ExecAction, streams: StandardStreams): Promis
 /** Opens what the machine is made of, the quickly checked first, and closes it after `use`. */
 async function withParts(
   { machine }: Action,
-  mode: Parameters<typeof readImageBoot>[1],
+  mode: GuestMode,
   streams: StandardStreams,
   use: (boot: Boot, files: MachineFiles) => Promise<RunResult>,
 ): Promise<RunResult> {
   const { guest } = machine;
-  const fileBoot = guest.kind === "image" ? null : await readBootFiles(guest);
+  const readBoot =
+    guest.kind === "image" ? () => readImageBoot(guest, mode, streams.stderr) : always(await readBootFiles(guest));
   const files = await MachineFiles.open(machine);
   try {
-    const boot = guest.kind === "image" ? await readImageBoot(guest, mode, streams.stderr) : fileBoot!;
-    return await use(boot, files);
+    return await use(await readBoot(), files);
   } finally {
     await files.close();
   }
@@ -78,4 +79,8 @@ function conclude(action: Action, result: RunResult, streams: StandardStreams): 
     streams.stderr.abandon();
   }
   return reportEnd(result.end, action.action === "exec");
+}
+
+function always<T>(value: T): () => T {
+  return () => value;
 }

@@ -65,7 +65,7 @@ interface MachineMakings {
 }
 
 async function createMachine({ request, core, boot, files, session, host }: MachineMakings): Promise<Machine> {
-  const { hartCount, memoryByteLength, clock } = request;
+  const { hartCount, memoryByteLength, clock, translate } = request;
   const { commitLog } = files;
   try {
     return await Machine.create({
@@ -73,6 +73,7 @@ async function createMachine({ request, core, boot, files, session, host }: Mach
       hartCount,
       memoryByteLength,
       clock,
+      translate,
       boot,
       drives: files.drives.map((backend, index) => ({ backend, serial: `disk${index}` })),
       serial: session.serial,

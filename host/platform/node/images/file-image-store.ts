@@ -55,7 +55,7 @@ export class FileImageStore implements ImageStore {
     onProgress: (progress: ImageProgress) => void,
   ): Promise<Image> {
     try {
-      await mkdir(this.#directory, { recursive: true });
+      await makeDirectory(this.#directory);
       return await withBuildLock(
         `${directory}.lock`,
         async () => (await readIfSound(directory)) ?? this.#buildLocked(directory, builder, onProgress),
@@ -89,6 +89,20 @@ export class FileImageStore implements ImageStore {
       await rm(temporary, { recursive: true, force: true });
     }
     return readImageDirectory(directory);
+  }
+}
+
+/** Makes a directory and those it is in. Node's own recursive mkdir never ends below /proc. */
+async function makeDirectory(directory: string): Promise<void> {
+  try {
+    await mkdir(directory);
+  } catch (error) {
+    if (!isFileError(error)) throw error;
+    if (error.code === "EEXIST" && (await stat(directory)).isDirectory()) return;
+    const parent = dirname(directory);
+    if (error.code !== "ENOENT" || parent === directory || (await exists(parent))) throw error;
+    await makeDirectory(parent);
+    await makeDirectory(directory);
   }
 }
 
