@@ -6,7 +6,7 @@
  * | 0x00   | rw     | TIME_LOW: reading latches TIME_HIGH; writing sets the low half        |
  * | 0x04   | rw     | TIME_HIGH: the latched high half; writing sets the high half          |
  * | 0x08   | rw     | ALARM_LOW: writing also starts the alarm                              |
- * | 0x0c   | rw     | ALARM_HIGH: written before ALARM_LOW                                  |
+ * | 0x0c   | rw     | ALARM_HIGH: written before ALARM_LOW; writing stops the alarm         |
  * | 0x10   | rw     | IRQ_ENABLED: bit 0                                                    |
  * | 0x14   | w      | CLEAR_ALARM: stops the alarm                                          |
  * | 0x18   | r      | ALARM_STATUS: 1 while the alarm is running                            |
@@ -109,14 +109,15 @@ export class GoldfishRtc implements Device<RtcFields> {
         this.#schedule();
         break;
       case ALARM_HIGH:
+        // With one half new and one old, the alarm is of no use until ALARM_LOW is written.
+        this.#stopAlarm();
         state.alarm = withHighHalf(state.alarm, value);
         break;
       case IRQ_ENABLED:
         state.interruptEnabled = (value & 1) !== 0;
         break;
       case CLEAR_ALARM:
-        state.alarmRunning = false;
-        this.#cancelAlarm();
+        this.#stopAlarm();
         break;
       case CLEAR_INTERRUPT:
         state.interruptPending = false;
@@ -149,6 +150,11 @@ export class GoldfishRtc implements Device<RtcFields> {
   #setTime(time: bigint): void {
     this.#state.timeOffset = BigInt.asUintN(64, time - this.#wires.clock.now());
     this.#schedule();
+  }
+
+  #stopAlarm(): void {
+    this.#state.alarmRunning = false;
+    this.#cancelAlarm();
   }
 
   /** Brings the clock's callback in line with the alarm: one while the alarm is running, else none. */

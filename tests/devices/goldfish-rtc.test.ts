@@ -127,6 +127,17 @@ describe("goldfish-rtc: alarm", () => {
     expect(get(ALARM_STATUS)).toBe(0);
   });
 
+  test("writing its high half stops it until the low half is written", () => {
+    setAlarm(START + 3000n);
+    set(ALARM_HIGH, 0);
+    expect(get(ALARM_STATUS)).toBe(0);
+    clock.advance(5000n);
+    set(IRQ_ENABLED, 1);
+    expect(line.level).toBe(false);
+    set(ALARM_LOW, 0);
+    expect(line.level).toBe(true);
+  });
+
   test("it follows the guest's time when that is set", () => {
     setTime(5000n);
     setAlarm(6000n);
