@@ -10,7 +10,8 @@ export interface PlacedField {
 }
 
 export const HART_FIELDS: readonly PlacedField[] = [
-  { name: "x", type: "u64", count: 33, offset: 0, saved: true },
+  { name: "x", type: "u64", count: 32, offset: 0, saved: true },
+  { name: "discarded", type: "u64", count: 1, offset: 256, saved: false },
   { name: "f", type: "u64", count: 32, offset: 264, saved: true },
   { name: "pc", type: "u64", count: 1, offset: 520, saved: true },
   { name: "privilege", type: "u32", count: 1, offset: 528, saved: true },

@@ -15,12 +15,19 @@ export const HART_DATA_SPACE: u32 = 608;
 export const HART_CODE_STAMP: u32 = 624;
 
 @unmanaged export class Hart {
-  /** Integer registers; x[32] takes what is written to x0. */
+  /** Integer registers. */
   @inline xAt(n: u32): u64 {
     return load<u64>(changetype<usize>(this) + (<usize>n << 3), 0);
   }
   @inline set_x(n: u32, value: u64): void {
     store<u64>(changetype<usize>(this) + (<usize>n << 3), value, 0);
+  }
+  /** What was last written to x0. */
+  @inline get discarded(): u64 {
+    return load<u64>(changetype<usize>(this), 256);
+  }
+  @inline set discarded(value: u64) {
+    store<u64>(changetype<usize>(this), value, 256);
   }
   /** Floating-point registers, single-precision values NaN-boxed. */
   @inline fAt(n: u32): u64 {

@@ -32,7 +32,9 @@ const derived = (type: Field["type"], name: string, doc: string, count = 1): Fie
 export const DISCARD_REGISTER = 32;
 
 export const hartFields: readonly Field[] = [
-  saved("u64", "x", "integer registers; x[32] takes what is written to x0", 33),
+  saved("u64", "x", "integer registers", 32),
+  // Register 32 by byte offset, so that nothing may come between it and x.
+  derived("u64", "discarded", "what was last written to x0"),
   saved("u64", "f", "floating-point registers, single-precision values NaN-boxed", 32),
   saved("u64", "pc", "address of the next instruction; current only outside the interpreter loop"),
   saved("u32", "privilege", "0 U, 1 S, 3 M"),

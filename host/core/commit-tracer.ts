@@ -114,7 +114,8 @@ export class CommitTracer {
       if (mnemonic.startsWith("lr.")) return { load };
       const rs2 = this.#core.traced("traceRs2");
       if (mnemonic.startsWith("sc.")) {
-        const failed = hart.x(Number((decoded >> BigInt(RD_SHIFT)) & 63n)) !== 0n;
+        const rd = registerOf(decoded, "rd");
+        const failed = (rd === DISCARD_REGISTER ? hart.discarded : hart.x(rd)) !== 0n;
         return failed ? {} : { store: { address: base, byteLength, value: rs2 } };
       }
       return { load, store: { address: base, byteLength, value: hart.peek(base) } };

@@ -7,6 +7,7 @@ import { fieldNamed, type LinearMemory } from "./linear-memory.js";
 
 const named = (name: string) => fieldNamed(HART_FIELDS, name);
 const X = named("x");
+const DISCARDED = named("discarded");
 const F = named("f");
 const PC = named("pc");
 const PRIVILEGE = named("privilege");
@@ -53,6 +54,10 @@ export class Hart {
   /** Integer register `r`, 0 to 31. */
   x(r: number): bigint {
     return this.#get(X, r);
+  }
+  /** What an instruction last wrote to x0, such as whether an SC whose rd it was had failed. */
+  get discarded(): bigint {
+    return this.#get(DISCARDED);
   }
   /** Writing x0 does nothing. */
   setX(r: number, value: bigint): void {
