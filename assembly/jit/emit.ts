@@ -10,7 +10,6 @@ import {
   translateJump,
 } from "../generated/translate";
 import * as op from "../generated/operations";
-import { rm } from "../semantics/operands";
 import { fetchedPage, recordFor, Region, REGION_STAMP, REGION_TABLE_INDEX } from "./cache";
 import { mayLeave } from "./flow";
 import * as helper from "./helpers";
@@ -43,7 +42,6 @@ import * as w from "./wasm";
 /** What a region returns when the hart's pc, and not its result, says where to go on. */
 export const UNWIND: u64 = u64.MAX_VALUE;
 
-const RM_DYNAMIC: u32 = 7;
 const LABELS: u32 = BUILD_END + 0x2000; // u16 an open label: kind and block
 const LABEL_OTHER: u32 = 0;
 const LABEL_LOOP: u32 = 0x4000;

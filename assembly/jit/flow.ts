@@ -4,7 +4,8 @@ import { Block, Build, END_BRANCH, END_CALL, END_COMPUTED, END_FALL, END_JUMP, E
 import { BUILD_END } from "./region";
 
 const STACK: u32 = BUILD_END;
-const RM_DYNAMIC: u32 = 7;
+/** Rounding modes above it are reserved, or dynamic and perhaps reserved. */
+const LAST_MODE: u32 = 4;
 
 /** Orders the blocks, finds loops and where the count is checked, and which registers are dirty and live where. */
 export function analyse(b: Build): void {
@@ -182,7 +183,7 @@ function dirtyThrough(b: Build, block: Block): u32 {
 /** Whether the instruction may leave the region, so that what is dirty must be there to be stored. */
 export function mayLeave(i: Instruction): bool {
   const kind = i.kind;
-  return kind == KIND_MEMORY || i.isStep || (kind == KIND_FLOAT && (rm(i.decoded) == RM_DYNAMIC || i.reads != 0));
+  return kind == KIND_MEMORY || i.isStep || (kind == KIND_FLOAT && (rm(i.decoded) > LAST_MODE || i.reads != 0));
 }
 
 /** Backwards: a register is live when its local's value may still be used, also to be stored at an exit. */
