@@ -1,5 +1,5 @@
 import { execFile, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
@@ -13,6 +13,12 @@ function bare(name: string, program: Uint8Array): readonly string[] {
   const path = join(directory, name);
   writeFileSync(path, program);
   return ["run", "--bare", path];
+}
+
+/** Whether there is such a process that is more than a zombie. */
+function isRunning(pid: number): boolean {
+  const status = `/proc/${pid}/status`;
+  return existsSync(status) && !/^State:\s+[ZX]/m.test(readFileSync(status, "utf8"));
 }
 
 test("viv: --version prints the package's version", async () => {
@@ -158,6 +164,24 @@ test("viv: a reader that reads nothing holds the guest back instead of filling m
   // Each character costs two instructions. Pipes and our own buffer hold well below a million.
   expect(instructions).toBeLessThan(20_000_000);
   expect(status).toBe(143);
+});
+
+test("viv: a signal while an image is being built leaves nothing of it behind, and ends the programs that build", async () => {
+  const tools = mkdtempSync(join(directory, "tools-"));
+  const cache = join(directory, "cache");
+  const pidFile = join(tools, "pid");
+  // In the place of apt: says that it runs, then takes for ever.
+  const apt = `#!/bin/sh\necho $$ > ${pidFile}.new\nmv ${pidFile}.new ${pidFile}\nexec sleep 1000\n`;
+  for (const name of ["apt-get", "apt-cache", "apt-config"]) writeFileSync(join(tools, name), apt, { mode: 0o755 });
+  const env = { ...process.env, VIV_CACHE_DIR: cache, PATH: `${tools}:${process.env.PATH}` };
+  const child = spawn(process.execPath, [VIV, "run"], { env, stdio: "ignore" });
+  await expect.poll(() => existsSync(pidFile), { timeout: 20_000 }).toBe(true);
+  expect(readdirSync(join(cache, "images"))).not.toEqual([]);
+  child.kill("SIGTERM");
+  expect(await new Promise((resolve) => child.on("close", resolve))).toBe(143);
+  expect(readdirSync(join(cache, "images"))).toEqual([]);
+  const pid = Number(readFileSync(pidFile, "utf8"));
+  await expect.poll(() => isRunning(pid)).toBe(false);
 });
 
 test("viv: VIV_DEBUG=1 shows where an error comes from", async () => {

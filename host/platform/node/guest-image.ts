@@ -1,6 +1,7 @@
 import { performance } from "node:perf_hooks";
 import type { GuestSource } from "../../control/actions.js";
 import type { TerminalSize } from "../../control/console-session.js";
+import { signalStatus } from "../../control/guest-end.js";
 import { ImageProgressReport } from "../../control/image-progress.js";
 import { commandLineFor, type GuestMode } from "../../images/command-line.js";
 import { EXEC_PROTOCOL_VERSION } from "../../images/exec-protocol.js";
@@ -10,6 +11,7 @@ import { VivariumError } from "../../util/errors.js";
 import { readFirmware } from "./boot-files.js";
 import { openImage } from "./images/open-image.js";
 import type { Output } from "./output.js";
+import { listenForEnd } from "./process-end.js";
 
 export type ImageSource = Extract<GuestSource, { readonly kind: "image" }>;
 
@@ -40,6 +42,11 @@ async function openWithProgress(name: string, stderr: Output): Promise<Image> {
     append: (line: string) => stderr.line(line),
   };
   const report = new ImageProgressReport(name, display, stderr.isTerminal, () => performance.now());
+  // An orderly exit lets the builder remove what it has begun.
+  const stopListening = listenForEnd((signal) => {
+    report.fail();
+    process.exit(signalStatus(signal));
+  });
   try {
     const image = await openImage(name, { onProgress: (progress) => report.update(progress) });
     report.finish();
@@ -47,5 +54,7 @@ async function openWithProgress(name: string, stderr: Output): Promise<Image> {
   } catch (error) {
     report.fail();
     throw error;
+  } finally {
+    stopListening();
   }
 }

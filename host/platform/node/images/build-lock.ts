@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import { open, rm, stat, utimes } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -37,9 +38,12 @@ export async function withBuildLock<T>(
     const now = new Date();
     utimes(path, now, now).catch(() => {});
   }, options.heartbeatMs);
+  const removeAtExit = () => rmSync(path, { force: true });
+  process.once("exit", removeAtExit);
   try {
     return await action();
   } finally {
+    process.off("exit", removeAtExit);
     clearInterval(heartbeat);
     await rm(path, { force: true });
   }

@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Image, ImageProgress, ImageStore, OpenImageOptions } from "../../../images/image.js";
@@ -17,6 +18,9 @@ export interface ImageBuilder {
 
 /** Left-overs of builders that have died are removed when they are older than any build takes. */
 const ABANDONED_MS = 24 * 60 * 60 * 1000;
+
+/** For a directory in which a program that has been killed is still writing: these take a second. */
+const REMOVAL_RETRIES = 4;
 
 /**
  * Images in a directory of the user's: `NAME-RECIPEVERSION/`, each built when it is first asked for.
@@ -75,6 +79,8 @@ export class FileImageStore implements ImageStore {
   ): Promise<Image> {
     await removeAbandoned(this.#directory);
     const temporary = await mkdtemp(temporaryPrefix(directory));
+    const removeAtExit = () => rmSync(temporary, { recursive: true, force: true, maxRetries: REMOVAL_RETRIES });
+    process.once("exit", removeAtExit);
     try {
       const work = join(temporary, "work");
       await mkdir(work);
@@ -86,6 +92,7 @@ export class FileImageStore implements ImageStore {
       await rename(directory, join(temporary, "replaced")).catch(() => {});
       await rename(image, directory);
     } finally {
+      process.off("exit", removeAtExit);
       await rm(temporary, { recursive: true, force: true });
     }
     return readImageDirectory(directory);

@@ -23,7 +23,7 @@ export interface ToolOptions {
 }
 
 /**
- * Runs a program with no input and in the C locale.
+ * Runs a program with no input and in the C locale. It ends with us.
  *
  * @returns what it has written to standard output
  * @throws ToolError when it cannot be started or fails
@@ -35,6 +35,9 @@ export function runTool(tool: string, args: readonly string[], options: ToolOpti
       env: { ...process.env, ...options.environment, LC_ALL: "C" },
       stdio: ["ignore", "pipe", "pipe", "pipe"],
     });
+    const endWithUs = () => child.kill("SIGKILL");
+    process.once("exit", endWithUs);
+    child.on("close", () => process.off("exit", endWithUs));
     const output: Buffer[] = [];
     const complaints: Buffer[] = [];
     child.stdout?.on("data", (chunk: Buffer) => output.push(chunk));
