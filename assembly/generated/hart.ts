@@ -9,10 +9,8 @@ export const HART_FFLAGS: usize = 536;
 export const HART_PC: u32 = 520;
 export const HART_EVENT: u32 = 548;
 export const HART_COUNTDOWN: u32 = 584;
-export const HART_LOAD_TLB: u32 = 592;
-export const HART_STORE_TLB: u32 = 596;
-export const HART_DATA_SPACE: u32 = 608;
-export const HART_CODE_STAMP: u32 = 624;
+export const HART_DATA_TLB: u32 = 592;
+export const HART_CODE_STAMP: u32 = 600;
 
 @unmanaged export class Hart {
   /** Integer registers. */
@@ -134,326 +132,305 @@ export const HART_CODE_STAMP: u32 = 624;
   @inline set turn(value: u32) {
     store<u32>(changetype<usize>(this), value, 588);
   }
-  /** Address of the load TLB for the present mode. */
-  @inline get loadTlb(): u32 {
+  /** Address of the load TLB for the present mode; the store TLB follows it. */
+  @inline get dataTlb(): u32 {
     return load<u32>(changetype<usize>(this), 592);
   }
-  @inline set loadTlb(value: u32) {
+  @inline set dataTlb(value: u32) {
     store<u32>(changetype<usize>(this), value, 592);
-  }
-  /** Address of the store TLB for the present mode. */
-  @inline get storeTlb(): u32 {
-    return load<u32>(changetype<usize>(this), 596);
-  }
-  @inline set storeTlb(value: u32) {
-    store<u32>(changetype<usize>(this), value, 596);
   }
   /** Address of the fetch TLB for the present mode. */
   @inline get fetchTlb(): u32 {
-    return load<u32>(changetype<usize>(this), 600);
+    return load<u32>(changetype<usize>(this), 596);
   }
   @inline set fetchTlb(value: u32) {
-    store<u32>(changetype<usize>(this), value, 600);
-  }
-  /** Address-space number that data TLB entries must carry. */
-  @inline get dataSpace(): u64 {
-    return load<u64>(changetype<usize>(this), 608);
-  }
-  @inline set dataSpace(value: u64) {
-    store<u64>(changetype<usize>(this), value, 608);
-  }
-  /** Address-space number that fetch TLB entries must carry. */
-  @inline get fetchSpace(): u64 {
-    return load<u64>(changetype<usize>(this), 616);
-  }
-  @inline set fetchSpace(value: u64) {
-    store<u64>(changetype<usize>(this), value, 616);
+    store<u32>(changetype<usize>(this), value, 596);
   }
   /** What a region must have been checked under to be entered: space, privilege, hart, epoch. */
   @inline get codeStamp(): u64 {
-    return load<u64>(changetype<usize>(this), 624);
+    return load<u64>(changetype<usize>(this), 600);
   }
   @inline set codeStamp(value: u64) {
-    store<u64>(changetype<usize>(this), value, 624);
+    store<u64>(changetype<usize>(this), value, 600);
   }
   /** Counts flushes of pages that hold translated code. */
   @inline get codeEpoch(): u32 {
-    return load<u32>(changetype<usize>(this), 632);
+    return load<u32>(changetype<usize>(this), 608);
   }
   @inline set codeEpoch(value: u32) {
-    store<u32>(changetype<usize>(this), value, 632);
+    store<u32>(changetype<usize>(this), value, 608);
   }
   /** Next unused address-space number. */
   @inline get nextSpace(): u32 {
-    return load<u32>(changetype<usize>(this), 636);
+    return load<u32>(changetype<usize>(this), 612);
   }
   @inline set nextSpace(value: u32) {
-    store<u32>(changetype<usize>(this), value, 636);
+    store<u32>(changetype<usize>(this), value, 612);
   }
   /** Next slot of the table of known address spaces. */
   @inline get spaceCursor(): u32 {
-    return load<u32>(changetype<usize>(this), 640);
+    return load<u32>(changetype<usize>(this), 616);
   }
   @inline set spaceCursor(value: u32) {
-    store<u32>(changetype<usize>(this), value, 640);
+    store<u32>(changetype<usize>(this), value, 616);
   }
   /** Satp values of the known address spaces. */
   @inline spaceKeys(n: u32): u64 {
-    return load<u64>(changetype<usize>(this) + (<usize>n << 3), 648);
+    return load<u64>(changetype<usize>(this) + (<usize>n << 3), 624);
   }
   @inline set_spaceKeys(n: u32, value: u64): void {
-    store<u64>(changetype<usize>(this) + (<usize>n << 3), value, 648);
+    store<u64>(changetype<usize>(this) + (<usize>n << 3), value, 624);
   }
   /** Their numbers; 0 is none. */
   @inline spaceNumbers(n: u32): u32 {
-    return load<u32>(changetype<usize>(this) + (<usize>n << 2), 776);
+    return load<u32>(changetype<usize>(this) + (<usize>n << 2), 688);
   }
   @inline set_spaceNumbers(n: u32, value: u32): void {
-    store<u32>(changetype<usize>(this) + (<usize>n << 2), value, 776);
+    store<u32>(changetype<usize>(this) + (<usize>n << 2), value, 688);
   }
   /** Lowest user address a superpage was cached for. */
   @inline get userSuperpageLow(): u64 {
-    return load<u64>(changetype<usize>(this), 840);
+    return load<u64>(changetype<usize>(this), 720);
   }
   @inline set userSuperpageLow(value: u64) {
-    store<u64>(changetype<usize>(this), value, 840);
+    store<u64>(changetype<usize>(this), value, 720);
   }
   /** Highest. */
   @inline get userSuperpageHigh(): u64 {
-    return load<u64>(changetype<usize>(this), 848);
+    return load<u64>(changetype<usize>(this), 728);
   }
   @inline set userSuperpageHigh(value: u64) {
-    store<u64>(changetype<usize>(this), value, 848);
+    store<u64>(changetype<usize>(this), value, 728);
   }
   /** Lowest upper-half address a superpage was cached for. */
   @inline get kernelSuperpageLow(): u64 {
-    return load<u64>(changetype<usize>(this), 856);
+    return load<u64>(changetype<usize>(this), 736);
   }
   @inline set kernelSuperpageLow(value: u64) {
-    store<u64>(changetype<usize>(this), value, 856);
+    store<u64>(changetype<usize>(this), value, 736);
   }
   /** Highest. */
   @inline get kernelSuperpageHigh(): u64 {
-    return load<u64>(changetype<usize>(this), 864);
+    return load<u64>(changetype<usize>(this), 744);
   }
   @inline set kernelSuperpageHigh(value: u64) {
-    store<u64>(changetype<usize>(this), value, 864);
+    store<u64>(changetype<usize>(this), value, 744);
   }
   /** Level of the leaf the last page-table walk ended at; 0 is a 4 KiB page. */
   @inline get walkLevel(): u32 {
-    return load<u32>(changetype<usize>(this), 872);
+    return load<u32>(changetype<usize>(this), 752);
   }
   @inline set walkLevel(value: u32) {
-    store<u32>(changetype<usize>(this), value, 872);
+    store<u32>(changetype<usize>(this), value, 752);
   }
   /** Whether any PMP entry is on or locked. */
   @inline get pmpActive(): u32 {
-    return load<u32>(changetype<usize>(this), 876);
+    return load<u32>(changetype<usize>(this), 756);
   }
   @inline set pmpActive(value: u32) {
-    store<u32>(changetype<usize>(this), value, 876);
+    store<u32>(changetype<usize>(this), value, 756);
   }
   /** Traps taken since an instruction was retired. */
   @inline get trapsInARow(): u32 {
-    return load<u32>(changetype<usize>(this), 880);
+    return load<u32>(changetype<usize>(this), 760);
   }
   @inline set trapsInARow(value: u32) {
-    store<u32>(changetype<usize>(this), value, 880);
+    store<u32>(changetype<usize>(this), value, 760);
   }
   @inline get mstatus(): u64 {
-    return load<u64>(changetype<usize>(this), 888);
+    return load<u64>(changetype<usize>(this), 768);
   }
   @inline set mstatus(value: u64) {
-    store<u64>(changetype<usize>(this), value, 888);
+    store<u64>(changetype<usize>(this), value, 768);
   }
   @inline get medeleg(): u64 {
-    return load<u64>(changetype<usize>(this), 896);
+    return load<u64>(changetype<usize>(this), 776);
   }
   @inline set medeleg(value: u64) {
-    store<u64>(changetype<usize>(this), value, 896);
+    store<u64>(changetype<usize>(this), value, 776);
   }
   @inline get mideleg(): u64 {
-    return load<u64>(changetype<usize>(this), 904);
+    return load<u64>(changetype<usize>(this), 784);
   }
   @inline set mideleg(value: u64) {
-    store<u64>(changetype<usize>(this), value, 904);
+    store<u64>(changetype<usize>(this), value, 784);
   }
   @inline get mie(): u64 {
-    return load<u64>(changetype<usize>(this), 912);
+    return load<u64>(changetype<usize>(this), 792);
   }
   @inline set mie(value: u64) {
-    store<u64>(changetype<usize>(this), value, 912);
+    store<u64>(changetype<usize>(this), value, 792);
   }
   /** Software-written bits and the levels of outside lines. */
   @inline get mip(): u64 {
-    return load<u64>(changetype<usize>(this), 920);
+    return load<u64>(changetype<usize>(this), 800);
   }
   @inline set mip(value: u64) {
-    store<u64>(changetype<usize>(this), value, 920);
+    store<u64>(changetype<usize>(this), value, 800);
   }
   /** Levels of MSIP, MTIP, SEIP and MEIP as driven from outside the hart. */
   @inline get externalLines(): u64 {
-    return load<u64>(changetype<usize>(this), 928);
+    return load<u64>(changetype<usize>(this), 808);
   }
   @inline set externalLines(value: u64) {
-    store<u64>(changetype<usize>(this), value, 928);
+    store<u64>(changetype<usize>(this), value, 808);
   }
   @inline get mtvec(): u64 {
-    return load<u64>(changetype<usize>(this), 936);
+    return load<u64>(changetype<usize>(this), 816);
   }
   @inline set mtvec(value: u64) {
-    store<u64>(changetype<usize>(this), value, 936);
+    store<u64>(changetype<usize>(this), value, 816);
   }
   @inline get mcounteren(): u64 {
-    return load<u64>(changetype<usize>(this), 944);
+    return load<u64>(changetype<usize>(this), 824);
   }
   @inline set mcounteren(value: u64) {
-    store<u64>(changetype<usize>(this), value, 944);
+    store<u64>(changetype<usize>(this), value, 824);
   }
   @inline get mcountinhibit(): u64 {
-    return load<u64>(changetype<usize>(this), 952);
+    return load<u64>(changetype<usize>(this), 832);
   }
   @inline set mcountinhibit(value: u64) {
-    store<u64>(changetype<usize>(this), value, 952);
+    store<u64>(changetype<usize>(this), value, 832);
   }
   @inline get menvcfg(): u64 {
-    return load<u64>(changetype<usize>(this), 960);
+    return load<u64>(changetype<usize>(this), 840);
   }
   @inline set menvcfg(value: u64) {
-    store<u64>(changetype<usize>(this), value, 960);
+    store<u64>(changetype<usize>(this), value, 840);
   }
   @inline get mscratch(): u64 {
-    return load<u64>(changetype<usize>(this), 968);
+    return load<u64>(changetype<usize>(this), 848);
   }
   @inline set mscratch(value: u64) {
-    store<u64>(changetype<usize>(this), value, 968);
+    store<u64>(changetype<usize>(this), value, 848);
   }
   @inline get mepc(): u64 {
-    return load<u64>(changetype<usize>(this), 976);
+    return load<u64>(changetype<usize>(this), 856);
   }
   @inline set mepc(value: u64) {
-    store<u64>(changetype<usize>(this), value, 976);
+    store<u64>(changetype<usize>(this), value, 856);
   }
   @inline get mcause(): u64 {
-    return load<u64>(changetype<usize>(this), 984);
+    return load<u64>(changetype<usize>(this), 864);
   }
   @inline set mcause(value: u64) {
-    store<u64>(changetype<usize>(this), value, 984);
+    store<u64>(changetype<usize>(this), value, 864);
   }
   @inline get mtval(): u64 {
-    return load<u64>(changetype<usize>(this), 992);
+    return load<u64>(changetype<usize>(this), 872);
   }
   @inline set mtval(value: u64) {
-    store<u64>(changetype<usize>(this), value, 992);
+    store<u64>(changetype<usize>(this), value, 872);
   }
   @inline get stvec(): u64 {
-    return load<u64>(changetype<usize>(this), 1000);
+    return load<u64>(changetype<usize>(this), 880);
   }
   @inline set stvec(value: u64) {
-    store<u64>(changetype<usize>(this), value, 1000);
+    store<u64>(changetype<usize>(this), value, 880);
   }
   @inline get scounteren(): u64 {
-    return load<u64>(changetype<usize>(this), 1008);
+    return load<u64>(changetype<usize>(this), 888);
   }
   @inline set scounteren(value: u64) {
-    store<u64>(changetype<usize>(this), value, 1008);
+    store<u64>(changetype<usize>(this), value, 888);
   }
   @inline get senvcfg(): u64 {
-    return load<u64>(changetype<usize>(this), 1016);
+    return load<u64>(changetype<usize>(this), 896);
   }
   @inline set senvcfg(value: u64) {
-    store<u64>(changetype<usize>(this), value, 1016);
+    store<u64>(changetype<usize>(this), value, 896);
   }
   @inline get sscratch(): u64 {
-    return load<u64>(changetype<usize>(this), 1024);
+    return load<u64>(changetype<usize>(this), 904);
   }
   @inline set sscratch(value: u64) {
-    store<u64>(changetype<usize>(this), value, 1024);
+    store<u64>(changetype<usize>(this), value, 904);
   }
   @inline get sepc(): u64 {
-    return load<u64>(changetype<usize>(this), 1032);
+    return load<u64>(changetype<usize>(this), 912);
   }
   @inline set sepc(value: u64) {
-    store<u64>(changetype<usize>(this), value, 1032);
+    store<u64>(changetype<usize>(this), value, 912);
   }
   @inline get scause(): u64 {
-    return load<u64>(changetype<usize>(this), 1040);
+    return load<u64>(changetype<usize>(this), 920);
   }
   @inline set scause(value: u64) {
-    store<u64>(changetype<usize>(this), value, 1040);
+    store<u64>(changetype<usize>(this), value, 920);
   }
   @inline get stval(): u64 {
-    return load<u64>(changetype<usize>(this), 1048);
+    return load<u64>(changetype<usize>(this), 928);
   }
   @inline set stval(value: u64) {
-    store<u64>(changetype<usize>(this), value, 1048);
+    store<u64>(changetype<usize>(this), value, 928);
   }
   @inline get stimecmp(): u64 {
-    return load<u64>(changetype<usize>(this), 1056);
+    return load<u64>(changetype<usize>(this), 936);
   }
   @inline set stimecmp(value: u64) {
-    store<u64>(changetype<usize>(this), value, 1056);
+    store<u64>(changetype<usize>(this), value, 936);
   }
   @inline get satp(): u64 {
-    return load<u64>(changetype<usize>(this), 1064);
+    return load<u64>(changetype<usize>(this), 944);
   }
   @inline set satp(value: u64) {
-    store<u64>(changetype<usize>(this), value, 1064);
+    store<u64>(changetype<usize>(this), value, 944);
   }
   /** Of the CLINT; here so that a run sees it. */
   @inline get mtimecmp(): u64 {
-    return load<u64>(changetype<usize>(this), 1072);
+    return load<u64>(changetype<usize>(this), 952);
   }
   @inline set mtimecmp(value: u64) {
-    store<u64>(changetype<usize>(this), value, 1072);
+    store<u64>(changetype<usize>(this), value, 952);
   }
   /** Mcycle less retired instructions. */
   @inline get cycleOffset(): u64 {
-    return load<u64>(changetype<usize>(this), 1080);
+    return load<u64>(changetype<usize>(this), 960);
   }
   @inline set cycleOffset(value: u64) {
-    store<u64>(changetype<usize>(this), value, 1080);
+    store<u64>(changetype<usize>(this), value, 960);
   }
   /** Minstret less retired instructions. */
   @inline get instretOffset(): u64 {
-    return load<u64>(changetype<usize>(this), 1088);
+    return load<u64>(changetype<usize>(this), 968);
   }
   @inline set instretOffset(value: u64) {
-    store<u64>(changetype<usize>(this), value, 1088);
+    store<u64>(changetype<usize>(this), value, 968);
   }
   /** Instructions retired since reset, less those of the present turn. */
   @inline get retired(): u64 {
-    return load<u64>(changetype<usize>(this), 1096);
+    return load<u64>(changetype<usize>(this), 976);
   }
   @inline set retired(value: u64) {
-    store<u64>(changetype<usize>(this), value, 1096);
+    store<u64>(changetype<usize>(this), value, 976);
   }
   /** Bits 55:2 of addresses. */
   @inline pmpaddr(n: u32): u64 {
-    return load<u64>(changetype<usize>(this) + (<usize>n << 3), 1104);
+    return load<u64>(changetype<usize>(this) + (<usize>n << 3), 984);
   }
   @inline set_pmpaddr(n: u32, value: u64): void {
-    store<u64>(changetype<usize>(this) + (<usize>n << 3), value, 1104);
+    store<u64>(changetype<usize>(this) + (<usize>n << 3), value, 984);
   }
   @inline pmpcfg(n: u32): u8 {
-    return load<u8>(changetype<usize>(this) + <usize>n, 1232);
+    return load<u8>(changetype<usize>(this) + <usize>n, 1112);
   }
   @inline set_pmpcfg(n: u32, value: u8): void {
-    store<u8>(changetype<usize>(this) + <usize>n, value, 1232);
+    store<u8>(changetype<usize>(this) + <usize>n, value, 1112);
   }
   /** Physical address LR reserved, or NO_RESERVATION. */
   @inline get reservation(): u64 {
-    return load<u64>(changetype<usize>(this), 1248);
+    return load<u64>(changetype<usize>(this), 1128);
   }
   @inline set reservation(value: u64) {
-    store<u64>(changetype<usize>(this), value, 1248);
+    store<u64>(changetype<usize>(this), value, 1128);
   }
   /** What LR read there. */
   @inline get reservedValue(): u64 {
-    return load<u64>(changetype<usize>(this), 1256);
+    return load<u64>(changetype<usize>(this), 1136);
   }
   @inline set reservedValue(value: u64) {
-    store<u64>(changetype<usize>(this), value, 1256);
+    store<u64>(changetype<usize>(this), value, 1136);
   }
 }
 

@@ -35,7 +35,7 @@ const PAGE_MASK: u64 = ~0xfff;
 export function enterPage(h: Hart, pc: u64): usize {
   const entry = entryOf(h.fetchTlb, pc);
   let decoded = load<u32>(entry, 8);
-  if (load<u64>(entry) != ((pc & PAGE_MASK) | h.fetchSpace)) {
+  if (load<u64>(entry) != (pc & PAGE_MASK)) {
     decoded = fetchPage(h, pc);
     if (decoded == NOT_FETCHED) {
       h.pc = pc;
@@ -64,7 +64,7 @@ function fetchPage(h: Hart, pc: u64): u32 {
   if (!pmpIsUniform(h, page)) return NOT_UNIFORM;
   const decoded = decodedPageOf(pageNumber(page));
   const entry = entryOf(h.fetchTlb, pc);
-  store<u64>(entry, (pc & PAGE_MASK) | h.fetchSpace);
+  store<u64>(entry, pc & PAGE_MASK);
   store<u32>(entry, decoded, 8);
   return decoded;
 }
@@ -106,7 +106,7 @@ export function enterSingle(h: Hart, pc: u64): usize {
 /** The two bytes of code at `vaddr`, or -1 with a trap pending whose tval is `vaddr`. */
 function fetchHalfword(h: Hart, vaddr: u64): i32 {
   const entry = entryOf(h.fetchTlb, vaddr);
-  if (load<u64>(entry) == ((vaddr & PAGE_MASK) | h.fetchSpace)) {
+  if (load<u64>(entry) == (vaddr & PAGE_MASK)) {
     const page = RAM_BASE + (pageOfDecoded(load<u32>(entry, 8)) << 12);
     return load<u16>(<usize>(page + (<u32>vaddr & 0xfff)));
   }

@@ -3,7 +3,7 @@ import { MSTATUS_FS } from "../hart/status";
 import { raiseIllegal } from "../hart/trap";
 import { loadSlow, NO_PADDR, NO_RESERVATION, storeAtomic, storeSlow, translateAtomic } from "../mmu/access";
 import { ramAddress } from "../mmu/memory";
-import { TLB_ENTRY_COUNT } from "../mmu/tlb";
+import { entryOf, STORES } from "../mmu/tlb";
 import { ACCESS_LOAD, ACCESS_STORE } from "../mmu/walk";
 import { clmul, clmulReversed, xperm } from "./crypto";
 import { pcAt } from "./fetch";
@@ -194,16 +194,16 @@ export class Interpreter extends Hart {
   }
 
   @inline load<W>(vaddr: u64): u64 {
-    const entry = <usize>(this.loadTlb + (<u32>(vaddr >> 8) & ((TLB_ENTRY_COUNT - 1) << 4)));
-    // The page of the access's last byte: one that crosses into the next page finds no match.
-    if ((((vaddr + (sizeof<W>() - 1)) & ~0xfff) | this.dataSpace) == load<u64>(entry)) {
+    const entry = entryOf(this.dataTlb, vaddr);
+    // With the low bits of a misaligned address in it, the page matches nothing: one that crosses pages goes the long way.
+    if ((vaddr & (~0xfff | <u64>(sizeof<W>() - 1))) == load<u64>(entry)) {
       return <u64>(<i64>load<W>(<usize>(<u32>vaddr + load<u32>(entry, 8))));
     }
     return <u64>(<i64>(<W>loadSlow(this, vaddr, sizeof<W>())));
   }
   @inline store<W>(vaddr: u64, value: u64): void {
-    const entry = <usize>(this.storeTlb + (<u32>(vaddr >> 8) & ((TLB_ENTRY_COUNT - 1) << 4)));
-    if ((((vaddr + (sizeof<W>() - 1)) & ~0xfff) | this.dataSpace) == load<u64>(entry)) {
+    const entry = entryOf(this.dataTlb + STORES, vaddr);
+    if ((vaddr & (~0xfff | <u64>(sizeof<W>() - 1))) == load<u64>(entry)) {
       store<W>(<usize>(<u32>vaddr + load<u32>(entry, 8)), <W>value);
     } else {
       storeSlow(this, vaddr, value, sizeof<W>());
@@ -231,9 +231,8 @@ export class Interpreter extends Hart {
     return 0;
   }
   @inline loadForUpdate<W>(vaddr: u64): u64 {
-    const entry = <usize>(this.storeTlb + (<u32>(vaddr >> 8) & ((TLB_ENTRY_COUNT - 1) << 4)));
-    const isAligned = (<u32>vaddr & (sizeof<W>() - 1)) == 0;
-    if (isAligned && ((vaddr & ~0xfff) | this.dataSpace) == load<u64>(entry)) {
+    const entry = entryOf(this.dataTlb + STORES, vaddr);
+    if ((vaddr & (~0xfff | <u64>(sizeof<W>() - 1))) == load<u64>(entry)) {
       return <u64>(<i64>load<W>(<usize>(<u32>vaddr + load<u32>(entry, 8))));
     }
     const paddr = translateAtomic(this, vaddr, sizeof<W>(), ACCESS_STORE);

@@ -31,6 +31,9 @@ const derived = (type: Field["type"], name: string, doc: string, count = 1): Fie
 /** The discarded results of instructions whose rd is x0 go to a register of their own, so that no write needs a test. */
 export const DISCARD_REGISTER = 32;
 
+/** Address spaces whose translations a hart's TLBs hold at a time. */
+const SPACE_COUNT = 8;
+
 export const hartFields: readonly Field[] = [
   saved("u64", "x", "integer registers", 32),
   // Register 32 by byte offset, so that nothing may come between it and x.
@@ -51,11 +54,8 @@ export const hartFields: readonly Field[] = [
   derived("u32", "instructionByteLength", "of the instruction being executed, for instructions that need the next pc"),
   derived("u32", "countdown", "instructions left in this turn, for instructions that read counters"),
   derived("u32", "turn", "instructions this turn began with"),
-  derived("u32", "loadTlb", "address of the load TLB for the present mode"),
-  derived("u32", "storeTlb", "address of the store TLB for the present mode"),
+  derived("u32", "dataTlb", "address of the load TLB for the present mode; the store TLB follows it"),
   derived("u32", "fetchTlb", "address of the fetch TLB for the present mode"),
-  derived("u64", "dataSpace", "address-space number that data TLB entries must carry"),
-  derived("u64", "fetchSpace", "address-space number that fetch TLB entries must carry"),
   derived(
     "u64",
     "codeStamp",
@@ -64,8 +64,8 @@ export const hartFields: readonly Field[] = [
   derived("u32", "codeEpoch", "counts flushes of pages that hold translated code"),
   derived("u32", "nextSpace", "next unused address-space number"),
   derived("u32", "spaceCursor", "next slot of the table of known address spaces"),
-  derived("u64", "spaceKeys", "satp values of the known address spaces", 16),
-  derived("u32", "spaceNumbers", "their numbers; 0 is none", 16),
+  derived("u64", "spaceKeys", "satp values of the known address spaces", SPACE_COUNT),
+  derived("u32", "spaceNumbers", "their numbers; 0 is none", SPACE_COUNT),
   derived("u64", "userSuperpageLow", "lowest user address a superpage was cached for"),
   derived("u64", "userSuperpageHigh", "highest"),
   derived("u64", "kernelSuperpageLow", "lowest upper-half address a superpage was cached for"),

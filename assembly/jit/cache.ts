@@ -101,7 +101,7 @@ export function recordFor(pc: u64, page: u32): Region {
 /** RAM page number plus 1 of the page `vaddr` is fetched from as the fetch TLB has it; 0 when it does not. */
 export function fetchedPage(h: Hart, vaddr: u64): u32 {
   const entry = entryOf(h.fetchTlb, vaddr);
-  if (load<u64>(entry) != ((vaddr & ~0xfff) | h.fetchSpace)) return 0;
+  if (load<u64>(entry) != (vaddr & ~0xfff)) return 0;
   return pageOfDecoded(load<u32>(entry, 8)) + 1;
 }
 
@@ -113,7 +113,7 @@ export function fetchedPage(h: Hart, vaddr: u64): u32 {
 export function regionToEnter(h: Hart, pc: u64): Region {
   const none = changetype<Region>(0);
   const entry = entryOf(h.fetchTlb, pc);
-  if (load<u64>(entry) != ((pc & ~0xfff) | h.fetchSpace)) return none;
+  if (load<u64>(entry) != (pc & ~0xfff)) return none;
   const i = load<u64>(<usize>(load<u32>(entry, 8) + ((<u32>pc & 0xfff) << 2)));
   if ((<u32>i & OPERATION_MASK) != OP_REGION) return none;
   const region = regionOf(<u32>(i >> 32));

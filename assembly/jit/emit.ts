@@ -33,7 +33,6 @@ import {
   LOCAL_AHEAD,
   LOCAL_COUNT,
   LOCAL_DEPTH,
-  LOCAL_HART,
   LOCAL_PC,
   Translator,
 } from "./translator";
@@ -66,7 +65,6 @@ const MAX_EXITS: u32 = 2000;
     t.opIndex(w.BLOCK, w.TYPE_VOID);
     for (let n: u32 = 0; n < this.exitCount; n++) t.opIndex(w.BLOCK, w.TYPE_VOID);
     this.labelCount = 0;
-    t.loadMode();
     t.loadRegisters(this.b.block(0).liveIn);
     this.emitTree(0);
     t.op(w.UNREACHABLE);
@@ -276,7 +274,7 @@ const MAX_EXITS: u32 = 2000;
       // Elsewhere: to another region if there is one. What it returns is what this one would have.
       t.storeRegisters(dirty);
       t.storeCount();
-      t.get_(LOCAL_HART);
+      t.hart();
       t.i64(pc);
       t.get_(LOCAL_DEPTH);
       t.call(helper.CALL_REGION);
@@ -301,7 +299,7 @@ const MAX_EXITS: u32 = 2000;
     t.op(w.I32_ADD);
     t.set_(LOCAL_COUNT);
     t.storeCount();
-    t.get_(LOCAL_HART);
+    t.hart();
     t.i64(t.pc);
     t.i64(i.decoded);
     t.call(helper.STEP);
@@ -315,7 +313,6 @@ const MAX_EXITS: u32 = 2000;
     t.i64(-1);
     t.op(w.RETURN);
     t.op(w.END);
-    t.loadMode();
     t.get_(LOCAL_COUNT);
     t.i32(t.ahead);
     t.op(w.I32_SUB);
@@ -326,7 +323,7 @@ const MAX_EXITS: u32 = 2000;
   emitFloat(i: Instruction): void {
     const t = this.t;
     t.storeRegisters(i.dirty & i.reads);
-    t.get_(LOCAL_HART);
+    t.hart();
     t.i64(i.decoded);
     t.call(helper.FIRST_FLOAT + floatHelperOf(i.operation));
     if (mayLeave(i)) {
@@ -349,27 +346,26 @@ const MAX_EXITS: u32 = 2000;
     const page = isDirect ? fetchedPage(this.h, target) : 0;
     const callee = page == 0 ? changetype<Region>(0) : recordFor(target, page - 1);
     if (changetype<usize>(callee) != 0) {
-      t.i32(<i32>changetype<usize>(callee));
-      t.access(w.I64_LOAD, 3, REGION_STAMP);
-      t.get_(LOCAL_HART);
-      t.access(w.I64_LOAD, 3, HART_CODE_STAMP);
+      t.i32(0);
+      t.access(w.I64_LOAD, 3, <u32>changetype<usize>(callee) + REGION_STAMP);
+      t.loadHart(w.I64_LOAD, 3, HART_CODE_STAMP);
       t.op(w.I64_EQ);
       t.get_(LOCAL_DEPTH);
       t.i32(0);
       t.op(w.I32_NE);
       t.op(w.I32_AND);
       t.opIndex(w.IF, w.TYPE_I64);
-      t.get_(LOCAL_HART);
+      t.hart();
       t.get_(LOCAL_DEPTH);
       t.i32(1);
       t.op(w.I32_SUB);
-      t.i32(<i32>changetype<usize>(callee));
-      t.access(w.I32_LOAD, 2, REGION_TABLE_INDEX);
+      t.i32(0);
+      t.access(w.I32_LOAD, 2, <u32>changetype<usize>(callee) + REGION_TABLE_INDEX);
       t.bytes2(w.CALL_INDIRECT, 0);
       t.byte(0);
       t.op(w.ELSE);
     }
-    t.get_(LOCAL_HART);
+    t.hart();
     t.get_(LOCAL_PC);
     t.get_(LOCAL_DEPTH);
     t.call(helper.CALL_REGION);
@@ -387,7 +383,6 @@ const MAX_EXITS: u32 = 2000;
       return;
     }
     t.loadCount();
-    t.loadMode();
     t.loadRegisters(last.live);
     this.branchTo(number, block.succ0, 0, 0);
   }
@@ -402,7 +397,7 @@ const MAX_EXITS: u32 = 2000;
     const isReturn = last.rs1 == 1 || last.rs1 == 5;
     if (isReturn) t.get_(LOCAL_PC);
     else {
-      t.get_(LOCAL_HART);
+      t.hart();
       t.get_(LOCAL_PC);
       t.get_(LOCAL_DEPTH);
       t.call(helper.CALL_REGION);

@@ -47,6 +47,7 @@ export function translate(id: u32): u32 {
   e.b = b;
   e.h = h;
   t.at = BODIES_BASE;
+  t.onlyHart = m.hartCount == 1 ? <u32>changetype<usize>(h) : 0;
   const firstSlot = m.tableSize;
   let count: u32 = 0;
   const known = m.regionCount;

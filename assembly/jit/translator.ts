@@ -1,14 +1,5 @@
-import {
-  HART_COUNTDOWN,
-  HART_DATA_SPACE,
-  HART_EVENT,
-  HART_F,
-  HART_LOAD_TLB,
-  HART_PC,
-  HART_STORE_TLB,
-  HART_X,
-} from "../generated/hart";
-import { TLB_ENTRY_COUNT } from "../mmu/tlb";
+import { HART_COUNTDOWN, HART_DATA_TLB, HART_EVENT, HART_F, HART_PC, HART_X } from "../generated/hart";
+import { STORES, TLB_ENTRY_COUNT } from "../mmu/tlb";
 import * as helper from "./helpers";
 import * as w from "./wasm";
 import { Writer } from "./writer";
@@ -17,18 +8,15 @@ import { Writer } from "./writer";
 export const LOCAL_HART: u32 = 0; // i32
 export const LOCAL_DEPTH: u32 = 1; // i32: how many calls may still be nested
 export const LOCAL_COUNT: u32 = 2; // i32: instructions left
-export const LOCAL_LOAD_TLB: u32 = 3; // i32
-export const LOCAL_STORE_TLB: u32 = 4; // i32
-export const LOCAL_ENTRY: u32 = 5; // i32: TLB entry
-export const LOCAL_AHEAD: u32 = 6; // i32: instructions counted but not executed, at an exit
-export const LOCAL_SPACE: u32 = 7; // i64
-export const LOCAL_ADDRESS: u32 = 8; // i64
-export const LOCAL_VALUE: u32 = 9; // i64
-export const LOCAL_PC: u32 = 10; // i64: where to go on, at an exit
-export const LOCAL_KEPT: u32 = 11; // i64, three of them
-export const FIRST_REGISTER_LOCAL: u32 = 14;
-export const I32_LOCAL_COUNT: u32 = 5;
-export const I64_LOCAL_COUNT: u32 = 7;
+export const LOCAL_ENTRY: u32 = 3; // i32: TLB entry
+export const LOCAL_AHEAD: u32 = 4; // i32: instructions counted but not executed, at an exit
+export const LOCAL_ADDRESS: u32 = 5; // i64
+export const LOCAL_VALUE: u32 = 6; // i64
+export const LOCAL_PC: u32 = 7; // i64: where to go on, at an exit
+export const LOCAL_KEPT: u32 = 8; // i64, three of them
+export const FIRST_REGISTER_LOCAL: u32 = 11;
+export const I32_LOCAL_COUNT: u32 = 3;
+export const I64_LOCAL_COUNT: u32 = 6;
 
 const PAGE_MASK: i64 = ~0xfff;
 
@@ -46,8 +34,11 @@ const PAGE_MASK: i64 = ~0xfff;
   exitLabel: u32;
   /** Values kept by the instruction being translated. */
   kept: u32;
-  /** Whether the region stores to floating-point registers. */
-  unused: u32;
+  /**
+   * Address of the only hart of the machine, which then need not be passed around: an access to a constant address
+   * takes no register. 0 where there are several, and the hart is a parameter.
+   */
+  onlyHart: u32;
 
   // Local of each guest register, a byte each, behind the fields.
   localOf(r: u32): u32 {
@@ -64,6 +55,26 @@ const PAGE_MASK: i64 = ~0xfff;
     this.opIndex(w.LOCAL_SET, local);
   }
 
+  // ---- the hart ----
+
+  /** Pushes the hart, to be passed on. */
+  hart(): void {
+    if (this.onlyHart != 0) this.i32(this.onlyHart);
+    else this.get_(LOCAL_HART);
+  }
+  /** Pushes what accessHart needs below the value it stores. */
+  beforeAccess(): void {
+    if (this.onlyHart != 0) this.i32(0);
+    else this.get_(LOCAL_HART);
+  }
+  accessHart(code: u32, align: u32, offset: u32): void {
+    this.access(code, align, this.onlyHart + offset);
+  }
+  loadHart(code: u32, align: u32, offset: u32): void {
+    this.beforeAccess();
+    this.accessHart(code, align, offset);
+  }
+
   // ---- registers ----
 
   x(offset: u32): u64 {
@@ -76,16 +87,15 @@ const PAGE_MASK: i64 = ~0xfff;
     else this.set_(this.localOf(offset >> 3));
   }
   f(offset: u32): u64 {
-    this.get_(LOCAL_HART);
-    this.access(w.I64_LOAD, 3, <u32>HART_F + offset);
+    this.loadHart(w.I64_LOAD, 3, <u32>HART_F + offset);
     return 0;
   }
   /** mstatus.FS is Dirty already in a region that uses floats. */
   setF(offset: u32, value: u64): void {
     this.set_(LOCAL_VALUE);
-    this.get_(LOCAL_HART);
+    this.beforeAccess();
     this.get_(LOCAL_VALUE);
-    this.access(w.I64_STORE, 3, <u32>HART_F + offset);
+    this.accessHart(w.I64_STORE, 3, <u32>HART_F + offset);
   }
   imm(value: i64): u64 {
     this.i64(value);
@@ -278,34 +288,28 @@ const PAGE_MASK: i64 = ~0xfff;
   }
 
   /** Pushes whether the TLB entry of the address on the stack, left in LOCAL_ENTRY, is for all bytes of the access. */
-  lookUp(tlb: u32, byteLength: u32): void {
+  lookUp(bank: u32, byteLength: u32): void {
     this.opIndex(w.LOCAL_TEE, LOCAL_ADDRESS);
-    this.i64(8);
-    this.op(w.I64_SHR_U);
     this.op(w.I32_WRAP_I64);
+    this.i32(8);
+    this.op(w.I32_SHR_U);
     this.i32((TLB_ENTRY_COUNT - 1) << 4);
     this.op(w.I32_AND);
-    this.get_(tlb);
+    this.loadHart(w.I32_LOAD, 2, HART_DATA_TLB);
     this.op(w.I32_ADD);
     this.opIndex(w.LOCAL_TEE, LOCAL_ENTRY);
-    this.access(w.I64_LOAD, 3, 0);
+    this.access(w.I64_LOAD, 3, bank);
     this.get_(LOCAL_ADDRESS);
-    if (byteLength > 1) {
-      this.i64(byteLength - 1);
-      this.op(w.I64_ADD);
-    }
-    this.i64(PAGE_MASK);
+    this.i64(PAGE_MASK | (byteLength - 1));
     this.op(w.I64_AND);
-    this.get_(LOCAL_SPACE);
-    this.op(w.I64_OR);
     this.op(w.I64_EQ);
   }
   /** Pushes the address in linear memory that the entry gives. */
-  locate(): void {
+  locate(bank: u32): void {
     this.get_(LOCAL_ADDRESS);
     this.op(w.I32_WRAP_I64);
     this.get_(LOCAL_ENTRY);
-    this.access(w.I32_LOAD, 2, 8);
+    this.access(w.I32_LOAD, 2, bank + 8);
     this.op(w.I32_ADD);
   }
   /** Leaves the region when an event is pending: a trap, or something the interpreter must do. One label deeper. */
@@ -314,21 +318,20 @@ const PAGE_MASK: i64 = ~0xfff;
     this.set_(LOCAL_PC);
     this.i32(this.ahead);
     this.set_(LOCAL_AHEAD);
-    this.get_(LOCAL_HART);
-    this.access(w.I32_LOAD, 2, HART_EVENT);
+    this.loadHart(w.I32_LOAD, 2, HART_EVENT);
     this.opIndex(w.BR_IF, this.exitLabel + 1);
   }
 
   load<W>(vaddr: u64): u64 {
-    this.lookUp(LOCAL_LOAD_TLB, sizeof<W>());
+    this.lookUp(0, sizeof<W>());
     this.opIndex(w.IF, w.TYPE_I64);
-    this.locate();
+    this.locate(0);
     if (sizeof<W>() == 8) this.access(w.I64_LOAD, 0, 0);
     else if (sizeof<W>() == 4) this.access(isSigned<W>() ? w.I64_LOAD32_S : w.I64_LOAD32_U, 0, 0);
     else if (sizeof<W>() == 2) this.access(isSigned<W>() ? w.I64_LOAD16_S : w.I64_LOAD16_U, 0, 0);
     else this.access(isSigned<W>() ? w.I64_LOAD8_S : w.I64_LOAD8_U, 0, 0);
     this.op(w.ELSE);
-    this.get_(LOCAL_HART);
+    this.hart();
     this.get_(LOCAL_ADDRESS);
     this.i32(sizeof<W>());
     this.call(helper.LOAD);
@@ -341,16 +344,16 @@ const PAGE_MASK: i64 = ~0xfff;
   }
   store<W>(vaddr: u64, value: u64): void {
     this.set_(LOCAL_VALUE);
-    this.lookUp(LOCAL_STORE_TLB, sizeof<W>());
+    this.lookUp(STORES, sizeof<W>());
     this.opIndex(w.IF, w.TYPE_VOID);
-    this.locate();
+    this.locate(STORES);
     this.get_(LOCAL_VALUE);
     if (sizeof<W>() == 8) this.access(w.I64_STORE, 0, 0);
     else if (sizeof<W>() == 4) this.access(w.I64_STORE32, 0, 0);
     else if (sizeof<W>() == 2) this.access(w.I64_STORE16, 0, 0);
     else this.access(w.I64_STORE8, 0, 0);
     this.op(w.ELSE);
-    this.get_(LOCAL_HART);
+    this.hart();
     this.get_(LOCAL_ADDRESS);
     this.get_(LOCAL_VALUE);
     this.i32(sizeof<W>());
@@ -362,14 +365,13 @@ const PAGE_MASK: i64 = ~0xfff;
   // ---- state of the hart ----
 
   loadRegister(r: u32): void {
-    this.get_(LOCAL_HART);
-    this.access(w.I64_LOAD, 3, <u32>HART_X + 8 * r);
+    this.loadHart(w.I64_LOAD, 3, <u32>HART_X + 8 * r);
     this.set_(this.localOf(r));
   }
   storeRegister(r: u32): void {
-    this.get_(LOCAL_HART);
+    this.beforeAccess();
     this.get_(this.localOf(r));
-    this.access(w.I64_STORE, 3, <u32>HART_X + 8 * r);
+    this.accessHart(w.I64_STORE, 3, <u32>HART_X + 8 * r);
   }
   loadRegisters(mask: u32): void {
     for (; mask != 0; mask &= mask - 1) this.loadRegister(ctz(mask));
@@ -378,29 +380,17 @@ const PAGE_MASK: i64 = ~0xfff;
     for (; mask != 0; mask &= mask - 1) this.storeRegister(ctz(mask));
   }
   loadCount(): void {
-    this.get_(LOCAL_HART);
-    this.access(w.I32_LOAD, 2, HART_COUNTDOWN);
+    this.loadHart(w.I32_LOAD, 2, HART_COUNTDOWN);
     this.set_(LOCAL_COUNT);
   }
   storeCount(): void {
-    this.get_(LOCAL_HART);
+    this.beforeAccess();
     this.get_(LOCAL_COUNT);
-    this.access(w.I32_STORE, 2, HART_COUNTDOWN);
-  }
-  loadMode(): void {
-    this.get_(LOCAL_HART);
-    this.access(w.I32_LOAD, 2, HART_LOAD_TLB);
-    this.set_(LOCAL_LOAD_TLB);
-    this.get_(LOCAL_HART);
-    this.access(w.I32_LOAD, 2, HART_STORE_TLB);
-    this.set_(LOCAL_STORE_TLB);
-    this.get_(LOCAL_HART);
-    this.access(w.I64_LOAD, 3, HART_DATA_SPACE);
-    this.set_(LOCAL_SPACE);
+    this.accessHart(w.I32_STORE, 2, HART_COUNTDOWN);
   }
   storePcLocal(): void {
-    this.get_(LOCAL_HART);
+    this.beforeAccess();
     this.get_(LOCAL_PC);
-    this.access(w.I64_STORE, 3, HART_PC);
+    this.accessHart(w.I64_STORE, 3, HART_PC);
   }
 }

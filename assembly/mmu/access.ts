@@ -15,7 +15,7 @@ import { DIRTY_BASE } from "../shared/layout";
 import { codeChanged, hasCode } from "./code";
 import { isRam, pageNumber, ramAddress, ramChanged } from "./memory";
 import { PMP_R, PMP_W, PMP_X, pmpAllows, pmpIsUniform } from "./pmp";
-import { CODE_MARK, effectivePrivilege, entryOf, noteSuperpage } from "./tlb";
+import { CODE_MARK, effectivePrivilege, entryOf, noteSuperpage, STORES } from "./tlb";
 import { ACCESS_FAULT, ACCESS_FETCH, ACCESS_LOAD, ACCESS_STORE, PAGE_FAULT, walkPageTable } from "./walk";
 
 /** No physical address; a trap is pending. */
@@ -35,6 +35,9 @@ const PAGE_MASK: u64 = ~0xfff;
  */
 export function loadSlow(h: Hart, vaddr: u64, byteLength: u32): u64 {
   if ((vaddr & 0xfff) + byteLength > 4096) return loadAcrossPages(h, vaddr, byteLength);
+  const entry = entryOf(h.dataTlb, vaddr);
+  // A misaligned access misses on purpose: so the hit needs no test of its own for the end of the page.
+  if (load<u64>(entry) == (vaddr & PAGE_MASK)) return readAt(<usize>(<u32>vaddr + load<u32>(entry, 8)), byteLength);
   const paddr = translate(h, vaddr, byteLength, ACCESS_LOAD);
   if (paddr == NO_PADDR) return 0;
   return loadPhysical(h, vaddr, paddr, byteLength);
@@ -44,6 +47,11 @@ export function loadSlow(h: Hart, vaddr: u64, byteLength: u32): u64 {
 export function storeSlow(h: Hart, vaddr: u64, value: u64, byteLength: u32): void {
   if ((vaddr & 0xfff) + byteLength > 4096) {
     storeAcrossPages(h, vaddr, value, byteLength);
+    return;
+  }
+  const entry = entryOf(h.dataTlb + STORES, vaddr);
+  if (load<u64>(entry) == (vaddr & PAGE_MASK)) {
+    writeAt(<usize>(<u32>vaddr + load<u32>(entry, 8)), value, byteLength);
     return;
   }
   const paddr = translateForStore(h, vaddr, byteLength);
@@ -56,6 +64,8 @@ export function storeSlow(h: Hart, vaddr: u64, value: u64, byteLength: u32): voi
  */
 export function loadForRegion(h: Hart, vaddr: u64, byteLength: u32): u64 {
   if ((vaddr & 0xfff) + byteLength > 4096) return loadAcrossPages(h, vaddr, byteLength);
+  const entry = entryOf(h.dataTlb, vaddr);
+  if (load<u64>(entry) == (vaddr & PAGE_MASK)) return readAt(<usize>(<u32>vaddr + load<u32>(entry, 8)), byteLength);
   const paddr = translate(h, vaddr, byteLength, ACCESS_LOAD);
   if (paddr == NO_PADDR) return 0;
   if (isRam(paddr, byteLength)) return readRam(paddr, byteLength);
@@ -67,6 +77,11 @@ export function loadForRegion(h: Hart, vaddr: u64, byteLength: u32): u64 {
 export function storeForRegion(h: Hart, vaddr: u64, value: u64, byteLength: u32): void {
   if ((vaddr & 0xfff) + byteLength > 4096) {
     h.event |= EVENT_ATTENTION;
+    return;
+  }
+  const entry = entryOf(h.dataTlb + STORES, vaddr);
+  if (load<u64>(entry) == (vaddr & PAGE_MASK)) {
+    writeAt(<usize>(<u32>vaddr + load<u32>(entry, 8)), value, byteLength);
     return;
   }
   const paddr = translateForStore(h, vaddr, byteLength);
@@ -104,8 +119,8 @@ export function storeAtomic(h: Hart, paddr: u64, value: u64, byteLength: u32): v
 /** Checks a store of `byteLength` bytes within a page, as cbo.zero makes it, and gives its physical address. */
 export function translateForStore(h: Hart, vaddr: u64, byteLength: u32): u64 {
   // A page with decoded code is in the TLB under a marked tag: its translation and rights are known.
-  const entry = entryOf(h.storeTlb, vaddr);
-  if (load<u64>(entry) == ((vaddr & PAGE_MASK) | h.dataSpace | CODE_MARK)) {
+  const entry = entryOf(h.dataTlb + STORES, vaddr);
+  if (load<u64>(entry) == ((vaddr & PAGE_MASK) | CODE_MARK)) {
     return <u64>(load<u32>(entry, 12) + (<u32>vaddr & 0xfff)) + RAM_OFFSET;
   }
   return translate(h, vaddr, byteLength, ACCESS_STORE);
@@ -142,10 +157,10 @@ const RAM_OFFSET: u64 = 0x80000000 - 0x4000000;
 
 function fillData(h: Hart, vaddr: u64, page: u64, access: u32): void {
   const hostPage = <u32>ramAddress(page);
-  let tag = (vaddr & PAGE_MASK) | h.dataSpace;
-  let bank = h.loadTlb;
+  let tag = vaddr & PAGE_MASK;
+  let bank = h.dataTlb;
   if (access == ACCESS_STORE) {
-    bank = h.storeTlb;
+    bank += STORES;
     const number = pageNumber(page);
     store<u8>(<usize>(DIRTY_BASE + number), 1);
     if (hasCode(number)) tag |= CODE_MARK;
@@ -194,7 +209,10 @@ function mmioStoreDouble(paddr: u32, value: u64): void {
 }
 
 function readRam(paddr: u64, byteLength: u32): u64 {
-  const address = ramAddress(paddr);
+  return readAt(ramAddress(paddr), byteLength);
+}
+
+function readAt(address: usize, byteLength: u32): u64 {
   if (byteLength == 8) return load<u64>(address);
   if (byteLength == 4) return load<u32>(address);
   if (byteLength == 2) return load<u16>(address);
@@ -202,16 +220,19 @@ function readRam(paddr: u64, byteLength: u32): u64 {
 }
 
 function writeRam(h: Hart, paddr: u64, value: u64, byteLength: u32): void {
-  const address = ramAddress(paddr);
-  if (byteLength == 8) store<u64>(address, value);
-  else if (byteLength == 4) store<u32>(address, <u32>value);
-  else if (byteLength == 2) store<u16>(address, <u16>value);
-  else store<u8>(address, <u8>value);
+  writeAt(ramAddress(paddr), value, byteLength);
   const page = pageNumber(paddr);
   // A page that PMP covers in part is never in the TLB, whose filling marks the others.
   store<u8>(<usize>(DIRTY_BASE + page), 1);
   // When the decoded page is gone, its entries may soon be another page's: leave them after this instruction.
   if (hasCode(page) && codeChanged(page, paddr, byteLength)) h.event |= EVENT_ATTENTION;
+}
+
+function writeAt(address: usize, value: u64, byteLength: u32): void {
+  if (byteLength == 8) store<u64>(address, value);
+  else if (byteLength == 4) store<u32>(address, <u32>value);
+  else if (byteLength == 2) store<u16>(address, <u16>value);
+  else store<u8>(address, <u8>value);
 }
 
 /** A load that touches two pages: both are checked before anything is read, and it is atomic in neither. */

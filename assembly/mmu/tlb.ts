@@ -5,44 +5,49 @@ import { PRIVILEGE_MACHINE, PRIVILEGE_USER } from "../shared/causes";
 import { TLB_STRIDE, TLBS_BASE } from "../shared/layout";
 
 /**
- * Translation look-aside buffers: one for loads, one for stores and one for fetches a hart, each in banks by mode.
+ * Translation look-aside buffers of a hart: one for loads, one for stores and one for fetches, each in banks by mode,
+ * for each of the address spaces it knows.
  *
  *   offset in a hart's part        bank
- *   0x0000 loads                   0 user, 1 supervisor, 2 supervisor with SUM, 3 machine
- *   0x4000 stores                  the same
- *   0x8000 fetches                 0 user, 1 supervisor, 3 machine
- *   0xc000 the scratch entries of interpreter/fetch.ts
+ *   0x00000 + space * 0x8000       0x0000 user loads, then stores        0x4000 supervisor loads with SUM, then stores
+ *                                  0x2000 supervisor loads, then stores  0x6000 user fetches, then supervisor fetches
+ *   0x40000                        machine loads, then stores, then fetches
+ *   0x44000                        the scratch entries of interpreter/fetch.ts
  *
  * An entry is 16 bytes, direct-mapped by the low bits of the page number:
  *
- *   0  u64  the page's virtual address, with the number of its address space in the 12 low bits
+ *   0  u64  the page's virtual address; all ones for none
  *   8  u32  loads and stores: what to add to an address, modulo 2^32, to find it in linear memory
  *           fetches: address of the decoded page
  *  12  u32  loads and stores: where the page stands in linear memory
  *
- * An address space is a satp value. Its number changes when it is flushed, which costs nothing: entries of the old
- * number match no more. Bit 11 of a number is kept for CODE_MARK.
+ * An address space is a satp value. It has a number, which changes when the space is flushed, and which translated code
+ * is checked against. The tags need none: a space has banks of its own, so that an access compares its page and no more.
  */
 export const TLB_ENTRY_COUNT: u32 = 256;
 export const TLB_BANK_BYTE_LENGTH: u32 = TLB_ENTRY_COUNT * 16;
-const LOADS: u32 = 0;
-const STORES: u32 = 0x4000;
-const FETCHES: u32 = 0x8000;
-export const SCRATCH_OFFSET: u32 = 0xc000;
+/** From a mode's loads to its stores. */
+export const STORES: u32 = TLB_BANK_BYTE_LENGTH;
 
-const BANK_USER: u32 = 0;
-const BANK_SUPERVISOR: u32 = 1;
-const BANK_SUPERVISOR_SUM: u32 = 2;
-const BANK_MACHINE: u32 = 3;
-const BANK_COUNT: u32 = 4;
+const SPACE_BYTE_LENGTH: u32 = 8 * TLB_BANK_BYTE_LENGTH;
+const USER_DATA: u32 = 0;
+const SUPERVISOR_DATA: u32 = 2 * TLB_BANK_BYTE_LENGTH;
+const SUPERVISOR_SUM_DATA: u32 = 4 * TLB_BANK_BYTE_LENGTH;
+const USER_FETCHES: u32 = 6 * TLB_BANK_BYTE_LENGTH;
+const SUPERVISOR_FETCHES: u32 = 7 * TLB_BANK_BYTE_LENGTH;
 
-/** In the tag of a store entry: the page holds decoded code, and a store must go the long way. */
+const MACHINE: u32 = 0x40000;
+const MACHINE_FETCHES: u32 = MACHINE + 2 * TLB_BANK_BYTE_LENGTH;
+export const SCRATCH_OFFSET: u32 = 0x44000;
+
+/** In the tag of a store entry: the page holds decoded or translated code, and a store must go the long way. */
 export const CODE_MARK: u64 = 0x800;
-const LAST_SPACE: u32 = 0x7ff;
+/** Numbers of address spaces are so small that a code stamp holds one. */
+const LAST_SPACE: u32 = 0xffffff;
 
-const SPACE_COUNT: u32 = 16;
-/** The key of the address space without translation; satp of mode Bare has no other bits that matter. */
-const BARE: u64 = 0;
+const SPACE_COUNT: u32 = 8;
+/** The number of the machine's own space, which has no translation. */
+const MACHINE_SPACE: u32 = 1;
 
 @inline export function tlbBase(h: Hart): u32 {
   return TLBS_BASE + h.id * TLB_STRIDE;
@@ -51,20 +56,24 @@ const BARE: u64 = 0;
   return <usize>(bank + (<u32>(vaddr >> 8) & ((TLB_ENTRY_COUNT - 1) << 4)));
 }
 
-/** Recomputes which TLBs and address spaces apply; to be called when privilege, mstatus, satp or a flush changes it. */
+/** Recomputes which TLBs apply; to be called when privilege, mstatus, satp or a flush changes it. */
 export function refreshMode(h: Hart): void {
-  // Room for both numbers that may be needed: running out between them would leave the first one stale.
-  if (h.nextSpace >= LAST_SPACE) forgetEverything(h);
   const base = tlbBase(h);
   const privilege = h.privilege;
-  h.fetchTlb = base + FETCHES + bankOf(privilege, false) * TLB_BANK_BYTE_LENGTH;
-  h.fetchSpace = spaceNumber(h, privilege);
   const dataPrivilege = effectivePrivilege(h);
-  const bank = bankOf(dataPrivilege, (h.mstatus & MSTATUS_SUM) != 0);
-  h.loadTlb = base + LOADS + bank * TLB_BANK_BYTE_LENGTH;
-  h.storeTlb = base + STORES + bank * TLB_BANK_BYTE_LENGTH;
-  h.codeStamp = ((<u64>h.codeEpoch) << 32) | (h.fetchSpace << 8) | (privilege << 4) | (h.id + 1);
-  h.dataSpace = dataPrivilege == privilege ? h.fetchSpace : spaceNumber(h, dataPrivilege);
+  let space: u32 = base;
+  let number: u32 = MACHINE_SPACE;
+  if (dataPrivilege != PRIVILEGE_MACHINE) {
+    const slot = slotOf(h);
+    space += slot * SPACE_BYTE_LENGTH;
+    number = h.spaceNumbers(slot);
+  }
+  h.dataTlb = dataPrivilege == PRIVILEGE_MACHINE ? base + MACHINE : space + dataBank(h, dataPrivilege);
+  if (privilege == PRIVILEGE_MACHINE) {
+    number = MACHINE_SPACE;
+    h.fetchTlb = base + MACHINE_FETCHES;
+  } else h.fetchTlb = space + (privilege == PRIVILEGE_USER ? USER_FETCHES : SUPERVISOR_FETCHES);
+  h.codeStamp = ((<u64>h.codeEpoch) << 32) | (<u64>(number << 8) | (privilege << 4) | (h.id + 1));
 }
 
 /** The privilege loads and stores have: MPRV lends machine mode that of MPP. */
@@ -75,42 +84,49 @@ export function effectivePrivilege(h: Hart): u32 {
   return h.privilege;
 }
 
-function bankOf(privilege: u32, sum: bool): u32 {
-  if (privilege == PRIVILEGE_MACHINE) return BANK_MACHINE;
-  if (privilege == PRIVILEGE_USER) return BANK_USER;
-  return sum ? BANK_SUPERVISOR_SUM : BANK_SUPERVISOR;
+function dataBank(h: Hart, privilege: u32): u32 {
+  if (privilege == PRIVILEGE_USER) return USER_DATA;
+  return (h.mstatus & MSTATUS_SUM) != 0 ? SUPERVISOR_SUM_DATA : SUPERVISOR_DATA;
 }
 
-function spaceNumber(h: Hart, privilege: u32): u64 {
-  const key = privilege == PRIVILEGE_MACHINE ? BARE : h.satp;
+/** The slot of the address space in satp; it takes over the one that was first taken when it has none. */
+function slotOf(h: Hart): u32 {
+  const key = h.satp;
   for (let n: u32 = 0; n < SPACE_COUNT; n++) {
-    if (h.spaceNumbers(n) != 0 && h.spaceKeys(n) == key) return h.spaceNumbers(n);
+    if (h.spaceKeys(n) == key && h.spaceNumbers(n) != 0) return n;
+  }
+  const slot = h.spaceCursor;
+  h.spaceCursor = slot + 1 == SPACE_COUNT ? 0 : slot + 1;
+  memory.fill(<usize>(tlbBase(h) + slot * SPACE_BYTE_LENGTH), 0xff, <usize>SPACE_BYTE_LENGTH);
+  h.set_spaceKeys(slot, key);
+  h.set_spaceNumbers(slot, nextNumber(h));
+  return slot;
+}
+
+/** When numbers run out, the epoch of the code stamps makes a difference between the old and the new. */
+function nextNumber(h: Hart): u32 {
+  if (h.nextSpace >= LAST_SPACE) {
+    h.nextSpace = MACHINE_SPACE + 1;
+    h.codeEpoch = h.codeEpoch + 1;
   }
   const number = h.nextSpace;
   h.nextSpace = number + 1;
-  const slot = h.spaceCursor % SPACE_COUNT;
-  h.spaceCursor = slot + 1;
-  h.set_spaceKeys(slot, key);
-  h.set_spaceNumbers(slot, number);
   return number;
-}
-
-/** Empties the TLBs, also when address-space numbers have run out. */
-function forgetEverything(h: Hart): void {
-  memory.fill(<usize>tlbBase(h), 0, <usize>SCRATCH_OFFSET);
-  h.nextSpace = 1;
-  for (let n: u32 = 0; n < SPACE_COUNT; n++) h.set_spaceNumbers(n, 0);
 }
 
 /** Power-on: no entries at all. */
 export function resetTlb(h: Hart): void {
-  forgetEverything(h);
+  memory.fill(<usize>(tlbBase(h)), 0xff, <usize>SCRATCH_OFFSET);
+  h.nextSpace = MACHINE_SPACE + 1;
+  for (let n: u32 = 0; n < SPACE_COUNT; n++) h.set_spaceNumbers(n, 0);
   forgetSuperpages(h);
   refreshMode(h);
 }
 
 /** SFENCE.VMA without operands: forgets every translation of the hart. */
 export function flushAll(h: Hart): void {
+  memory.fill(<usize>(tlbBase(h) + MACHINE), 0xff, <usize>(3 * TLB_BANK_BYTE_LENGTH));
+  h.codeEpoch = h.codeEpoch + 1;
   for (let n: u32 = 0; n < SPACE_COUNT; n++) h.set_spaceNumbers(n, 0);
   forgetSuperpages(h);
   refreshMode(h);
@@ -138,10 +154,9 @@ export function flushPage(h: Hart, vaddr: u64): void {
     h.codeEpoch = h.codeEpoch + 1;
     refreshMode(h);
   }
-  const base = tlbBase(h);
-  for (let bank: u32 = 0; bank < 3 * BANK_COUNT; bank++) {
-    store<u64>(entryOf(base + bank * TLB_BANK_BYTE_LENGTH, vaddr), 0);
-  }
+  // The machine's banks are no translations, but nothing is lost by looking there too.
+  const end = tlbBase(h) + SCRATCH_OFFSET;
+  for (let bank = tlbBase(h); bank < end; bank += TLB_BANK_BYTE_LENGTH) store<u64>(entryOf(bank, vaddr), u64.MAX_VALUE);
 }
 
 /** Notes that a page of a superpage [first, last] is cached. */
@@ -162,15 +177,27 @@ function forgetSuperpages(h: Hart): void {
   h.kernelSuperpageHigh = 0;
 }
 
+// ---- every hart's entries ----
+
 /** Marks the store entries of every hart for the page at `hostPage`, so that stores to new code are noticed. */
 export function markStoresOf(hostPage: u32): void {
   const harts = theMachine().hartCount;
   for (let id: u32 = 0; id < harts; id++) {
-    const first = tlbBase(hartAt(id)) + STORES;
-    const end = first + BANK_COUNT * TLB_BANK_BYTE_LENGTH;
-    for (let entry = first; entry < end; entry += 16) {
-      if (load<u32>(<usize>entry, 12) == hostPage) store<u64>(<usize>entry, load<u64>(<usize>entry) | CODE_MARK);
+    const h = hartAt(id);
+    for (let slot: u32 = 0; slot < SPACE_COUNT; slot++) {
+      if (h.spaceNumbers(slot) == 0) continue;
+      for (let data = USER_DATA; data <= SUPERVISOR_SUM_DATA; data += 2 * TLB_BANK_BYTE_LENGTH) {
+        markStoresIn(tlbBase(h) + slot * SPACE_BYTE_LENGTH + data + STORES, hostPage);
+      }
     }
+    markStoresIn(tlbBase(h) + MACHINE + STORES, hostPage);
+  }
+}
+
+function markStoresIn(bank: u32, hostPage: u32): void {
+  const end = bank + TLB_BANK_BYTE_LENGTH;
+  for (let entry = bank; entry < end; entry += 16) {
+    if (load<u32>(<usize>entry, 12) == hostPage) store<u64>(<usize>entry, load<u64>(<usize>entry) | CODE_MARK);
   }
 }
 
@@ -178,18 +205,36 @@ export function markStoresOf(hostPage: u32): void {
 export function dropStores(): void {
   const harts = theMachine().hartCount;
   for (let id: u32 = 0; id < harts; id++) {
-    memory.fill(<usize>(tlbBase(hartAt(id)) + STORES), 0, <usize>(BANK_COUNT * TLB_BANK_BYTE_LENGTH));
+    const base = tlbBase(hartAt(id));
+    for (let slot: u32 = 0; slot < SPACE_COUNT; slot++) {
+      for (let data = USER_DATA; data <= SUPERVISOR_SUM_DATA; data += 2 * TLB_BANK_BYTE_LENGTH) {
+        dropBank(base + slot * SPACE_BYTE_LENGTH + data + STORES);
+      }
+    }
+    dropBank(base + MACHINE + STORES);
   }
+}
+
+function dropBank(bank: u32): void {
+  memory.fill(<usize>bank, 0xff, <usize>TLB_BANK_BYTE_LENGTH);
 }
 
 /** Drops the fetch entries of every hart that point to the decoded page at `decoded`. */
 export function dropFetchesOf(decoded: u32): void {
   const harts = theMachine().hartCount;
   for (let id: u32 = 0; id < harts; id++) {
-    const first = tlbBase(hartAt(id)) + FETCHES;
-    const end = first + BANK_COUNT * TLB_BANK_BYTE_LENGTH;
-    for (let entry = first; entry < end; entry += 16) {
-      if (load<u32>(<usize>entry, 8) == decoded) store<u64>(<usize>entry, 0);
+    const base = tlbBase(hartAt(id));
+    for (let slot: u32 = 0; slot < SPACE_COUNT; slot++) {
+      dropFetchesIn(base + slot * SPACE_BYTE_LENGTH + USER_FETCHES, decoded);
+      dropFetchesIn(base + slot * SPACE_BYTE_LENGTH + SUPERVISOR_FETCHES, decoded);
     }
+    dropFetchesIn(base + MACHINE_FETCHES, decoded);
+  }
+}
+
+function dropFetchesIn(bank: u32, decoded: u32): void {
+  const end = bank + TLB_BANK_BYTE_LENGTH;
+  for (let entry = bank; entry < end; entry += 16) {
+    if (load<u32>(<usize>entry, 8) == decoded) store<u64>(<usize>entry, u64.MAX_VALUE);
   }
 }
