@@ -27,6 +27,7 @@ const BUILD_AT: u32 = EMITTER_AT + 0x100;
 
 /** Bodies are written here first; the sections that come before them depend on how many there are. */
 const BODIES_BASE: u32 = OUTPUT_BASE + 0x20000;
+const HINTS_BASE: u32 = OUTPUT_BASE - 0x200000;
 /** A region's body is at most so long. */
 const BODY_MAX: u32 = 0x200000;
 const MODULE_REGIONS_MAX: u32 = 500;
@@ -47,6 +48,7 @@ export function translate(id: u32): u32 {
   e.b = b;
   e.h = h;
   t.at = BODIES_BASE;
+  t.hintsEnd = HINTS_BASE;
   t.onlyHart = m.hartCount == 1 ? <u32>changetype<usize>(h) : 0;
   const firstSlot = m.tableSize;
   let count: u32 = 0;
@@ -65,7 +67,12 @@ export function translate(id: u32): u32 {
       continue;
     }
     analyse(b);
+    // Hints of a function: its index and their number come before them.
+    const hintsAt = t.hintsEnd;
+    t.hintsEnd += 10;
+    t.hintCount = 0;
     e.emit();
+    fillHints(hintsAt, helper.FIRST_FLOAT + FLOAT_HELPER_COUNT + count, t.hintCount);
     region.state = STATE_WRITTEN;
     region.tableIndex = firstSlot + count;
     region.need = b.block(0).path;
@@ -121,12 +128,32 @@ function writeModule(t: Translator, firstSlot: u32, count: u32, bodiesLength: u3
   t.unsigned(count);
   for (let n: u32 = 0; n < count; n++) t.unsigned(helper.FIRST_FLOAT + FLOAT_HELPER_COUNT + n);
   t.fill(elements);
+  const hints = begin(t, 0);
+  writeText(t, "metadata.code.branch_hint");
+  t.unsigned(count);
+  memory.copy(<usize>t.at, <usize>HINTS_BASE, <usize>(t.hintsEnd - HINTS_BASE));
+  t.at += t.hintsEnd - HINTS_BASE;
+  t.fill(hints);
   const code = begin(t, 10);
   t.unsigned(count);
   memory.copy(<usize>t.at, <usize>BODIES_BASE, <usize>bodiesLength);
   t.at += bodiesLength;
   t.fill(code);
   return t.at - OUTPUT_BASE;
+}
+
+/** Writes two numbers, in five bytes each, where room was left for them. */
+function fillHints(at: u32, functionIndex: u32, hintCount: u32): void {
+  for (let n: u32 = 0; n < 5; n++) {
+    const more: u32 = n < 4 ? 0x80 : 0;
+    store<u8>(<usize>(at + n), <u8>(((functionIndex >> (7 * n)) & 0x7f) | more));
+    store<u8>(<usize>(at + 5 + n), <u8>(((hintCount >> (7 * n)) & 0x7f) | more));
+  }
+}
+
+function writeText(t: Translator, text: string): void {
+  t.unsigned(text.length);
+  for (let n = 0; n < text.length; n++) t.byte(text.charCodeAt(n));
 }
 
 function begin(t: Translator, section: u32): u32 {

@@ -39,6 +39,10 @@ const PAGE_MASK: i64 = ~0xfff;
    * takes no register. 0 where there are several, and the hart is a parameter.
    */
   onlyHart: u32;
+  /** Where the function's body begins, and the end of its branch hints so far. */
+  bodyStart: u32;
+  hintsEnd: u32;
+  hintCount: u32;
 
   // Local of each guest register, a byte each, behind the fields.
   localOf(r: u32): u32 {
@@ -53,6 +57,24 @@ const PAGE_MASK: i64 = ~0xfff;
   }
   set_(local: u32): void {
     this.opIndex(w.LOCAL_SET, local);
+  }
+
+  // ---- branch hints ----
+
+  /** The `if` that comes next is nearly always taken. WebAssembly branch hinting, "metadata.code.branch_hint". */
+  hintTaken(isTaken: u32): void {
+    let at = this.hintsEnd;
+    let offset = this.at - this.bodyStart;
+    while (offset >= 0x80) {
+      store<u8>(<usize>at, <u8>((offset & 0x7f) | 0x80));
+      offset >>= 7;
+      at++;
+    }
+    store<u8>(<usize>at, <u8>offset);
+    store<u8>(<usize>at, 1, 1);
+    store<u8>(<usize>at, <u8>isTaken, 2);
+    this.hintsEnd = at + 3;
+    this.hintCount += 1;
   }
 
   // ---- the hart ----
@@ -324,6 +346,7 @@ const PAGE_MASK: i64 = ~0xfff;
 
   load<W>(vaddr: u64): u64 {
     this.lookUp(0, sizeof<W>());
+    this.hintTaken(1);
     this.opIndex(w.IF, w.TYPE_I64);
     this.locate(0);
     if (sizeof<W>() == 8) this.access(w.I64_LOAD, 0, 0);
@@ -345,6 +368,7 @@ const PAGE_MASK: i64 = ~0xfff;
   store<W>(vaddr: u64, value: u64): void {
     this.set_(LOCAL_VALUE);
     this.lookUp(STORES, sizeof<W>());
+    this.hintTaken(1);
     this.opIndex(w.IF, w.TYPE_VOID);
     this.locate(STORES);
     this.get_(LOCAL_VALUE);

@@ -1,9 +1,8 @@
-import { instantiate } from "@assemblyscript/loader";
-import type { WasmMemory, WasmModule, WasmTable } from "./wasm.js";
+import { type WasmMemory, type WasmModule, type WasmTable, wasm } from "./wasm.js";
 
 /** What assembly/index.ts exports. 64-bit integers are bigints. */
 export interface CoreExports {
-  reset(hartCount: number, ramByteLength: number, hostFirmware: boolean): void;
+  reset(hartCount: number, ramByteLength: number, hostFirmware: number): void;
   run(budget: number): number;
   refreshHart(id: number): void;
   ramWritten(paddr: number, byteLength: number): void;
@@ -16,7 +15,8 @@ export interface CoreExports {
   nextTimer(): bigint;
   translate(id: number): number;
   regionsReady(): void;
-  isFull(): boolean;
+  /** 1 or 0. */
+  isFull(): number;
   forgetCode(): void;
 }
 
@@ -33,10 +33,6 @@ export async function instantiateCore(
   table: WasmTable,
   imports: CoreImports,
 ): Promise<CoreExports> {
-  const load = instantiate as unknown as (
-    source: WasmModule,
-    imports: object,
-  ) => Promise<{ readonly exports: CoreExports }>;
-  const { exports } = await load(module, { env: { memory, table, ...imports } });
-  return exports;
+  const instance = await wasm.instantiate(module, { env: { memory, table, ...imports } });
+  return instance.exports as unknown as CoreExports;
 }

@@ -75,7 +75,7 @@ export class RegionLinker {
   /** Translates what has become hot since the last call; the functions are entered when they are compiled. */
   collect(synchronously: boolean): void {
     if (this.#isCompiling || this.#memory.get(MACHINE_BASE, QUEUED_COUNT) === 0n) return;
-    if (this.#exports.isFull() || this.#byteLengthInUse > BYTE_LENGTH_MAX) {
+    if (this.#exports.isFull() !== 0 || this.#byteLengthInUse > BYTE_LENGTH_MAX) {
       this.#startOver();
       return;
     }

@@ -18,6 +18,7 @@ interface WasmApi {
   readonly Memory: new (descriptor: { initial: number; maximum: number }) => WasmMemory;
   readonly Table: new (descriptor: { initial: number; element: "anyfunc" }) => WasmTable;
   readonly Instance: new (module: WasmModule, imports: object) => object;
+  instantiate(module: WasmModule, imports: object): Promise<{ readonly exports: object }>;
   compile(bytes: Uint8Array): Promise<WasmModule>;
 }
 
