@@ -684,7 +684,7 @@ const OPERANDS: usize = memory.data<u16>([
   0x700, // sllw
   0x700, // srlw
   0x700, // sraw
-  0x300, // fence
+  0x0, // fence
   0x101, // auipc
   0x602, // beq
   0x602, // bne
@@ -861,7 +861,7 @@ const OPERANDS: usize = memory.data<u16>([
   0x107, // csrrwi
   0x107, // csrrsi
   0x107, // csrrci
-  0x300, // fence.i
+  0x0, // fence.i
   0x7, // pause
   0x7, // sret
   0x7, // mret

@@ -8,7 +8,7 @@ export type Operands = Readonly<Record<string, number | bigint>>;
 const DEFAULTS: Readonly<Record<string, number>> = { rm: 7, aq: 0, rl: 0, fm: 0, pred: 15, succ: 15 };
 
 /** FENCE and FENCE.I have register and immediate fields that are reserved and that assembly language has no place for. */
-const RESERVED_ZERO: ReadonlySet<string> = new Set(["fence", "fence.i"]);
+export const RESERVED_ZERO: ReadonlySet<string> = new Set(["fence", "fence.i"]);
 
 const instructionsByName = new Map(instructionTable.map((row) => [row.mnemonic, row]));
 const compressedByName = new Map(compressedTable.map((row) => [row.mnemonic, row]));

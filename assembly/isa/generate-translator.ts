@@ -1,3 +1,4 @@
+import { RESERVED_ZERO } from "./encode.js";
 import type { Instruction, Kind } from "./instruction.js";
 import { functionName, operationName } from "./operations.js";
 import { instructionTable } from "./table.js";
@@ -119,7 +120,9 @@ function importsOf(rows: readonly Instruction[]): string {
 
 function operandBits(row: Instruction): number {
   const kinds: readonly Kind[] = ["integer", "relative", "branch", "jump", "memory", "atomic", "float", "system"];
-  const fields = new Set(row.encoding.slices.map((slice) => slice.field));
+  // Register fields that mean nothing are no operands.
+  const slices = RESERVED_ZERO.has(row.mnemonic) ? [] : row.encoding.slices;
+  const fields = new Set(slices.map((slice) => slice.field));
   const floats = ["fd", "fs1", "fs2", "fs3"].some((field) => fields.has(field));
   return (
     kinds.indexOf(row.kind) |
