@@ -8,7 +8,7 @@ import { hartAt, theMachine } from "./generated/hart";
 import { machineRetiredNow, timeAfter } from "./hart/counters";
 import { nextTimer as nextTimerOf } from "./hart/interrupt";
 import { resetHart } from "./hart/reset";
-import { TURN_LENGTH } from "./interpreter/run";
+import { turnLength } from "./interpreter/run";
 import { forgetRegions } from "./jit/cache";
 import { forgetDecodedPages, resetDecodedPages } from "./mmu/code";
 import { ramChanged } from "./mmu/memory";
@@ -18,7 +18,7 @@ import { HART_STOPPED } from "./shared/exit";
 import { CODE_SLOTS_BASE, DIRTY_BASE, HARTS_BASE, MACHINE_BASE } from "./shared/layout";
 
 export * from "./generated/float-helpers";
-export { callRegion, regionLoad, regionStep, regionStore } from "./jit/dispatch";
+export { callRegion, leaveCold, regionLoad, regionStep, regionStore } from "./jit/dispatch";
 export { isFull, regionsReady, translate } from "./jit/module";
 export { clmul, clmulReversed } from "./interpreter/crypto";
 export { mulHighSS, mulHighSU, mulHighUU } from "./interpreter/multiply";
@@ -38,7 +38,7 @@ export function reset(hartCount: u32, ramByteLength: u32, hostFirmware: bool): v
   m.hartCount = hartCount;
   m.ramByteLength = ramByteLength;
   m.hostFirmware = hostFirmware ? 1 : 0;
-  m.turnLeft = TURN_LENGTH;
+  m.turnLeft = turnLength(hartCount);
   resetDecodedPages();
   forgetRegions();
   for (let id: u32 = 0; id < hartCount; id++) resetHart(hartAt(id), id);

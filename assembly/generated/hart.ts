@@ -11,6 +11,8 @@ export const HART_EVENT: u32 = 548;
 export const HART_COUNTDOWN: u32 = 584;
 export const HART_DATA_TLB: u32 = 592;
 export const HART_CODE_STAMP: u32 = 600;
+export const HART_LEFT_FOR: u32 = 620;
+export const HART_LEFT_REGION: u32 = 624;
 
 @unmanaged export class Hart {
   /** Integer registers. */
@@ -153,284 +155,312 @@ export const HART_CODE_STAMP: u32 = 600;
   @inline set codeStamp(value: u64) {
     store<u64>(changetype<usize>(this), value, 600);
   }
+  /** Return address at which a nested interpretation ends; u64.MAX_VALUE outside one. */
+  @inline get stopPc(): u64 {
+    return load<u64>(changetype<usize>(this), 608);
+  }
+  @inline set stopPc(value: u64) {
+    store<u64>(changetype<usize>(this), value, 608);
+  }
+  /** How deep regions and interpretations may still be nested. */
+  @inline get depth(): u32 {
+    return load<u32>(changetype<usize>(this), 616);
+  }
+  @inline set depth(value: u32) {
+    store<u32>(changetype<usize>(this), value, 616);
+  }
+  /** Why a region was last left: LEFT_* of jit/exits.ts. */
+  @inline get leftFor(): u32 {
+    return load<u32>(changetype<usize>(this), 620);
+  }
+  @inline set leftFor(value: u32) {
+    store<u32>(changetype<usize>(this), value, 620);
+  }
+  /** Number of the region that was left. */
+  @inline get leftRegion(): u32 {
+    return load<u32>(changetype<usize>(this), 624);
+  }
+  @inline set leftRegion(value: u32) {
+    store<u32>(changetype<usize>(this), value, 624);
+  }
   /** Counts flushes of pages that hold translated code. */
   @inline get codeEpoch(): u32 {
-    return load<u32>(changetype<usize>(this), 608);
+    return load<u32>(changetype<usize>(this), 628);
   }
   @inline set codeEpoch(value: u32) {
-    store<u32>(changetype<usize>(this), value, 608);
+    store<u32>(changetype<usize>(this), value, 628);
   }
   /** Next unused address-space number. */
   @inline get nextSpace(): u32 {
-    return load<u32>(changetype<usize>(this), 612);
+    return load<u32>(changetype<usize>(this), 632);
   }
   @inline set nextSpace(value: u32) {
-    store<u32>(changetype<usize>(this), value, 612);
+    store<u32>(changetype<usize>(this), value, 632);
   }
   /** Next slot of the table of known address spaces. */
   @inline get spaceCursor(): u32 {
-    return load<u32>(changetype<usize>(this), 616);
+    return load<u32>(changetype<usize>(this), 636);
   }
   @inline set spaceCursor(value: u32) {
-    store<u32>(changetype<usize>(this), value, 616);
+    store<u32>(changetype<usize>(this), value, 636);
   }
   /** Satp values of the known address spaces. */
   @inline spaceKeys(n: u32): u64 {
-    return load<u64>(changetype<usize>(this) + (<usize>n << 3), 624);
+    return load<u64>(changetype<usize>(this) + (<usize>n << 3), 640);
   }
   @inline set_spaceKeys(n: u32, value: u64): void {
-    store<u64>(changetype<usize>(this) + (<usize>n << 3), value, 624);
+    store<u64>(changetype<usize>(this) + (<usize>n << 3), value, 640);
   }
   /** Their numbers; 0 is none. */
   @inline spaceNumbers(n: u32): u32 {
-    return load<u32>(changetype<usize>(this) + (<usize>n << 2), 688);
+    return load<u32>(changetype<usize>(this) + (<usize>n << 2), 704);
   }
   @inline set_spaceNumbers(n: u32, value: u32): void {
-    store<u32>(changetype<usize>(this) + (<usize>n << 2), value, 688);
+    store<u32>(changetype<usize>(this) + (<usize>n << 2), value, 704);
   }
   /** Lowest user address a superpage was cached for. */
   @inline get userSuperpageLow(): u64 {
-    return load<u64>(changetype<usize>(this), 720);
-  }
-  @inline set userSuperpageLow(value: u64) {
-    store<u64>(changetype<usize>(this), value, 720);
-  }
-  /** Highest. */
-  @inline get userSuperpageHigh(): u64 {
-    return load<u64>(changetype<usize>(this), 728);
-  }
-  @inline set userSuperpageHigh(value: u64) {
-    store<u64>(changetype<usize>(this), value, 728);
-  }
-  /** Lowest upper-half address a superpage was cached for. */
-  @inline get kernelSuperpageLow(): u64 {
     return load<u64>(changetype<usize>(this), 736);
   }
-  @inline set kernelSuperpageLow(value: u64) {
+  @inline set userSuperpageLow(value: u64) {
     store<u64>(changetype<usize>(this), value, 736);
   }
   /** Highest. */
-  @inline get kernelSuperpageHigh(): u64 {
+  @inline get userSuperpageHigh(): u64 {
     return load<u64>(changetype<usize>(this), 744);
   }
-  @inline set kernelSuperpageHigh(value: u64) {
+  @inline set userSuperpageHigh(value: u64) {
     store<u64>(changetype<usize>(this), value, 744);
+  }
+  /** Lowest upper-half address a superpage was cached for. */
+  @inline get kernelSuperpageLow(): u64 {
+    return load<u64>(changetype<usize>(this), 752);
+  }
+  @inline set kernelSuperpageLow(value: u64) {
+    store<u64>(changetype<usize>(this), value, 752);
+  }
+  /** Highest. */
+  @inline get kernelSuperpageHigh(): u64 {
+    return load<u64>(changetype<usize>(this), 760);
+  }
+  @inline set kernelSuperpageHigh(value: u64) {
+    store<u64>(changetype<usize>(this), value, 760);
   }
   /** Level of the leaf the last page-table walk ended at; 0 is a 4 KiB page. */
   @inline get walkLevel(): u32 {
-    return load<u32>(changetype<usize>(this), 752);
+    return load<u32>(changetype<usize>(this), 768);
   }
   @inline set walkLevel(value: u32) {
-    store<u32>(changetype<usize>(this), value, 752);
+    store<u32>(changetype<usize>(this), value, 768);
   }
   /** Whether any PMP entry is on or locked. */
   @inline get pmpActive(): u32 {
-    return load<u32>(changetype<usize>(this), 756);
+    return load<u32>(changetype<usize>(this), 772);
   }
   @inline set pmpActive(value: u32) {
-    store<u32>(changetype<usize>(this), value, 756);
+    store<u32>(changetype<usize>(this), value, 772);
   }
   /** Traps taken since an instruction was retired. */
   @inline get trapsInARow(): u32 {
-    return load<u32>(changetype<usize>(this), 760);
+    return load<u32>(changetype<usize>(this), 776);
   }
   @inline set trapsInARow(value: u32) {
-    store<u32>(changetype<usize>(this), value, 760);
+    store<u32>(changetype<usize>(this), value, 776);
   }
   @inline get mstatus(): u64 {
-    return load<u64>(changetype<usize>(this), 768);
-  }
-  @inline set mstatus(value: u64) {
-    store<u64>(changetype<usize>(this), value, 768);
-  }
-  @inline get medeleg(): u64 {
-    return load<u64>(changetype<usize>(this), 776);
-  }
-  @inline set medeleg(value: u64) {
-    store<u64>(changetype<usize>(this), value, 776);
-  }
-  @inline get mideleg(): u64 {
     return load<u64>(changetype<usize>(this), 784);
   }
-  @inline set mideleg(value: u64) {
+  @inline set mstatus(value: u64) {
     store<u64>(changetype<usize>(this), value, 784);
   }
-  @inline get mie(): u64 {
+  @inline get medeleg(): u64 {
     return load<u64>(changetype<usize>(this), 792);
   }
-  @inline set mie(value: u64) {
+  @inline set medeleg(value: u64) {
     store<u64>(changetype<usize>(this), value, 792);
+  }
+  @inline get mideleg(): u64 {
+    return load<u64>(changetype<usize>(this), 800);
+  }
+  @inline set mideleg(value: u64) {
+    store<u64>(changetype<usize>(this), value, 800);
+  }
+  @inline get mie(): u64 {
+    return load<u64>(changetype<usize>(this), 808);
+  }
+  @inline set mie(value: u64) {
+    store<u64>(changetype<usize>(this), value, 808);
   }
   /** Software-written bits and the levels of outside lines. */
   @inline get mip(): u64 {
-    return load<u64>(changetype<usize>(this), 800);
+    return load<u64>(changetype<usize>(this), 816);
   }
   @inline set mip(value: u64) {
-    store<u64>(changetype<usize>(this), value, 800);
+    store<u64>(changetype<usize>(this), value, 816);
   }
   /** Levels of MSIP, MTIP, SEIP and MEIP as driven from outside the hart. */
   @inline get externalLines(): u64 {
-    return load<u64>(changetype<usize>(this), 808);
-  }
-  @inline set externalLines(value: u64) {
-    store<u64>(changetype<usize>(this), value, 808);
-  }
-  @inline get mtvec(): u64 {
-    return load<u64>(changetype<usize>(this), 816);
-  }
-  @inline set mtvec(value: u64) {
-    store<u64>(changetype<usize>(this), value, 816);
-  }
-  @inline get mcounteren(): u64 {
     return load<u64>(changetype<usize>(this), 824);
   }
-  @inline set mcounteren(value: u64) {
+  @inline set externalLines(value: u64) {
     store<u64>(changetype<usize>(this), value, 824);
   }
-  @inline get mcountinhibit(): u64 {
+  @inline get mtvec(): u64 {
     return load<u64>(changetype<usize>(this), 832);
   }
-  @inline set mcountinhibit(value: u64) {
+  @inline set mtvec(value: u64) {
     store<u64>(changetype<usize>(this), value, 832);
   }
-  @inline get menvcfg(): u64 {
+  @inline get mcounteren(): u64 {
     return load<u64>(changetype<usize>(this), 840);
   }
-  @inline set menvcfg(value: u64) {
+  @inline set mcounteren(value: u64) {
     store<u64>(changetype<usize>(this), value, 840);
   }
-  @inline get mscratch(): u64 {
+  @inline get mcountinhibit(): u64 {
     return load<u64>(changetype<usize>(this), 848);
   }
-  @inline set mscratch(value: u64) {
+  @inline set mcountinhibit(value: u64) {
     store<u64>(changetype<usize>(this), value, 848);
   }
-  @inline get mepc(): u64 {
+  @inline get menvcfg(): u64 {
     return load<u64>(changetype<usize>(this), 856);
   }
-  @inline set mepc(value: u64) {
+  @inline set menvcfg(value: u64) {
     store<u64>(changetype<usize>(this), value, 856);
   }
-  @inline get mcause(): u64 {
+  @inline get mscratch(): u64 {
     return load<u64>(changetype<usize>(this), 864);
   }
-  @inline set mcause(value: u64) {
+  @inline set mscratch(value: u64) {
     store<u64>(changetype<usize>(this), value, 864);
   }
-  @inline get mtval(): u64 {
+  @inline get mepc(): u64 {
     return load<u64>(changetype<usize>(this), 872);
   }
-  @inline set mtval(value: u64) {
+  @inline set mepc(value: u64) {
     store<u64>(changetype<usize>(this), value, 872);
   }
-  @inline get stvec(): u64 {
+  @inline get mcause(): u64 {
     return load<u64>(changetype<usize>(this), 880);
   }
-  @inline set stvec(value: u64) {
+  @inline set mcause(value: u64) {
     store<u64>(changetype<usize>(this), value, 880);
   }
-  @inline get scounteren(): u64 {
+  @inline get mtval(): u64 {
     return load<u64>(changetype<usize>(this), 888);
   }
-  @inline set scounteren(value: u64) {
+  @inline set mtval(value: u64) {
     store<u64>(changetype<usize>(this), value, 888);
   }
-  @inline get senvcfg(): u64 {
+  @inline get stvec(): u64 {
     return load<u64>(changetype<usize>(this), 896);
   }
-  @inline set senvcfg(value: u64) {
+  @inline set stvec(value: u64) {
     store<u64>(changetype<usize>(this), value, 896);
   }
-  @inline get sscratch(): u64 {
+  @inline get scounteren(): u64 {
     return load<u64>(changetype<usize>(this), 904);
   }
-  @inline set sscratch(value: u64) {
+  @inline set scounteren(value: u64) {
     store<u64>(changetype<usize>(this), value, 904);
   }
-  @inline get sepc(): u64 {
+  @inline get senvcfg(): u64 {
     return load<u64>(changetype<usize>(this), 912);
   }
-  @inline set sepc(value: u64) {
+  @inline set senvcfg(value: u64) {
     store<u64>(changetype<usize>(this), value, 912);
   }
-  @inline get scause(): u64 {
+  @inline get sscratch(): u64 {
     return load<u64>(changetype<usize>(this), 920);
   }
-  @inline set scause(value: u64) {
+  @inline set sscratch(value: u64) {
     store<u64>(changetype<usize>(this), value, 920);
   }
-  @inline get stval(): u64 {
+  @inline get sepc(): u64 {
     return load<u64>(changetype<usize>(this), 928);
   }
-  @inline set stval(value: u64) {
+  @inline set sepc(value: u64) {
     store<u64>(changetype<usize>(this), value, 928);
   }
-  @inline get stimecmp(): u64 {
+  @inline get scause(): u64 {
     return load<u64>(changetype<usize>(this), 936);
   }
-  @inline set stimecmp(value: u64) {
+  @inline set scause(value: u64) {
     store<u64>(changetype<usize>(this), value, 936);
   }
-  @inline get satp(): u64 {
+  @inline get stval(): u64 {
     return load<u64>(changetype<usize>(this), 944);
   }
-  @inline set satp(value: u64) {
+  @inline set stval(value: u64) {
     store<u64>(changetype<usize>(this), value, 944);
+  }
+  @inline get stimecmp(): u64 {
+    return load<u64>(changetype<usize>(this), 952);
+  }
+  @inline set stimecmp(value: u64) {
+    store<u64>(changetype<usize>(this), value, 952);
+  }
+  @inline get satp(): u64 {
+    return load<u64>(changetype<usize>(this), 960);
+  }
+  @inline set satp(value: u64) {
+    store<u64>(changetype<usize>(this), value, 960);
   }
   /** Of the CLINT; here so that a run sees it. */
   @inline get mtimecmp(): u64 {
-    return load<u64>(changetype<usize>(this), 952);
+    return load<u64>(changetype<usize>(this), 968);
   }
   @inline set mtimecmp(value: u64) {
-    store<u64>(changetype<usize>(this), value, 952);
+    store<u64>(changetype<usize>(this), value, 968);
   }
   /** Mcycle less retired instructions. */
   @inline get cycleOffset(): u64 {
-    return load<u64>(changetype<usize>(this), 960);
+    return load<u64>(changetype<usize>(this), 976);
   }
   @inline set cycleOffset(value: u64) {
-    store<u64>(changetype<usize>(this), value, 960);
+    store<u64>(changetype<usize>(this), value, 976);
   }
   /** Minstret less retired instructions. */
   @inline get instretOffset(): u64 {
-    return load<u64>(changetype<usize>(this), 968);
+    return load<u64>(changetype<usize>(this), 984);
   }
   @inline set instretOffset(value: u64) {
-    store<u64>(changetype<usize>(this), value, 968);
+    store<u64>(changetype<usize>(this), value, 984);
   }
   /** Instructions retired since reset, less those of the present turn. */
   @inline get retired(): u64 {
-    return load<u64>(changetype<usize>(this), 976);
+    return load<u64>(changetype<usize>(this), 992);
   }
   @inline set retired(value: u64) {
-    store<u64>(changetype<usize>(this), value, 976);
+    store<u64>(changetype<usize>(this), value, 992);
   }
   /** Bits 55:2 of addresses. */
   @inline pmpaddr(n: u32): u64 {
-    return load<u64>(changetype<usize>(this) + (<usize>n << 3), 984);
+    return load<u64>(changetype<usize>(this) + (<usize>n << 3), 1000);
   }
   @inline set_pmpaddr(n: u32, value: u64): void {
-    store<u64>(changetype<usize>(this) + (<usize>n << 3), value, 984);
+    store<u64>(changetype<usize>(this) + (<usize>n << 3), value, 1000);
   }
   @inline pmpcfg(n: u32): u8 {
-    return load<u8>(changetype<usize>(this) + <usize>n, 1112);
+    return load<u8>(changetype<usize>(this) + <usize>n, 1128);
   }
   @inline set_pmpcfg(n: u32, value: u8): void {
-    store<u8>(changetype<usize>(this) + <usize>n, value, 1112);
+    store<u8>(changetype<usize>(this) + <usize>n, value, 1128);
   }
   /** Physical address LR reserved, or NO_RESERVATION. */
   @inline get reservation(): u64 {
-    return load<u64>(changetype<usize>(this), 1128);
+    return load<u64>(changetype<usize>(this), 1144);
   }
   @inline set reservation(value: u64) {
-    store<u64>(changetype<usize>(this), value, 1128);
+    store<u64>(changetype<usize>(this), value, 1144);
   }
   /** What LR read there. */
   @inline get reservedValue(): u64 {
-    return load<u64>(changetype<usize>(this), 1136);
+    return load<u64>(changetype<usize>(this), 1152);
   }
   @inline set reservedValue(value: u64) {
-    store<u64>(changetype<usize>(this), value, 1136);
+    store<u64>(changetype<usize>(this), value, 1152);
   }
 }
 
@@ -571,74 +601,74 @@ export const HART_CODE_STAMP: u32 = 600;
   @inline set tableSize(value: u32) {
     store<u32>(changetype<usize>(this), value, 104);
   }
-  /** Page links in use. */
-  @inline get linkCount(): u32 {
+  /** Whether code that was never executed is translated too. */
+  @inline get translateAll(): u32 {
     return load<u32>(changetype<usize>(this), 108);
   }
-  @inline set linkCount(value: u32) {
+  @inline set translateAll(value: u32) {
     store<u32>(changetype<usize>(this), value, 108);
   }
-  /** Of the module last written. */
-  @inline get moduleLength(): u32 {
-    return load<u32>(changetype<usize>(this), 112);
+  /** How often regions were left, by reason: LEFT_* of jit/exits.ts. */
+  @inline regionExits(n: u32): u64 {
+    return load<u64>(changetype<usize>(this) + (<usize>n << 3), 112);
   }
-  @inline set moduleLength(value: u32) {
-    store<u32>(changetype<usize>(this), value, 112);
+  @inline set_regionExits(n: u32, value: u64): void {
+    store<u64>(changetype<usize>(this) + (<usize>n << 3), value, 112);
   }
   /** Next decoded page to reuse. */
   @inline get decodedCursor(): u32 {
-    return load<u32>(changetype<usize>(this), 116);
+    return load<u32>(changetype<usize>(this), 176);
   }
   @inline set decodedCursor(value: u32) {
-    store<u32>(changetype<usize>(this), value, 116);
+    store<u32>(changetype<usize>(this), value, 176);
   }
   /** Whose turn it is. */
   @inline get currentHart(): u32 {
-    return load<u32>(changetype<usize>(this), 120);
+    return load<u32>(changetype<usize>(this), 180);
   }
   @inline set currentHart(value: u32) {
-    store<u32>(changetype<usize>(this), value, 120);
+    store<u32>(changetype<usize>(this), value, 180);
   }
   /** Instructions left of its turn. */
   @inline get turnLeft(): u32 {
-    return load<u32>(changetype<usize>(this), 124);
+    return load<u32>(changetype<usize>(this), 184);
   }
   @inline set turnLeft(value: u32) {
-    store<u32>(changetype<usize>(this), value, 124);
+    store<u32>(changetype<usize>(this), value, 184);
   }
   /** Instructions retired by all harts. */
   @inline get retired(): u64 {
-    return load<u64>(changetype<usize>(this), 128);
+    return load<u64>(changetype<usize>(this), 192);
   }
   @inline set retired(value: u64) {
-    store<u64>(changetype<usize>(this), value, 128);
+    store<u64>(changetype<usize>(this), value, 192);
   }
   /** Mtime at timeBaseRetired. */
   @inline get timeBase(): u64 {
-    return load<u64>(changetype<usize>(this), 136);
+    return load<u64>(changetype<usize>(this), 200);
   }
   @inline set timeBase(value: u64) {
-    store<u64>(changetype<usize>(this), value, 136);
+    store<u64>(changetype<usize>(this), value, 200);
   }
   /** Of a tick, in 2^-32. */
   @inline get timeFraction(): u32 {
-    return load<u32>(changetype<usize>(this), 144);
+    return load<u32>(changetype<usize>(this), 208);
   }
   @inline set timeFraction(value: u32) {
-    store<u32>(changetype<usize>(this), value, 144);
+    store<u32>(changetype<usize>(this), value, 208);
   }
   @inline get timeBaseRetired(): u64 {
-    return load<u64>(changetype<usize>(this), 152);
+    return load<u64>(changetype<usize>(this), 216);
   }
   @inline set timeBaseRetired(value: u64) {
-    store<u64>(changetype<usize>(this), value, 152);
+    store<u64>(changetype<usize>(this), value, 216);
   }
   /** In 2^-32 ticks. */
   @inline get ticksPerInstruction(): u64 {
-    return load<u64>(changetype<usize>(this), 160);
+    return load<u64>(changetype<usize>(this), 224);
   }
   @inline set ticksPerInstruction(value: u64) {
-    store<u64>(changetype<usize>(this), value, 160);
+    store<u64>(changetype<usize>(this), value, 224);
   }
 }
 

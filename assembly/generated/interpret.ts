@@ -3,7 +3,7 @@ import { imm } from "../semantics/operands";
 import { Interpreter } from "../interpreter/target";
 import { OPERATION_MASK } from "../shared/decoded";
 import { decodeEntry, enterCrossing, enterPage, leaveForIllegal, pcAt } from "../interpreter/fetch";
-import { enterRegion, enterTarget, noteTurn } from "../jit/dispatch";
+import { enterJump, enterRegion, enterTarget, noteTurn, TURN_HEAT } from "../jit/dispatch";
 import * as op from "./operations";
 import { lui, addi, slti, sltiu, xori, ori, andi, slli, srli, srai, add_, sub_, sll, slt, sltu, xor_, srl, sra, or_, and_, addiw, slliw, srliw, sraiw, addw, subw, sllw, srlw, sraw, fence, fence_i } from "../semantics/integer";
 import { auipc, beq, bne, blt, bge, bltu, bgeu, jal, jalr } from "../semantics/control";
@@ -178,7 +178,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         continue;
       case op.OP_BEQ:
         if (beq<Interpreter>(t, i)) {
-          ip = enterTarget(t, pcAt(t, ip) + imm(i));
+          ip = enterTarget(t, pcAt(t, ip) + imm(i), TURN_HEAT);
           if (ip != 0) continue;
           t.countdown = countdown;
           return;
@@ -187,7 +187,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         continue;
       case op.OP_BNE:
         if (bne<Interpreter>(t, i)) {
-          ip = enterTarget(t, pcAt(t, ip) + imm(i));
+          ip = enterTarget(t, pcAt(t, ip) + imm(i), TURN_HEAT);
           if (ip != 0) continue;
           t.countdown = countdown;
           return;
@@ -196,7 +196,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         continue;
       case op.OP_BLT:
         if (blt<Interpreter>(t, i)) {
-          ip = enterTarget(t, pcAt(t, ip) + imm(i));
+          ip = enterTarget(t, pcAt(t, ip) + imm(i), TURN_HEAT);
           if (ip != 0) continue;
           t.countdown = countdown;
           return;
@@ -205,7 +205,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         continue;
       case op.OP_BGE:
         if (bge<Interpreter>(t, i)) {
-          ip = enterTarget(t, pcAt(t, ip) + imm(i));
+          ip = enterTarget(t, pcAt(t, ip) + imm(i), TURN_HEAT);
           if (ip != 0) continue;
           t.countdown = countdown;
           return;
@@ -214,7 +214,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         continue;
       case op.OP_BLTU:
         if (bltu<Interpreter>(t, i)) {
-          ip = enterTarget(t, pcAt(t, ip) + imm(i));
+          ip = enterTarget(t, pcAt(t, ip) + imm(i), TURN_HEAT);
           if (ip != 0) continue;
           t.countdown = countdown;
           return;
@@ -223,7 +223,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         continue;
       case op.OP_BGEU:
         if (bgeu<Interpreter>(t, i)) {
-          ip = enterTarget(t, pcAt(t, ip) + imm(i));
+          ip = enterTarget(t, pcAt(t, ip) + imm(i), TURN_HEAT);
           if (ip != 0) continue;
           t.countdown = countdown;
           return;
@@ -233,14 +233,14 @@ export function interpret(t: Interpreter, ip: usize): void {
       case op.OP_JAL:
         t.ip = <u32>ip;
         t.instructionByteLength = 4;
-        ip = enterTarget(t, jal<Interpreter>(t, i));
+        ip = enterJump(t, i, jal<Interpreter>(t, i));
         if (ip != 0) continue;
         t.countdown = countdown;
         return;
       case op.OP_JALR:
         t.ip = <u32>ip;
         t.instructionByteLength = 4;
-        ip = enterTarget(t, jalr<Interpreter>(t, i));
+        ip = enterJump(t, i, jalr<Interpreter>(t, i));
         if (ip != 0) continue;
         t.countdown = countdown;
         return;
@@ -1515,7 +1515,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         continue;
       case op.OP_BEQ__C:
         if (beq<Interpreter>(t, i)) {
-          ip = enterTarget(t, pcAt(t, ip) + imm(i));
+          ip = enterTarget(t, pcAt(t, ip) + imm(i), TURN_HEAT);
           if (ip != 0) continue;
           t.countdown = countdown;
           return;
@@ -1524,7 +1524,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         continue;
       case op.OP_BNE__C:
         if (bne<Interpreter>(t, i)) {
-          ip = enterTarget(t, pcAt(t, ip) + imm(i));
+          ip = enterTarget(t, pcAt(t, ip) + imm(i), TURN_HEAT);
           if (ip != 0) continue;
           t.countdown = countdown;
           return;
@@ -1534,14 +1534,14 @@ export function interpret(t: Interpreter, ip: usize): void {
       case op.OP_JAL__C:
         t.ip = <u32>ip;
         t.instructionByteLength = 2;
-        ip = enterTarget(t, jal<Interpreter>(t, i));
+        ip = enterJump(t, i, jal<Interpreter>(t, i));
         if (ip != 0) continue;
         t.countdown = countdown;
         return;
       case op.OP_JALR__C:
         t.ip = <u32>ip;
         t.instructionByteLength = 2;
-        ip = enterTarget(t, jalr<Interpreter>(t, i));
+        ip = enterJump(t, i, jalr<Interpreter>(t, i));
         if (ip != 0) continue;
         t.countdown = countdown;
         return;

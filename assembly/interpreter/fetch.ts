@@ -6,6 +6,7 @@ import {
   nearVariant,
   OP_CROSSING,
   OP_ILLEGAL,
+  OP_JAL,
   OP_PAGE_END,
 } from "../generated/operations";
 import { hasRegions, regionEntryAt } from "../jit/cache";
@@ -17,6 +18,7 @@ import { pmpIsUniform } from "../mmu/pmp";
 import { entryOf, SCRATCH_OFFSET, tlbBase } from "../mmu/tlb";
 import { ACCESS_FETCH } from "../mmu/walk";
 import { CAUSE_FETCH_ACCESS, CAUSE_ILLEGAL_INSTRUCTION } from "../shared/causes";
+import { DISCARDED, rd } from "../semantics/operands";
 import { IMM_SHIFT, OPERATION_MASK } from "../shared/decoded";
 import { RAM_BASE } from "../shared/layout";
 
@@ -146,7 +148,9 @@ export function decodeEntry(ip: usize): void {
   const i = decodeWord(word);
   const operation = <u32>i & OPERATION_MASK;
   const jump = <i64>i >> IMM_SHIFT;
-  const near = jump > 0 ? nearVariant(operation) : backwardVariant(operation);
+  // A call is counted at its target, however near that is.
+  const isCall = operation == OP_JAL && rd(i) != DISCARDED;
+  const near = isCall ? operation : jump > 0 ? nearVariant(operation) : backwardVariant(operation);
   const target = <i64>offset + jump;
   store<u64>(ip, near != operation && target >= 0 && target < 4096 ? (i & ~(<u64>OPERATION_MASK)) | near : i);
 }

@@ -7,11 +7,18 @@ import { NO_RESERVATION } from "../mmu/access";
 import { CAUSE_ILLEGAL_INSTRUCTION, CAUSE_SUPERVISOR_ECALL } from "../shared/causes";
 import { EXIT_BUDGET, EXIT_ECALL, EXIT_IDLE, EXIT_STOP, EXIT_STUCK, HART_STARTED, HART_WAITING } from "../shared/exit";
 import { rs1, rs2 } from "../semantics/operands";
-import { decodeWord, enterPage, instructionBits } from "./fetch";
+import { enterTarget, MAX_DEPTH, NO_STOP, RESUME_HEAT } from "../jit/dispatch";
+import { decodeWord, instructionBits } from "./fetch";
 import { Interpreter } from "./target";
 
 /** Instructions a hart executes before the next one has its turn. */
-export const TURN_LENGTH: u32 = 10_000;
+const TURN_LENGTH: u32 = 10_000;
+/** The same where there is no other: translated code is not left for nothing. */
+const LONE_TURN_LENGTH: u32 = 1_000_000_000;
+
+export function turnLength(hartCount: u32): u32 {
+  return hartCount == 1 ? LONE_TURN_LENGTH : TURN_LENGTH;
+}
 
 /** A hart that takes so many traps without retiring anything is stuck until something from outside helps it. */
 const STUCK_TRAPS: u32 = 64;
@@ -64,7 +71,7 @@ function runTurns(m: Machine, budget: u32): u32 {
 
 /** Gives the next hart its turn. A store of another hart ends a reservation: none outlives the turn. */
 function nextHart(m: Machine, h: Hart): void {
-  m.turnLeft = TURN_LENGTH;
+  m.turnLeft = turnLength(m.hartCount);
   if (m.hartCount == 1) return;
   h.reservation = NO_RESERVATION;
   m.currentHart = m.currentHart + 1 == m.hartCount ? 0 : m.currentHart + 1;
@@ -73,6 +80,8 @@ function nextHart(m: Machine, h: Hart): void {
 /** Executes up to `budget` instructions of one hart. */
 function runTurn(m: Machine, h: Hart, budget: u32): u32 {
   let left = budget;
+  h.depth = MAX_DEPTH;
+  h.stopPc = NO_STOP;
   while (left != 0) {
     const interrupt = interruptToTake(h);
     if (interrupt != NO_INTERRUPT) takeInterrupt(h, interrupt);
@@ -80,7 +89,7 @@ function runTurn(m: Machine, h: Hart, budget: u32): u32 {
     h.turn = length;
     h.countdown = length;
     if (m.tracing != 0) trace(m, h);
-    const ip = enterPage(h, h.pc);
+    const ip = enterTarget(changetype<Interpreter>(h), h.pc, RESUME_HEAT);
     if (ip != 0) interpret(changetype<Interpreter>(h), ip);
     const executed = length - h.countdown;
     h.turn = 0;

@@ -21,7 +21,7 @@ export function generateInterpreter(): string {
 import { Interpreter } from "../interpreter/target";
 import { OPERATION_MASK } from "../shared/decoded";
 import { decodeEntry, enterCrossing, enterPage, leaveForIllegal, pcAt } from "../interpreter/fetch";
-import { enterRegion, enterTarget, noteTurn } from "../jit/dispatch";
+import { enterJump, enterRegion, enterTarget, noteTurn, TURN_HEAT } from "../jit/dispatch";
 import * as op from "./operations";
 ${imports.join("\n")}
 
@@ -89,12 +89,7 @@ function operationCase(operation: Operation): string {
 }
 
 function caseLines(operation: Operation, name: string, step: number): string[] {
-  const far = (target: string) => [
-    `ip = enterTarget(t, ${target});`,
-    "if (ip != 0) continue;",
-    "t.countdown = countdown;",
-    "return;",
-  ];
+  const orLeave = ["if (ip != 0) continue;", "t.countdown = countdown;", "return;"];
   const near = ["ip += <usize>(imm(i) << 2);", ...(operation.isBackward ? ["noteTurn(t, ip);"] : [])];
   switch (operation.instruction.kind) {
     case "integer":
@@ -102,13 +97,13 @@ function caseLines(operation: Operation, name: string, step: number): string[] {
     case "relative":
       return ["t.ip = <u32>ip;", `${name}<Interpreter>(t, i);`, `ip += ${step};`, "continue;"];
     case "branch": {
-      const taken = operation.isNear ? [...near, "continue;"] : far("pcAt(t, ip) + imm(i)");
+      const taken = operation.isNear ? [...near, "continue;"] : ["ip = enterTarget(t, pcAt(t, ip) + imm(i), TURN_HEAT);", ...orLeave];
       return [`if (${name}<Interpreter>(t, i)) {`, ...taken.map((l) => `  ${l}`), "}", `ip += ${step};`, "continue;"];
     }
     case "jump": {
       const set = ["t.ip = <u32>ip;", `t.instructionByteLength = ${step >> 2};`];
       if (operation.isNear) return [...set, `${name}<Interpreter>(t, i);`, ...near, "continue;"];
-      return [...set, ...far(`${name}<Interpreter>(t, i)`)];
+      return [...set, `ip = enterJump(t, i, ${name}<Interpreter>(t, i));`, ...orLeave];
     }
     case "memory":
     case "atomic":

@@ -12,7 +12,7 @@ import { BUCKETS_BASE, LINKS_BASE, PAGE_LINKS_BASE, REGIONS_BASE } from "../shar
 export const WINDOW_PAGES: u32 = 4;
 export const OWN_PAGE: u32 = 1;
 export const MAX_REGIONS: u32 = 16000;
-const RECORD_BYTE_LENGTH: u32 = 96;
+const RECORD_BYTE_LENGTH: u32 = 104;
 const BUCKET_COUNT: u32 = 32768;
 
 export const STATE_KNOWN: u32 = 0; // something refers to it
@@ -21,6 +21,10 @@ export const STATE_WRITTEN: u32 = 2; // in a module that the host compiles
 export const STATE_READY: u32 = 3; // may be entered
 export const STATE_REFUSED: u32 = 4; // cannot be translated
 export const STATE_DEAD: u32 = 5; // its code was written
+
+export const REWRITE_NONE: u32 = 0;
+export const REWRITE_QUEUED: u32 = 1;
+export const REWRITE_WRITTEN: u32 = 2;
 
 /** A translated function: where it begins, what pages it was made from, and when it may be entered. */
 @unmanaged export class Region {
@@ -45,8 +49,17 @@ export const STATE_DEAD: u32 = 5; // its code was written
   span3: u32;
   /** Next in its bucket, plus 1. */
   nextInBucket: u32;
-  /** Number, for the host. */
   number: u32;
+  /** How often it was left for code that it does not have, since it was translated; how often it was translated. */
+  coldExits: u32;
+  translations: u32;
+  /** REWRITE_*: it is being translated anew, and stays in use meanwhile. */
+  rewrite: u32;
+  /** Which of its pages lead to it, a bit each. */
+  linked: u32;
+  nextTableIndex: u32;
+  nextNeed: u32;
+  nextUsesFloats: u32;
 
   @inline page(n: u32): u32 {
     return load<u32>(changetype<usize>(this) + (<usize>n << 2), offsetof<Region>("page0"));
@@ -151,11 +164,18 @@ function isStillMapped(h: Hart, region: Region): bool {
 
 /** Makes a region that the host has compiled reachable. */
 export function publish(region: Region): void {
-  if (region.state != STATE_WRITTEN) return;
+  const isRewritten = region.rewrite == REWRITE_WRITTEN;
+  region.rewrite = REWRITE_NONE;
+  if (region.state != STATE_WRITTEN && !(isRewritten && region.state == STATE_READY)) return;
   region.state = STATE_READY;
+  region.tableIndex = region.nextTableIndex;
+  region.need = region.nextNeed;
+  region.usesFloats = region.nextUsesFloats;
+  region.coldExits = 0;
   region.stamp = 0;
   for (let n: u32 = 0; n < WINDOW_PAGES; n++) {
-    if (region.page(n) == 0) continue;
+    if (region.page(n) == 0 || ((region.linked >> n) & 1) != 0) continue;
+    region.linked |= 1 << n;
     markStoresOf(RAM_BASE + ((region.page(n) - 1) << 12));
     const first = firstLink(region.page(n) - 1);
     const link = region.number * WINDOW_PAGES + n + 1;
@@ -206,7 +226,7 @@ export function killWritten(page: u32): void {
   const m = theMachine();
   for (let n = m.regionCount; n > 0; n--) {
     const region = regionOf(n - 1);
-    if (region.state != STATE_WRITTEN) continue;
+    if (region.state != STATE_WRITTEN && region.rewrite != REWRITE_WRITTEN) continue;
     for (let k: u32 = 0; k < WINDOW_PAGES; k++) if (region.page(k) == page + 1) region.state = STATE_DEAD;
   }
 }

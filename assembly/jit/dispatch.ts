@@ -11,6 +11,7 @@ import { HART_STARTED } from "../shared/exit";
 import {
   fetchedPage,
   mayEnter,
+  REWRITE_QUEUED,
   recordFor,
   Region,
   regionOf,
@@ -19,27 +20,64 @@ import {
   STATE_QUEUED,
 } from "./cache";
 import { UNWIND } from "./emit";
+import { LEFT_FOR_COLD, LEFT_FOR_NESTED, LEFT_FOR_REFUSAL, LEFT_FOR_STEP, noteExit } from "./exits";
+import { DISCARDED, rd, rs1 } from "../semantics/operands";
 import { HEAT_BASE } from "../shared/jit-layout";
 
 /** In Hart.event, from a region: what comes next is the outer loop's, for an interrupt may have to be taken. */
 const EVENT_OUTER_LOOP: u32 = 0x200;
 
 /** Guest calls nested in Wasm calls; beyond it the stack is unwound. */
-const MAX_DEPTH: u32 = 200;
+export const MAX_DEPTH: u32 = 200;
+/** Of them, a nested interpretation takes so many: it needs more of the host's stack. */
+const INTERPRETATION_DEPTH: u32 = 4;
+const COLD_EXITS_TOLERATED: u32 = 64;
+const TRANSLATIONS_MAX: u32 = 8;
+/** Hart.stopPc outside a nested interpretation: no instruction has an odd address. */
+export const NO_STOP: u64 = u64.MAX_VALUE;
 
 // ---- heat ----
 
-/** The entry to execute at `pc`, which was jumped to. As enterPage, and counts how often the target is reached. */
-export function enterTarget(t: Interpreter, pc: u64): usize {
+/**
+ * How much hotter a target gets each time it is reached. A function's entry is the best place for a region to begin:
+ * what begins in the middle, after a loop's turn or a return, becomes a copy of a part of the function.
+ */
+const CALL_HEAT: u32 = 8;
+export const TURN_HEAT: u32 = 2;
+const RETURN_HEAT: u32 = 1;
+export const RESUME_HEAT: u32 = 1;
+
+/** The entry to execute at `pc`, which was jumped to. As enterPage, and the target gets hotter. */
+export function enterTarget(t: Interpreter, pc: u64, heat: u32): usize {
   const ip = enterPage(t, pc);
-  if (ip != 0) noteTurn(t, ip);
+  if (ip != 0) warm(t, ip, heat);
   return ip;
 }
 
-/** Counts a jump to entry `ip`; asks for a region there when there have been many. Slots are shared, by chance. */
+/** The entry to execute after JAL or JALR `i` to `pc`; 0 also when a nested interpretation ends there. */
+export function enterJump(t: Interpreter, i: u64, pc: u64): usize {
+  if (rd(i) != DISCARDED || !isLink(rs1(i))) return enterTarget(t, pc, CALL_HEAT);
+  if (pc == t.stopPc) {
+    t.pc = pc;
+    return 0;
+  }
+  return enterTarget(t, pc, RETURN_HEAT);
+}
+
+/** Whether a JALR through this register is a return: unprivileged ISA, "Unconditional Jumps". */
+@inline function isLink(register: u32): bool {
+  return register == 1 * 8 || register == 5 * 8;
+}
+
+/** Counts the turn of a loop whose next entry is `ip`. */
 export function noteTurn(t: Interpreter, ip: usize): void {
+  warm(t, ip, TURN_HEAT);
+}
+
+/** Asks for a region at entry `ip` when it is hot. Slots are shared, by chance. */
+function warm(t: Interpreter, ip: usize, more: u32): void {
   const slot = <usize>(HEAT_BASE + ((<u32>(ip >> 3) & 0x7fff) << 1));
-  const heat = <u32>load<u16>(slot) + 1;
+  const heat = <u32>load<u16>(slot) + more;
   const threshold = theMachine().heatThreshold;
   if (heat < threshold || threshold == 0) {
     store<u16>(slot, <u16>heat);
@@ -70,13 +108,21 @@ export function enterRegion(t: Interpreter, ip: usize, number: i64): usize {
   let pc = pcAt(t, ip);
   let region = regionOf(<u32>number);
   // Not now: the interpreter executes the instruction that the region begins with, and comes back for the next.
-  if (!mayEnter(t, region, pc)) return enterSingle(t, pc);
-  for (;;) {
-    pc = call_indirect<u64>(region.tableIndex, changetype<usize>(t), MAX_DEPTH);
-    if (pc == UNWIND) break;
-    region = regionToEnter(t, pc);
-    if (changetype<usize>(region) == 0) return enterTarget(t, pc);
+  if (t.depth == 0 || !mayEnter(t, region, pc)) {
+    noteExit(LEFT_FOR_REFUSAL);
+    return enterSingle(t, pc);
   }
+  for (;;) {
+    pc = call_indirect<u64>(region.tableIndex, changetype<usize>(t), t.depth - 1);
+    if (pc == UNWIND) break;
+    if (pc == t.stopPc) {
+      t.pc = pc;
+      return 0;
+    }
+    region = regionToEnter(t, pc);
+    if (changetype<usize>(region) == 0) return enterTarget(t, pc, RETURN_HEAT);
+  }
+  noteExit(t.leftFor);
   const event = t.event;
   if ((event & (EVENT_TRAP | EVENT_OUTER_LOOP)) != 0) return 0;
   if (event == 0) return enterPage(t, t.pc);
@@ -87,12 +133,72 @@ export function enterRegion(t: Interpreter, ip: usize, number: i64): usize {
 
 // ---- what regions call ----
 
-/** Executes the region at `pc` if there is one to enter. @returns where it comes back to, `pc` itself, or UNWIND */
-export function callRegion(h: Hart, pc: u64, depth: u32): u64 {
+/**
+ * Executes what is at `pc` until it comes to `next`: the region there if there is one to enter, or the interpreter.
+ *
+ * @returns where it came to, which need not be `next`, or UNWIND
+ */
+export function callRegion(h: Hart, pc: u64, depth: u32, next: u64): u64 {
   if (depth == 0) return pc;
   const region = regionToEnter(h, pc);
-  if (changetype<usize>(region) == 0) return pc;
-  return call_indirect<u64>(region.tableIndex, changetype<usize>(h), depth - 1);
+  if (changetype<usize>(region) != 0) return call_indirect<u64>(region.tableIndex, changetype<usize>(h), depth - 1);
+  if (depth <= INTERPRETATION_DEPTH) return pc;
+  return interpretUntil(h, pc, next, depth - INTERPRETATION_DEPTH) ? next : UNWIND;
+}
+
+/** As callRegion, from region `number`, which has no code for `pc`: when that happens often it is translated anew. */
+export function leaveCold(h: Hart, pc: u64, depth: u32, next: u64, number: u32): u64 {
+  noteExit(LEFT_FOR_COLD);
+  const region = regionOf(number);
+  const exits = region.coldExits + 1;
+  region.coldExits = exits;
+  // Each time it takes twice as many, so that there is an end to it.
+  if (exits == COLD_EXITS_TOLERATED << region.translations && region.translations < TRANSLATIONS_MAX) {
+    region.rewrite = REWRITE_QUEUED;
+    const m = theMachine();
+    m.queuedCount = m.queuedCount + 1;
+  }
+  return callRegion(h, pc, depth, next);
+}
+
+/** Interprets from `pc` until a return to `stop`. @returns false when something else must be done first: then unwind */
+function interpretUntil(h: Hart, pc: u64, stop: u64, depth: u32): bool {
+  const stamp = h.codeStamp;
+  const outerStop = h.stopPc;
+  const outerDepth = h.depth;
+  h.stopPc = stop;
+  h.depth = depth;
+  let hasStopped = false;
+  let ip = enterTarget(changetype<Interpreter>(h), pc, CALL_HEAT);
+  while (ip != 0) {
+    interpret(changetype<Interpreter>(h), ip);
+    if ((h.event & EVENT_TRAP) != 0) break;
+    if (h.event != 0 || h.codeStamp != stamp || mustLeave(h)) {
+      h.event = EVENT_OUTER_LOOP;
+      break;
+    }
+    if (h.pc == stop) {
+      hasStopped = true;
+      break;
+    }
+    ip = enterPage(h, h.pc);
+  }
+  h.stopPc = outerStop;
+  h.depth = outerDepth;
+  if (!hasStopped) h.leftFor = LEFT_FOR_NESTED;
+  return hasStopped;
+}
+
+/** Whether the outer loop has something to do before the next instruction. */
+function mustLeave(h: Hart): bool {
+  const m = theMachine();
+  return (
+    h.runState != HART_STARTED ||
+    m.turnEnds != 0 ||
+    m.stopRequested != 0 ||
+    h.countdown == 0 ||
+    interruptToTake(h) != NO_INTERRUPT
+  );
 }
 
 /** A load that missed the TLB. An event is pending when there is no value. */
@@ -115,23 +221,13 @@ export function regionStep(h: Hart, pc: u64, i: u64): bool {
   store<u64>(<usize>scratch, OP_PAGE_END, 16);
   h.pcBase = pc - (scratch >> 2);
   const stamp = h.codeStamp;
+  h.leftFor = LEFT_FOR_STEP;
   // With an event pending the interpreter leaves its loop after the instruction.
   h.event = EVENT_ATTENTION;
   interpret(changetype<Interpreter>(h), <usize>scratch);
   h.event &= EVENT_TRAP;
   if (h.event != 0) return true;
-  const m = theMachine();
-  if (
-    h.pc == pc + 4 &&
-    h.codeStamp == stamp &&
-    h.runState == HART_STARTED &&
-    m.turnEnds == 0 &&
-    m.stopRequested == 0 &&
-    h.countdown != 0 &&
-    interruptToTake(h) == NO_INTERRUPT
-  ) {
-    return false;
-  }
+  if (h.pc == pc + 4 && h.codeStamp == stamp && !mustLeave(h)) return false;
   h.event = EVENT_OUTER_LOOP;
   return true;
 }

@@ -1,4 +1,4 @@
-import { HART_CODE_STAMP, Hart } from "../generated/hart";
+import { HART_CODE_STAMP, HART_LEFT_FOR, HART_LEFT_REGION, HART_X, Hart } from "../generated/hart";
 import {
   KIND_BRANCH,
   KIND_FLOAT,
@@ -10,8 +10,9 @@ import {
   translateJump,
 } from "../generated/translate";
 import * as op from "../generated/operations";
-import { fetchedPage, recordFor, Region, REGION_STAMP, REGION_TABLE_INDEX } from "./cache";
+import { fetchedPage, recordFor, Region, REGION_STAMP, REGION_TABLE_INDEX, WINDOW_PAGES } from "./cache";
 import { mayLeave } from "./flow";
+import { LEFT_FOR_ACCESS, LEFT_FOR_BUDGET, LEFT_FOR_FLOAT, REASON_SHIFT } from "./exits";
 import * as helper from "./helpers";
 import {
   Block,
@@ -34,12 +35,17 @@ import {
   LOCAL_COUNT,
   LOCAL_DEPTH,
   LOCAL_PC,
+  LOCAL_RETURN,
   Translator,
 } from "./translator";
 import * as w from "./wasm";
 
 /** What a region returns when the hart's pc, and not its result, says where to go on. */
 export const UNWIND: u64 = u64.MAX_VALUE;
+
+/** The register that holds the return address by convention. */
+const RA: u32 = 1;
+const WINDOW_BYTE_LENGTH: u64 = <u64>WINDOW_PAGES << 12;
 
 const LABELS: u32 = BUILD_END + 0x2000; // u16 an open label: kind and block
 const LABEL_OTHER: u32 = 0;
@@ -62,6 +68,8 @@ const MAX_EXITS: u32 = 2000;
     t.bodyStart = t.at;
     this.declareLocals();
     t.loadCount();
+    t.loadHart(w.I64_LOAD, 3, <u32>HART_X + 8 * RA);
+    t.set_(LOCAL_RETURN);
     this.collectExits();
     t.opIndex(w.BLOCK, w.TYPE_VOID);
     for (let n: u32 = 0; n < this.exitCount; n++) t.opIndex(w.BLOCK, w.TYPE_VOID);
@@ -78,9 +86,19 @@ const MAX_EXITS: u32 = 2000;
     t.storePcLocal();
     t.get_(LOCAL_COUNT);
     t.get_(LOCAL_AHEAD);
+    t.i32((1 << REASON_SHIFT) - 1);
+    t.op(w.I32_AND);
     t.op(w.I32_ADD);
     t.set_(LOCAL_COUNT);
     t.storeCount();
+    t.beforeAccess();
+    t.get_(LOCAL_AHEAD);
+    t.i32(REASON_SHIFT);
+    t.op(w.I32_SHR_U);
+    t.accessHart(w.I32_STORE, 2, HART_LEFT_FOR);
+    t.beforeAccess();
+    t.i32(this.b.region.number);
+    t.accessHart(w.I32_STORE, 2, HART_LEFT_REGION);
     t.i64(-1);
     t.op(w.END);
     t.fill(place);
@@ -108,10 +126,6 @@ const MAX_EXITS: u32 = 2000;
         const i = b.instruction(block.first + k);
         if (mayLeave(i) && !i.isStep) this.addExit(i.dirty);
       }
-      if (block.end == END_LEAVE) {
-        const last = b.last(block);
-        this.addExit(last.isStep ? 0 : dirtyAfter(last));
-      }
     }
   }
   addExit(mask: u32): void {
@@ -129,12 +143,12 @@ const MAX_EXITS: u32 = 2000;
     if (this.exitOf(mask) == this.exitCount) unreachable();
     return this.labelCount + this.exitCount - 1 - this.exitOf(mask);
   }
-  /** Leaves the region for `pc`, which the interpreter executes; `ahead` instructions were counted but not executed. */
-  leave(pc: u64, ahead: u32, mask: u32, deeper: u32): void {
+  /** Leaves the region for `pc`, where the interpreter goes on. */
+  leave(pc: u64, reason: u32, mask: u32, deeper: u32): void {
     const t = this.t;
     t.i64(pc);
     t.set_(LOCAL_PC);
-    t.i32(ahead);
+    t.i32(reason << REASON_SHIFT);
     t.set_(LOCAL_AHEAD);
     t.opIndex(w.BR, this.exitLabel(mask) + deeper);
   }
@@ -200,7 +214,7 @@ const MAX_EXITS: u32 = 2000;
     t.op(w.I32_LT_S);
     t.hintTaken(0);
     t.opIndex(w.IF, w.TYPE_VOID);
-    this.leave(this.b.pcOf(this.b.instruction(block.first).slot), 0, block.dirtyIn, 1);
+    this.leave(this.b.pcOf(this.b.instruction(block.first).slot), LEFT_FOR_BUDGET, block.dirtyIn, 1);
     t.op(w.END);
   }
 
@@ -223,7 +237,10 @@ const MAX_EXITS: u32 = 2000;
       if (i.isStep) this.emitStep(block, i, n + 1 == block.count && block.end == END_STEP);
       else if (kind == KIND_FLOAT) this.emitFloat(i);
       else {
-        if (kind == KIND_MEMORY) t.exitLabel = this.exitLabel(i.dirty);
+        if (kind == KIND_MEMORY) {
+          t.exitLabel = this.exitLabel(i.dirty);
+          t.leaveReason = LEFT_FOR_ACCESS;
+        }
         translateFormula(t, i.operation, i.decoded);
       }
     }
@@ -262,7 +279,7 @@ const MAX_EXITS: u32 = 2000;
       case END_STEP:
         return;
       case END_LEAVE:
-        this.leave(b.pcOf(block.leaveSlot), 0, last.isStep ? 0 : dirtyAfter(last), 0);
+        this.goOn(b.pcOf(block.leaveSlot), last.isStep ? 0 : dirtyAfter(last));
         return;
       default:
         unreachable();
@@ -273,14 +290,7 @@ const MAX_EXITS: u32 = 2000;
   branchTo(from: u32, successor: u32, pc: u64, dirty: u32): void {
     const t = this.t;
     if (successor == 0) {
-      // Elsewhere: to another region if there is one. What it returns is what this one would have.
-      t.storeRegisters(dirty);
-      t.storeCount();
-      t.hart();
-      t.i64(pc);
-      t.get_(LOCAL_DEPTH);
-      t.call(helper.CALL_REGION);
-      t.op(w.RETURN);
+      this.goOn(pc, dirty);
       return;
     }
     const target = successor - 1;
@@ -288,6 +298,26 @@ const MAX_EXITS: u32 = 2000;
     if (block.order <= this.b.block(from).order) t.opIndex(w.BR, this.labelOf(LABEL_LOOP | target));
     else if (block.forwardCount > 1) t.opIndex(w.BR, this.labelOf(LABEL_AFTER | target));
     else this.emitTree(target);
+  }
+
+  /**
+   * Goes on at `pc`, which this region does not have: in another one if there is one, or in the interpreter, until the
+   * function returns. What that returns is what this region would have.
+   */
+  goOn(pc: u64, dirty: u32): void {
+    const t = this.t;
+    t.storeRegisters(dirty);
+    t.storeCount();
+    t.hart();
+    t.i64(pc);
+    t.get_(LOCAL_DEPTH);
+    t.get_(LOCAL_RETURN);
+    // What lies within its reach may be had by translating it anew.
+    if (pc - this.b.base < WINDOW_BYTE_LENGTH) {
+      t.i32(this.b.region.number);
+      t.call(helper.LEAVE_COLD);
+    } else t.call(helper.CALL_REGION);
+    t.op(w.RETURN);
   }
 
   // ---- instructions ----
@@ -330,6 +360,7 @@ const MAX_EXITS: u32 = 2000;
     t.call(helper.FIRST_FLOAT + floatHelperOf(i.operation));
     if (mayLeave(i)) {
       t.exitLabel = this.exitLabel(i.dirty) - 1;
+      t.leaveReason = LEFT_FOR_FLOAT;
       t.leaveOnEvent();
     }
     t.loadRegisters(i.writes);
@@ -371,6 +402,7 @@ const MAX_EXITS: u32 = 2000;
     t.hart();
     t.get_(LOCAL_PC);
     t.get_(LOCAL_DEPTH);
+    t.i64(t.next);
     t.call(helper.CALL_REGION);
     if (changetype<usize>(callee) != 0) t.op(w.END);
     t.opIndex(w.LOCAL_TEE, LOCAL_PC);
@@ -404,6 +436,7 @@ const MAX_EXITS: u32 = 2000;
       t.hart();
       t.get_(LOCAL_PC);
       t.get_(LOCAL_DEPTH);
+      t.get_(LOCAL_RETURN);
       t.call(helper.CALL_REGION);
     }
     t.op(w.RETURN);

@@ -7,8 +7,12 @@ import {
   OWN_PAGE,
   publish,
   regionOf,
+  REWRITE_NONE,
+  REWRITE_QUEUED,
+  REWRITE_WRITTEN,
   STATE_KNOWN,
   STATE_QUEUED,
+  STATE_READY,
   STATE_REFUSED,
   STATE_WRITTEN,
   WINDOW_PAGES,
@@ -55,15 +59,18 @@ export function translate(id: u32): u32 {
   const known = m.regionCount;
   for (let n: u32 = 0; n < known && count < MODULE_REGIONS_MAX; n++) {
     const region = regionOf(n);
-    if (region.state != STATE_QUEUED) continue;
+    const isNew = region.state == STATE_QUEUED;
+    if (!isNew && region.rewrite != REWRITE_QUEUED) continue;
     m.queuedCount = m.queuedCount - 1;
+    region.rewrite = REWRITE_NONE;
+    if (!isNew && region.state != STATE_READY) continue;
     // Another address space may be in force than when it was asked for; it will be again.
     if (fetchedPage(h, region.pc) != region.page(OWN_PAGE)) {
-      region.state = STATE_KNOWN;
+      if (isNew) region.state = STATE_KNOWN;
       continue;
     }
     if (t.at + BODY_MAX > OUTPUT_END || !discover(b, h, region)) {
-      region.state = STATE_REFUSED;
+      if (isNew) region.state = STATE_REFUSED;
       continue;
     }
     analyse(b);
@@ -73,10 +80,12 @@ export function translate(id: u32): u32 {
     t.hintCount = 0;
     e.emit();
     fillHints(hintsAt, helper.FIRST_FLOAT + FLOAT_HELPER_COUNT + count, t.hintCount);
-    region.state = STATE_WRITTEN;
-    region.tableIndex = firstSlot + count;
-    region.need = b.block(0).path;
-    region.usesFloats = b.usesFloats;
+    if (isNew) region.state = STATE_WRITTEN;
+    else region.rewrite = REWRITE_WRITTEN;
+    region.translations += 1;
+    region.nextTableIndex = firstSlot + count;
+    region.nextNeed = b.block(0).path;
+    region.nextUsesFloats = b.usesFloats;
     for (let k: u32 = 0; k < WINDOW_PAGES; k++) {
       if (region.page(k) != 0) noteRegionPage(region.pc + ((<u64>k - OWN_PAGE) << 12));
     }
@@ -109,6 +118,7 @@ const TYPE_STEP: u32 = 3;
 const TYPE_CALL: u32 = 4;
 const TYPE_BINARY: u32 = 5;
 const TYPE_FLOAT: u32 = 6;
+const TYPE_COLD: u32 = 7;
 
 function writeModule(t: Translator, firstSlot: u32, count: u32, bodiesLength: u32): u32 {
   t.at = OUTPUT_BASE;
@@ -174,15 +184,27 @@ function writeType(t: Translator, parameters: u32, result: u32): void {
 
 function writeTypes(t: Translator): void {
   const types = begin(t, 1);
-  t.unsigned(7);
+  t.unsigned(8);
   writeType(t, 0x7f7f, w.TYPE_I64); // region: hart, depth
   writeType(t, 0x7f7e7f, w.TYPE_I64); // load: hart, vaddr, byteLength
   writeType(t, 0x7f7e7e7f, 0); // store: hart, vaddr, value, byteLength
   writeType(t, 0x7e7e7f, w.TYPE_I32); // step: hart, pc, instruction
-  writeType(t, 0x7f7e7f, w.TYPE_I64); // call: hart, pc, depth
+  writeType(t, 0x7e7f7e7f, w.TYPE_I64); // call: hart, pc, depth, next
   writeType(t, 0x7e7e, w.TYPE_I64); // binary
   writeType(t, 0x7e7f, 0); // float: hart, instruction
+  writeCold(t);
   t.fill(types);
+}
+
+/** Of leaveCold: hart, pc, depth, next, region. */
+function writeCold(t: Translator): void {
+  t.byte(0x60);
+  t.unsigned(5);
+  t.bytes2(w.TYPE_I32, w.TYPE_I64);
+  t.bytes2(w.TYPE_I32, w.TYPE_I64);
+  t.byte(w.TYPE_I32);
+  t.unsigned(1);
+  t.byte(w.TYPE_I64);
 }
 
 function writeImports(t: Translator, tableSize: u32): void {
@@ -209,6 +231,7 @@ function typeOfHelper(n: u32): u32 {
   if (n == helper.STORE) return TYPE_STORE;
   if (n == helper.STEP) return TYPE_STEP;
   if (n == helper.CALL_REGION) return TYPE_CALL;
+  if (n == helper.LEAVE_COLD) return TYPE_COLD;
   return TYPE_BINARY;
 }
 

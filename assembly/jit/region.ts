@@ -1,4 +1,4 @@
-import { Hart } from "../generated/hart";
+import { Hart, theMachine } from "../generated/hart";
 import { OP_ILLEGAL } from "../generated/operations";
 import {
   KIND_ATOMIC,
@@ -17,6 +17,8 @@ import {
 import * as op from "../generated/operations";
 import { decode, expand } from "../generated/decode";
 import { OPERATION_MASK, RD_SHIFT, RS1_SHIFT, RS2_SHIFT, IMM_SHIFT } from "../shared/decoded";
+import { decodedPageOfSlot } from "../mmu/code";
+import { codeSlot } from "../mmu/memory";
 import { RAM_BASE } from "../shared/layout";
 import { fetchedPage, OWN_PAGE, Region, WINDOW_PAGES } from "./cache";
 import { BUILD_BASE } from "../shared/jit-layout";
@@ -128,7 +130,18 @@ export const END_LEAVE: u32 = 6; // the interpreter goes on at `leavePc`
   /** Registers that any instruction names. */
   usedRegisters: u32;
   usesFloats: u32;
+  page0: u32;
+  page1: u32;
+  page2: u32;
+  page3: u32;
 
+  /** RAM page number plus 1 of each page of the window that can be fetched from now. */
+  @inline page(n: u32): u32 {
+    return load<u32>(changetype<usize>(this) + (<usize>n << 2), offsetof<Build>("page0"));
+  }
+  @inline setPage(n: u32, value: u32): void {
+    store<u32>(changetype<usize>(this) + (<usize>n << 2), value, offsetof<Build>("page0"));
+  }
   @inline instruction(n: u32): Instruction {
     return changetype<Instruction>(<usize>(INSTRUCTIONS + n * 32));
   }
@@ -174,17 +187,16 @@ export function discover(b: Build, h: Hart, region: Region): bool {
   b.usesFloats = 0;
   memory.fill(<usize>SLOTS, 0, <usize>(WINDOW_HALFWORDS * 2));
   for (let n: u32 = 0; n < WINDOW_PAGES; n++) {
-    const page = fetchedPage(h, b.base + ((<u64>n) << 12));
-    region.setPage(n, page);
-    region.setSpan(n, 4096, 0);
+    b.setPage(n, fetchedPage(h, b.base + ((<u64>n) << 12)));
+    // What an earlier translation was made from stays the region's, for that one may still be in use.
+    if (region.translations == 0) region.setSpan(n, 4096, 0);
+    else if (region.page(n) != 0 && region.page(n) != b.page(n)) return false;
   }
   findInstructions(b);
   if (b.instructionCount == 0) return false;
   findBlocks(b);
   // Pages without code of the region do not matter to it.
-  for (let n: u32 = 0; n < WINDOW_PAGES; n++) {
-    if (region.spanEnd(n) == 0) region.setPage(n, 0);
-  }
+  for (let n: u32 = 0; n < WINDOW_PAGES; n++) region.setPage(n, region.spanEnd(n) == 0 ? 0 : b.page(n));
   return true;
 }
 
@@ -241,23 +253,25 @@ function endsHere(i: Instruction): bool {
   );
 }
 
-/** Decodes the instruction at `slot`; null when it is illegal, out of reach, or one too many. */
+/** Decodes the instruction at `slot`; null when it is illegal, out of reach, never executed so far, or one too many. */
 function addInstruction(b: Build, slot: u32, isLeader: bool): Instruction {
   const none = changetype<Instruction>(0);
   if (b.instructionCount == MAX_INSTRUCTIONS) return none;
   const page = slot >> 11;
-  const number = b.region.page(page);
+  const number = b.page(page);
   if (number == 0) return none;
   const offset = (slot << 1) & 0xfff;
+  if (b.instructionCount != 0 && theMachine().translateAll == 0 && !wasExecuted(number - 1, offset)) return none;
   const code = <usize>(RAM_BASE + ((number - 1) << 12) + offset);
   let word = <u32>load<u16>(code);
   let byteLength: u32 = 2;
   let decoded: u64;
   if ((word & 3) == 3) {
-    // One that crosses into the next page stays the interpreter's.
-    if (offset == 4094) return none;
     byteLength = 4;
-    word |= <u32>load<u16>(code, 2) << 16;
+    if (offset == 4094) {
+      if (page + 1 == WINDOW_PAGES || b.page(page + 1) == 0) return none;
+      word |= <u32>load<u16>(<usize>(RAM_BASE + ((b.page(page + 1) - 1) << 12))) << 16;
+    } else word |= <u32>load<u16>(code, 2) << 16;
     decoded = decode(word);
   } else {
     const expanded = expand(word);
@@ -275,10 +289,19 @@ function addInstruction(b: Build, slot: u32, isLeader: bool): Instruction {
   if ((i.operands & USES_FLOATS) != 0) b.usesFloats = 1;
   b.usedRegisters |= i.reads | i.writes;
   store<u16>(<usize>(SLOTS + (slot << 1)), <u16>(n + 1));
-  const first = min(b.region.spanFirst(page), offset);
-  const end = max(b.region.spanEnd(page), offset + byteLength);
-  b.region.setSpan(page, first, end);
+  extendSpan(b.region, page, offset, min(offset + byteLength, 4096));
+  if (offset + byteLength > 4096) extendSpan(b.region, page + 1, 0, 2);
   return i;
+}
+
+function extendSpan(region: Region, page: u32, first: u32, end: u32): void {
+  region.setSpan(page, min(region.spanFirst(page), first), max(region.spanEnd(page), end));
+}
+
+/** Whether the interpreter has decoded what is at `offset` of RAM page `page`: it does so before it executes it. */
+function wasExecuted(page: u32, offset: u32): bool {
+  const slot = codeSlot(page);
+  return slot != 0 && load<u64>(<usize>(decodedPageOfSlot(slot - 1) + (offset << 2))) != 0;
 }
 
 /** Cuts the instructions into blocks. Block 0 begins with the region's first instruction. */

@@ -1,5 +1,6 @@
 import { HART_COUNTDOWN, HART_DATA_TLB, HART_EVENT, HART_F, HART_PC, HART_X } from "../generated/hart";
 import { STORES, TLB_ENTRY_COUNT } from "../mmu/tlb";
+import { REASON_SHIFT } from "./exits";
 import * as helper from "./helpers";
 import * as w from "./wasm";
 import { Writer } from "./writer";
@@ -9,14 +10,15 @@ export const LOCAL_HART: u32 = 0; // i32
 export const LOCAL_DEPTH: u32 = 1; // i32: how many calls may still be nested
 export const LOCAL_COUNT: u32 = 2; // i32: instructions left
 export const LOCAL_ENTRY: u32 = 3; // i32: TLB entry
-export const LOCAL_AHEAD: u32 = 4; // i32: instructions counted but not executed, at an exit
+export const LOCAL_AHEAD: u32 = 4; // i32: at an exit, instructions counted but not executed, and the reason
 export const LOCAL_ADDRESS: u32 = 5; // i64
 export const LOCAL_VALUE: u32 = 6; // i64
 export const LOCAL_PC: u32 = 7; // i64: where to go on, at an exit
-export const LOCAL_KEPT: u32 = 8; // i64, three of them
-export const FIRST_REGISTER_LOCAL: u32 = 11;
+export const LOCAL_RETURN: u32 = 8; // i64: where the function will probably return to
+export const LOCAL_KEPT: u32 = 9; // i64, three of them
+export const FIRST_REGISTER_LOCAL: u32 = 12;
 export const I32_LOCAL_COUNT: u32 = 3;
-export const I64_LOCAL_COUNT: u32 = 6;
+export const I64_LOCAL_COUNT: u32 = 7;
 
 const PAGE_MASK: i64 = ~0xfff;
 
@@ -32,6 +34,8 @@ const PAGE_MASK: i64 = ~0xfff;
   ahead: u32;
   /** Label, counted from here outwards, of the exit that stores the registers dirty here. */
   exitLabel: u32;
+  /** LEFT_FOR_ACCESS or LEFT_FOR_FLOAT: why the instruction being translated may leave. */
+  leaveReason: u32;
   /** Values kept by the instruction being translated. */
   kept: u32;
   /**
@@ -338,7 +342,7 @@ const PAGE_MASK: i64 = ~0xfff;
   leaveOnEvent(): void {
     this.i64(this.pc);
     this.set_(LOCAL_PC);
-    this.i32(this.ahead);
+    this.i32(this.ahead | (this.leaveReason << REASON_SHIFT));
     this.set_(LOCAL_AHEAD);
     this.loadHart(w.I32_LOAD, 2, HART_EVENT);
     this.opIndex(w.BR_IF, this.exitLabel + 1);

@@ -7,6 +7,9 @@ import { IMM_SHIFT, RD_SHIFT, RS1_SHIFT, RS2_SHIFT, RS3_IN_IMM } from "../shared
 @inline export function rd(i: u64): u32 {
   return <u32>(i >> (RD_SHIFT - 3)) & 0x1f8;
 }
+/** What rd gives for x0. */
+export const DISCARDED: u32 = 32 * 8;
+
 @inline export function rs1(i: u64): u32 {
   return <u32>(i >> (RS1_SHIFT - 3)) & 0x1f8;
 }

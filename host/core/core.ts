@@ -45,7 +45,7 @@ export interface CoreOptions {
 export type TranslationMode = "on" | "off" | "eager";
 
 /** How often a jump's target is reached before it is translated; 0 is never. */
-const HEAT_THRESHOLDS = { on: 200, off: 0, eager: 1 } as const;
+const HEAT_THRESHOLDS = { on: 4000, off: 0, eager: 1 } as const;
 
 const named = (name: string) => fieldNamed(MACHINE_FIELDS, name);
 const RETIRED = named("retired");
@@ -115,6 +115,7 @@ export class Core {
   reset(): void {
     this.#exports.reset(this.harts.length, this.ram.byteLength, this.#options.hostFirmware ? 1 : 0);
     this.#linker.heatThreshold = HEAT_THRESHOLDS[this.#options.translate ?? "off"];
+    this.#linker.translatesAll = this.#options.translate === "eager";
   }
 
   /**

@@ -12,6 +12,7 @@ const HELPERS = [
   "regionStore",
   "regionStep",
   "callRegion",
+  "leaveCold",
   "mulHighSS",
   "mulHighSU",
   "mulHighUU",
@@ -28,6 +29,7 @@ const HELPERS = [
 const QUEUED_COUNT = fieldNamed(MACHINE_FIELDS, "queuedCount");
 const TABLE_SIZE = fieldNamed(MACHINE_FIELDS, "tableSize");
 const CURRENT_HART = fieldNamed(MACHINE_FIELDS, "currentHart");
+const TRANSLATE_ALL = fieldNamed(MACHINE_FIELDS, "translateAll");
 const HEAT_THRESHOLD = fieldNamed(MACHINE_FIELDS, "heatThreshold");
 
 /** What has been translated since reset. */
@@ -67,6 +69,10 @@ export class RegionLinker {
 
   set heatThreshold(turns: number) {
     this.#memory.set(MACHINE_BASE, HEAT_THRESHOLD, BigInt(turns));
+  }
+  /** Whether code that was never executed is translated with what was. */
+  set translatesAll(all: boolean) {
+    this.#memory.set(MACHINE_BASE, TRANSLATE_ALL, all ? 1n : 0n);
   }
   get stats(): TranslationStats {
     return this.#stats;
