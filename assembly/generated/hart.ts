@@ -573,102 +573,109 @@ export const HART_LEFT_REGION: u32 = 624;
   @inline set heatThreshold(value: u32) {
     store<u32>(changetype<usize>(this), value, 88);
   }
+  /** Retired instructions at which targets next get cooler. */
+  @inline get coolAt(): u64 {
+    return load<u64>(changetype<usize>(this), 96);
+  }
+  @inline set coolAt(value: u64) {
+    store<u64>(changetype<usize>(this), value, 96);
+  }
   /** Region records in use. */
   @inline get regionCount(): u32 {
-    return load<u32>(changetype<usize>(this), 92);
+    return load<u32>(changetype<usize>(this), 104);
   }
   @inline set regionCount(value: u32) {
-    store<u32>(changetype<usize>(this), value, 92);
+    store<u32>(changetype<usize>(this), value, 104);
   }
   /** Of them, to be translated. */
   @inline get queuedCount(): u32 {
-    return load<u32>(changetype<usize>(this), 96);
+    return load<u32>(changetype<usize>(this), 108);
   }
   @inline set queuedCount(value: u32) {
-    store<u32>(changetype<usize>(this), value, 96);
+    store<u32>(changetype<usize>(this), value, 108);
   }
   /** Modules the host is compiling. */
   @inline get compilingCount(): u32 {
-    return load<u32>(changetype<usize>(this), 100);
+    return load<u32>(changetype<usize>(this), 112);
   }
   @inline set compilingCount(value: u32) {
-    store<u32>(changetype<usize>(this), value, 100);
+    store<u32>(changetype<usize>(this), value, 112);
   }
   /** Table slots given to regions. */
   @inline get tableSize(): u32 {
-    return load<u32>(changetype<usize>(this), 104);
+    return load<u32>(changetype<usize>(this), 116);
   }
   @inline set tableSize(value: u32) {
-    store<u32>(changetype<usize>(this), value, 104);
+    store<u32>(changetype<usize>(this), value, 116);
   }
   /** Whether code that was never executed is translated too. */
   @inline get translateAll(): u32 {
-    return load<u32>(changetype<usize>(this), 108);
+    return load<u32>(changetype<usize>(this), 120);
   }
   @inline set translateAll(value: u32) {
-    store<u32>(changetype<usize>(this), value, 108);
+    store<u32>(changetype<usize>(this), value, 120);
   }
   /** How often regions were left, by reason: LEFT_* of jit/exits.ts. */
   @inline regionExits(n: u32): u64 {
-    return load<u64>(changetype<usize>(this) + (<usize>n << 3), 112);
+    return load<u64>(changetype<usize>(this) + (<usize>n << 3), 128);
   }
   @inline set_regionExits(n: u32, value: u64): void {
-    store<u64>(changetype<usize>(this) + (<usize>n << 3), value, 112);
+    store<u64>(changetype<usize>(this) + (<usize>n << 3), value, 128);
   }
   /** Next decoded page to reuse. */
   @inline get decodedCursor(): u32 {
-    return load<u32>(changetype<usize>(this), 176);
+    return load<u32>(changetype<usize>(this), 192);
   }
   @inline set decodedCursor(value: u32) {
-    store<u32>(changetype<usize>(this), value, 176);
+    store<u32>(changetype<usize>(this), value, 192);
   }
   /** Whose turn it is. */
   @inline get currentHart(): u32 {
-    return load<u32>(changetype<usize>(this), 180);
+    return load<u32>(changetype<usize>(this), 196);
   }
   @inline set currentHart(value: u32) {
-    store<u32>(changetype<usize>(this), value, 180);
+    store<u32>(changetype<usize>(this), value, 196);
   }
   /** Instructions left of its turn. */
   @inline get turnLeft(): u32 {
-    return load<u32>(changetype<usize>(this), 184);
+    return load<u32>(changetype<usize>(this), 200);
   }
   @inline set turnLeft(value: u32) {
-    store<u32>(changetype<usize>(this), value, 184);
+    store<u32>(changetype<usize>(this), value, 200);
   }
   /** Instructions retired by all harts. */
   @inline get retired(): u64 {
-    return load<u64>(changetype<usize>(this), 192);
+    return load<u64>(changetype<usize>(this), 208);
   }
   @inline set retired(value: u64) {
-    store<u64>(changetype<usize>(this), value, 192);
+    store<u64>(changetype<usize>(this), value, 208);
   }
   /** Mtime at timeBaseRetired. */
   @inline get timeBase(): u64 {
-    return load<u64>(changetype<usize>(this), 200);
+    return load<u64>(changetype<usize>(this), 216);
   }
   @inline set timeBase(value: u64) {
-    store<u64>(changetype<usize>(this), value, 200);
+    store<u64>(changetype<usize>(this), value, 216);
   }
   /** Of a tick, in 2^-32. */
   @inline get timeFraction(): u32 {
-    return load<u32>(changetype<usize>(this), 208);
+    return load<u32>(changetype<usize>(this), 224);
   }
   @inline set timeFraction(value: u32) {
-    store<u32>(changetype<usize>(this), value, 208);
+    store<u32>(changetype<usize>(this), value, 224);
   }
   @inline get timeBaseRetired(): u64 {
-    return load<u64>(changetype<usize>(this), 216);
+    return load<u64>(changetype<usize>(this), 232);
   }
   @inline set timeBaseRetired(value: u64) {
-    store<u64>(changetype<usize>(this), value, 216);
+    store<u64>(changetype<usize>(this), value, 232);
   }
   /** In 2^-32 ticks. */
   @inline get ticksPerInstruction(): u64 {
-    return load<u64>(changetype<usize>(this), 224);
+    return load<u64>(changetype<usize>(this), 240);
   }
   @inline set ticksPerInstruction(value: u64) {
-    store<u64>(changetype<usize>(this), value, 224);
+    store<u64>(changetype<usize>(this), value, 240);
   }
 }
 

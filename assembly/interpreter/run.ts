@@ -7,7 +7,7 @@ import { NO_RESERVATION } from "../mmu/access";
 import { CAUSE_ILLEGAL_INSTRUCTION, CAUSE_SUPERVISOR_ECALL } from "../shared/causes";
 import { EXIT_BUDGET, EXIT_ECALL, EXIT_IDLE, EXIT_STOP, EXIT_STUCK, HART_STARTED, HART_WAITING } from "../shared/exit";
 import { rs1, rs2 } from "../semantics/operands";
-import { enterTarget, MAX_DEPTH, NO_STOP, RESUME_HEAT } from "../jit/dispatch";
+import { cool, enterTarget, MAX_DEPTH, NO_STOP, RESUME_HEAT } from "../jit/dispatch";
 import { decodeWord, instructionBits } from "./fetch";
 import { Interpreter } from "./target";
 
@@ -35,6 +35,7 @@ export function run(budget: u32): u32 {
   const exit = runTurns(theMachine(), budget);
   // The clock's saved fields then say the same however the instructions were divided into runs.
   rebaseTime();
+  cool();
   return exit;
 }
 

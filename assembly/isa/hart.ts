@@ -127,6 +127,7 @@ export const machineFields: readonly Field[] = [
   derived("u32", "tracePrivilege", ""),
   derived("u32", "traceHart", ""),
   derived("u32", "heatThreshold", "how often a target is reached before it is translated; 0 never"),
+  derived("u64", "coolAt", "retired instructions at which targets next get cooler"),
   derived("u32", "regionCount", "region records in use"),
   derived("u32", "queuedCount", "of them, to be translated"),
   derived("u32", "compilingCount", "modules the host is compiling"),

@@ -47,6 +47,22 @@ export const TURN_HEAT: u32 = 2;
 const RETURN_HEAT: u32 = 1;
 export const RESUME_HEAT: u32 = 1;
 
+/** Instructions in which a target loses half of its heat: what counts is how often it is reached, not since when. */
+const COOLING_INTERVAL: u64 = 32_000_000;
+const HEAT_SLOTS: u32 = 0x8000;
+
+/** To be called between runs. */
+export function cool(): void {
+  const m = theMachine();
+  if (m.heatThreshold == 0 || m.retired < m.coolAt) return;
+  m.coolAt = m.retired + COOLING_INTERVAL;
+  // Four slots at a time: halved, without the bit that comes over from the next one.
+  for (let n: u32 = 0; n < HEAT_SLOTS * 2; n += 8) {
+    const at = <usize>(HEAT_BASE + n);
+    store<u64>(at, (load<u64>(at) >> 1) & 0x7fff7fff7fff7fff);
+  }
+}
+
 /** The entry to execute at `pc`, which was jumped to. As enterPage, and the target gets hotter. */
 export function enterTarget(t: Interpreter, pc: u64, heat: u32): usize {
   const ip = enterPage(t, pc);
@@ -76,7 +92,7 @@ export function noteTurn(t: Interpreter, ip: usize): void {
 
 /** Asks for a region at entry `ip` when it is hot. Slots are shared, by chance. */
 function warm(t: Interpreter, ip: usize, more: u32): void {
-  const slot = <usize>(HEAT_BASE + ((<u32>(ip >> 3) & 0x7fff) << 1));
+  const slot = <usize>(HEAT_BASE + ((<u32>(ip >> 3) & (HEAT_SLOTS - 1)) << 1));
   const heat = <u32>load<u16>(slot) + more;
   const threshold = theMachine().heatThreshold;
   if (heat < threshold || threshold == 0) {

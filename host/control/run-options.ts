@@ -133,7 +133,7 @@ function readClock(text: string | undefined): ClockChoice {
 }
 
 function readTranslate(text: string | undefined): TranslationMode {
-  if (text === undefined) return "off";
+  if (text === undefined) return "on";
   if (text === "on" || text === "off" || text === "eager") return text;
   throw badOption(`--translate: ${JSON.stringify(text)} is not a mode; expected off, on or eager`);
 }

@@ -43,6 +43,9 @@ export interface TranslationStats {
   readonly restarts: number;
 }
 
+/** Regions worth a module at once, and calls of collect after which fewer are. */
+const QUEUED_ENOUGH = 24;
+const WAIT_CALLS = 8;
 /** Table slots added beyond those needed. */
 const TABLE_GROWTH = 256;
 /** Wasm that may be in use before everything is forgotten. */
@@ -55,6 +58,7 @@ export class RegionLinker {
   readonly #table: WasmTable;
   readonly #imports: object;
   #isCompiling = false;
+  #waited = 0;
   #byteLengthInUse = 0;
   #stats = { regions: 0, modules: 0, byteLength: 0, restarts: 0 };
 
@@ -80,7 +84,7 @@ export class RegionLinker {
 
   /** Translates what has become hot since the last call; the functions are entered when they are compiled. */
   collect(synchronously: boolean): void {
-    if (this.#isCompiling || this.#memory.get(MACHINE_BASE, QUEUED_COUNT) === 0n) return;
+    if (this.#isCompiling || !this.#hasEnough(synchronously)) return;
     if (this.#exports.isFull() !== 0 || this.#byteLengthInUse > BYTE_LENGTH_MAX) {
       this.#startOver();
       return;
@@ -95,6 +99,16 @@ export class RegionLinker {
     const bytes = this.#memory.bytes.slice(OUTPUT_BASE, OUTPUT_BASE + byteLength);
     if (synchronously) this.#link(new wasm.Module(bytes));
     else void this.#compile(bytes);
+  }
+
+  /** A module costs something whatever is in it: few regions wait some calls for more. */
+  #hasEnough(synchronously: boolean): boolean {
+    const queued = Number(this.#memory.get(MACHINE_BASE, QUEUED_COUNT));
+    if (queued === 0) return false;
+    this.#waited++;
+    if (!synchronously && queued < QUEUED_ENOUGH && this.#waited < WAIT_CALLS) return false;
+    this.#waited = 0;
+    return true;
   }
 
   get #tableSize(): number {

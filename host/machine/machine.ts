@@ -40,7 +40,7 @@ export interface MachineOptions {
    */
   readonly clock: "host" | "virtual";
   readonly boot: Boot;
-  /** Whether code is translated to Wasm; off unless given. */
+  /** Whether code is translated to Wasm; on unless given. */
   readonly translate?: TranslationMode;
   /** Virtio disks, in this order; at most 6. */
   readonly drives: readonly Drive[];
@@ -304,7 +304,7 @@ async function createCore(options: MachineOptions, mmio: Bus): Promise<Core> {
       hartCount,
       mmio,
       hostFirmware: boot.kind === "linux",
-      translate: options.translate ?? "off",
+      translate: options.translate ?? "on",
     });
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;

@@ -80,7 +80,7 @@ function describeRun(program: Command, onRun: (options: RunOptions) => void): vo
       collect,
     )
     .option("--clock <kind>", "host: guest time follows the host's (default); virtual: it counts instructions")
-    .option("--translate <mode>", "off: interpret (default); on: translate hot code to Wasm; eager: all code at once")
+    .option("--translate <mode>", "on: translate hot code to Wasm (default); off: interpret; eager: translate at once")
     .option("--commit-log <file>", "write each retired instruction to this file, in Spike's format")
     .option("--stats", "say at the end what the machine did")
     .addHelpText("after", RUN_EXAMPLES)

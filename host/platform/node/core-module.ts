@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { setFlagsFromString } from "node:v8";
 import { type WasmModule, wasm } from "../../core/wasm.js";
 import { VivariumError } from "../../util/errors.js";
 
@@ -23,12 +24,19 @@ export function packageDirectory(): string {
 }
 
 /**
+ * What the translator makes use of where it is there: it tells which branches are likely, which keeps the slow paths
+ * out of the way of the engine's register allocator. Node 20's engine has it, switched off.
+ */
+const WASM_FEATURES = ["branch-hinting"] as const;
+
+/**
  * Compiles the processor.
  *
  * @throws VivariumError `core/missing` when it has not been built
  */
 export async function loadCoreModule(): Promise<WasmModule> {
   const file = join(packageDirectory(), CORE_PATH);
+  for (const feature of WASM_FEATURES) setFlagsFromString(`--experimental-wasm-${feature}`);
   let bytes: Uint8Array;
   try {
     bytes = await readFile(file);
