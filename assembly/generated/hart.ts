@@ -13,6 +13,8 @@ export const HART_DATA_TLB: u32 = 592;
 export const HART_CODE_STAMP: u32 = 600;
 export const HART_LEFT_FOR: u32 = 620;
 export const HART_LEFT_REGION: u32 = 624;
+export const HART_MSTATUS: u32 = 784;
+export const HART_FRM: u32 = 540;
 
 @unmanaged export class Hart {
   /** Integer registers. */
@@ -608,12 +610,19 @@ export const HART_LEFT_REGION: u32 = 624;
   @inline set tableSize(value: u32) {
     store<u32>(changetype<usize>(this), value, 116);
   }
-  /** Whether code that was never executed is translated too. */
-  @inline get translateAll(): u32 {
+  /** Whether the host's relaxed multiply-add rounds once. */
+  @inline get hasFusedMultiplyAdd(): u32 {
     return load<u32>(changetype<usize>(this), 120);
   }
-  @inline set translateAll(value: u32) {
+  @inline set hasFusedMultiplyAdd(value: u32) {
     store<u32>(changetype<usize>(this), value, 120);
+  }
+  /** Whether code that was never executed is translated too. */
+  @inline get translateAll(): u32 {
+    return load<u32>(changetype<usize>(this), 124);
+  }
+  @inline set translateAll(value: u32) {
+    store<u32>(changetype<usize>(this), value, 124);
   }
   /** How often regions were left, by reason: LEFT_* of jit/exits.ts. */
   @inline regionExits(n: u32): u64 {

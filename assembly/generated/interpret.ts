@@ -626,7 +626,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FMADD_S:
-        fmadd_s(t, i);
+        fmadd_s<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -634,7 +634,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FMSUB_S:
-        fmsub_s(t, i);
+        fmsub_s<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -642,7 +642,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FNMSUB_S:
-        fnmsub_s(t, i);
+        fnmsub_s<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -650,7 +650,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FNMADD_S:
-        fnmadd_s(t, i);
+        fnmadd_s<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -658,7 +658,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FADD_S:
-        fadd_s(t, i);
+        fadd_s<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -666,7 +666,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FSUB_S:
-        fsub_s(t, i);
+        fsub_s<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -674,7 +674,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FMUL_S:
-        fmul_s(t, i);
+        fmul_s<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -682,7 +682,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FDIV_S:
-        fdiv_s(t, i);
+        fdiv_s<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -690,7 +690,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FSQRT_S:
-        fsqrt_s(t, i);
+        fsqrt_s<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -698,7 +698,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FSGNJ_S:
-        fsgnj_s(t, i);
+        fsgnj_s<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -706,7 +706,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FSGNJN_S:
-        fsgnjn_s(t, i);
+        fsgnjn_s<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -714,7 +714,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FSGNJX_S:
-        fsgnjx_s(t, i);
+        fsgnjx_s<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -722,7 +722,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FMIN_S:
-        fmin_s(t, i);
+        fmin_s<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -730,7 +730,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FMAX_S:
-        fmax_s(t, i);
+        fmax_s<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -738,7 +738,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FEQ_S:
-        feq_s(t, i);
+        feq_s<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -746,7 +746,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FLT_S:
-        flt_s(t, i);
+        flt_s<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -754,7 +754,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FLE_S:
-        fle_s(t, i);
+        fle_s<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -762,7 +762,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FCLASS_S:
-        fclass_s(t, i);
+        fclass_s<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -770,7 +770,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FCVT_W_S:
-        fcvt_w_s(t, i);
+        fcvt_w_s<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -778,7 +778,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FCVT_WU_S:
-        fcvt_wu_s(t, i);
+        fcvt_wu_s<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -786,7 +786,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FCVT_L_S:
-        fcvt_l_s(t, i);
+        fcvt_l_s<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -794,7 +794,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FCVT_LU_S:
-        fcvt_lu_s(t, i);
+        fcvt_lu_s<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -802,7 +802,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FCVT_S_W:
-        fcvt_s_w(t, i);
+        fcvt_s_w<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -810,7 +810,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FCVT_S_WU:
-        fcvt_s_wu(t, i);
+        fcvt_s_wu<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -818,7 +818,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FCVT_S_L:
-        fcvt_s_l(t, i);
+        fcvt_s_l<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -826,7 +826,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FCVT_S_LU:
-        fcvt_s_lu(t, i);
+        fcvt_s_lu<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -834,7 +834,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FMV_X_W:
-        fmv_x_w(t, i);
+        fmv_x_w<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -842,7 +842,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FMV_W_X:
-        fmv_w_x(t, i);
+        fmv_w_x<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -868,7 +868,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FMADD_D:
-        fmadd_d(t, i);
+        fmadd_d<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -876,7 +876,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FMSUB_D:
-        fmsub_d(t, i);
+        fmsub_d<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -884,7 +884,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FNMSUB_D:
-        fnmsub_d(t, i);
+        fnmsub_d<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -892,7 +892,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FNMADD_D:
-        fnmadd_d(t, i);
+        fnmadd_d<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -900,7 +900,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FADD_D:
-        fadd_d(t, i);
+        fadd_d<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -908,7 +908,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FSUB_D:
-        fsub_d(t, i);
+        fsub_d<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -916,7 +916,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FMUL_D:
-        fmul_d(t, i);
+        fmul_d<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -924,7 +924,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FDIV_D:
-        fdiv_d(t, i);
+        fdiv_d<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -932,7 +932,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FSQRT_D:
-        fsqrt_d(t, i);
+        fsqrt_d<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -940,7 +940,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FSGNJ_D:
-        fsgnj_d(t, i);
+        fsgnj_d<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -948,7 +948,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FSGNJN_D:
-        fsgnjn_d(t, i);
+        fsgnjn_d<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -956,7 +956,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FSGNJX_D:
-        fsgnjx_d(t, i);
+        fsgnjx_d<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -964,7 +964,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FMIN_D:
-        fmin_d(t, i);
+        fmin_d<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -972,7 +972,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FMAX_D:
-        fmax_d(t, i);
+        fmax_d<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -980,7 +980,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FEQ_D:
-        feq_d(t, i);
+        feq_d<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -988,7 +988,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FLT_D:
-        flt_d(t, i);
+        flt_d<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -996,7 +996,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FLE_D:
-        fle_d(t, i);
+        fle_d<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -1004,7 +1004,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FCLASS_D:
-        fclass_d(t, i);
+        fclass_d<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -1012,7 +1012,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FCVT_W_D:
-        fcvt_w_d(t, i);
+        fcvt_w_d<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -1020,7 +1020,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FCVT_WU_D:
-        fcvt_wu_d(t, i);
+        fcvt_wu_d<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -1028,7 +1028,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FCVT_L_D:
-        fcvt_l_d(t, i);
+        fcvt_l_d<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -1036,7 +1036,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FCVT_LU_D:
-        fcvt_lu_d(t, i);
+        fcvt_lu_d<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -1044,7 +1044,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FCVT_D_W:
-        fcvt_d_w(t, i);
+        fcvt_d_w<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -1052,7 +1052,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FCVT_D_WU:
-        fcvt_d_wu(t, i);
+        fcvt_d_wu<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -1060,7 +1060,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FCVT_D_L:
-        fcvt_d_l(t, i);
+        fcvt_d_l<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -1068,7 +1068,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FCVT_D_LU:
-        fcvt_d_lu(t, i);
+        fcvt_d_lu<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -1076,7 +1076,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FCVT_S_D:
-        fcvt_s_d(t, i);
+        fcvt_s_d<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -1084,7 +1084,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FCVT_D_S:
-        fcvt_d_s(t, i);
+        fcvt_d_s<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -1092,7 +1092,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FMV_X_D:
-        fmv_x_d(t, i);
+        fmv_x_d<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;
@@ -1100,7 +1100,7 @@ export function interpret(t: Interpreter, ip: usize): void {
         step = 16;
         break;
       case op.OP_FMV_D_X:
-        fmv_d_x(t, i);
+        fmv_d_x<Interpreter>(t, i);
         if (t.event == 0) {
           ip += 16;
           continue;

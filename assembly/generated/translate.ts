@@ -7,6 +7,7 @@ import { lb, lh, lw, ld, lbu, lhu, lwu, sb, sh, sw, sd, flw, fsw, fld, fsd } fro
 import { mul_, mulh, mulhsu, mulhu, div_, divu, rem_, remu, mulw, divw, divuw, remw, remuw } from "../semantics/multiply";
 import { add_uw, sh1add, sh1add_uw, sh2add, sh2add_uw, sh3add, sh3add_uw, slli_uw, andn, orn, xnor, clz_, clzw, ctz_, ctzw, cpop, cpopw, sext_b, sext_h, zext_h, max_, maxu, min_, minu, rol, rolw, ror, rorw, rori, roriw, orc_b, rev8, clmul, clmulr, clmulh, pack, packh, packw, brev8, xperm4, xperm8, bclr, bclri, bext, bexti, binv, binvi, bset, bseti, czero_eqz, czero_nez } from "../semantics/bitmanip";
 import { prefetch_i, prefetch_r, prefetch_w } from "../semantics/cacheblock";
+import { fmadd_s, fmsub_s, fnmsub_s, fnmadd_s, fadd_s, fsub_s, fmul_s, fdiv_s, fsqrt_s, fsgnj_s, fsgnjn_s, fsgnjx_s, fmin_s, fmax_s, feq_s, flt_s, fle_s, fclass_s, fcvt_w_s, fcvt_wu_s, fcvt_l_s, fcvt_lu_s, fcvt_s_w, fcvt_s_wu, fcvt_s_l, fcvt_s_lu, fmv_x_w, fmv_w_x, fmadd_d, fmsub_d, fnmsub_d, fnmadd_d, fadd_d, fsub_d, fmul_d, fdiv_d, fsqrt_d, fsgnj_d, fsgnjn_d, fsgnjx_d, fmin_d, fmax_d, feq_d, flt_d, fle_d, fclass_d, fcvt_w_d, fcvt_wu_d, fcvt_l_d, fcvt_lu_d, fcvt_d_w, fcvt_d_wu, fcvt_d_l, fcvt_d_lu, fcvt_s_d, fcvt_d_s, fmv_x_d, fmv_d_x } from "../semantics/float";
 
 export const KIND_INTEGER: u32 = 0;
 export const KIND_RELATIVE: u32 = 1;
@@ -15,14 +16,21 @@ export const KIND_JUMP: u32 = 3;
 export const KIND_MEMORY: u32 = 4;
 export const KIND_ATOMIC: u32 = 5;
 export const KIND_FLOAT: u32 = 6;
-export const KIND_SYSTEM: u32 = 7;
+export const KIND_PLAIN: u32 = 7;
+export const KIND_SYSTEM: u32 = 8;
 
-/** In what operandsOf gives, above the kind: which operands are integer registers, and whether any is a float one. */
-export const KIND_MASK: u32 = 0xff;
-export const WRITES_RD: u32 = 0x100;
-export const READS_RS1: u32 = 0x200;
-export const READS_RS2: u32 = 0x400;
-export const USES_FLOATS: u32 = 0x800;
+/** In what operandsOf gives, above the kind: which register operands there are, and whether there is a rounding mode. */
+export const KIND_MASK: u32 = 0xf;
+export const WRITES_RD: u32 = 0x10;
+export const READS_RS1: u32 = 0x20;
+export const READS_RS2: u32 = 0x40;
+export const WRITES_FD: u32 = 0x80;
+export const READS_FS1: u32 = 0x100;
+export const READS_FS2: u32 = 0x200;
+export const READS_FS3: u32 = 0x400;
+export const ROUNDS: u32 = 0x800;
+/** Any floating-point register. */
+export const USES_FLOATS: u32 = WRITES_FD | READS_FS1 | READS_FS2 | READS_FS3;
 
 /** Kind and register operands of an operation, variants excluded. */
 export function operandsOf(operation: u32): u32 {
@@ -387,6 +395,188 @@ export function translateFormula(t: Translator, operation: u32, i: u64): void {
   }
 }
 
+/** Emits an instruction of kind float. */
+export function translateFloat(t: Translator, operation: u32, i: u64): void {
+  switch (operation) {
+    case op.OP_FMADD_S:
+      fmadd_s<Translator>(t, i);
+      break;
+    case op.OP_FMSUB_S:
+      fmsub_s<Translator>(t, i);
+      break;
+    case op.OP_FNMSUB_S:
+      fnmsub_s<Translator>(t, i);
+      break;
+    case op.OP_FNMADD_S:
+      fnmadd_s<Translator>(t, i);
+      break;
+    case op.OP_FADD_S:
+      fadd_s<Translator>(t, i);
+      break;
+    case op.OP_FSUB_S:
+      fsub_s<Translator>(t, i);
+      break;
+    case op.OP_FMUL_S:
+      fmul_s<Translator>(t, i);
+      break;
+    case op.OP_FDIV_S:
+      fdiv_s<Translator>(t, i);
+      break;
+    case op.OP_FSQRT_S:
+      fsqrt_s<Translator>(t, i);
+      break;
+    case op.OP_FSGNJ_S:
+      fsgnj_s<Translator>(t, i);
+      break;
+    case op.OP_FSGNJN_S:
+      fsgnjn_s<Translator>(t, i);
+      break;
+    case op.OP_FSGNJX_S:
+      fsgnjx_s<Translator>(t, i);
+      break;
+    case op.OP_FMIN_S:
+      fmin_s<Translator>(t, i);
+      break;
+    case op.OP_FMAX_S:
+      fmax_s<Translator>(t, i);
+      break;
+    case op.OP_FEQ_S:
+      feq_s<Translator>(t, i);
+      break;
+    case op.OP_FLT_S:
+      flt_s<Translator>(t, i);
+      break;
+    case op.OP_FLE_S:
+      fle_s<Translator>(t, i);
+      break;
+    case op.OP_FCLASS_S:
+      fclass_s<Translator>(t, i);
+      break;
+    case op.OP_FCVT_W_S:
+      fcvt_w_s<Translator>(t, i);
+      break;
+    case op.OP_FCVT_WU_S:
+      fcvt_wu_s<Translator>(t, i);
+      break;
+    case op.OP_FCVT_L_S:
+      fcvt_l_s<Translator>(t, i);
+      break;
+    case op.OP_FCVT_LU_S:
+      fcvt_lu_s<Translator>(t, i);
+      break;
+    case op.OP_FCVT_S_W:
+      fcvt_s_w<Translator>(t, i);
+      break;
+    case op.OP_FCVT_S_WU:
+      fcvt_s_wu<Translator>(t, i);
+      break;
+    case op.OP_FCVT_S_L:
+      fcvt_s_l<Translator>(t, i);
+      break;
+    case op.OP_FCVT_S_LU:
+      fcvt_s_lu<Translator>(t, i);
+      break;
+    case op.OP_FMV_X_W:
+      fmv_x_w<Translator>(t, i);
+      break;
+    case op.OP_FMV_W_X:
+      fmv_w_x<Translator>(t, i);
+      break;
+    case op.OP_FMADD_D:
+      fmadd_d<Translator>(t, i);
+      break;
+    case op.OP_FMSUB_D:
+      fmsub_d<Translator>(t, i);
+      break;
+    case op.OP_FNMSUB_D:
+      fnmsub_d<Translator>(t, i);
+      break;
+    case op.OP_FNMADD_D:
+      fnmadd_d<Translator>(t, i);
+      break;
+    case op.OP_FADD_D:
+      fadd_d<Translator>(t, i);
+      break;
+    case op.OP_FSUB_D:
+      fsub_d<Translator>(t, i);
+      break;
+    case op.OP_FMUL_D:
+      fmul_d<Translator>(t, i);
+      break;
+    case op.OP_FDIV_D:
+      fdiv_d<Translator>(t, i);
+      break;
+    case op.OP_FSQRT_D:
+      fsqrt_d<Translator>(t, i);
+      break;
+    case op.OP_FSGNJ_D:
+      fsgnj_d<Translator>(t, i);
+      break;
+    case op.OP_FSGNJN_D:
+      fsgnjn_d<Translator>(t, i);
+      break;
+    case op.OP_FSGNJX_D:
+      fsgnjx_d<Translator>(t, i);
+      break;
+    case op.OP_FMIN_D:
+      fmin_d<Translator>(t, i);
+      break;
+    case op.OP_FMAX_D:
+      fmax_d<Translator>(t, i);
+      break;
+    case op.OP_FEQ_D:
+      feq_d<Translator>(t, i);
+      break;
+    case op.OP_FLT_D:
+      flt_d<Translator>(t, i);
+      break;
+    case op.OP_FLE_D:
+      fle_d<Translator>(t, i);
+      break;
+    case op.OP_FCLASS_D:
+      fclass_d<Translator>(t, i);
+      break;
+    case op.OP_FCVT_W_D:
+      fcvt_w_d<Translator>(t, i);
+      break;
+    case op.OP_FCVT_WU_D:
+      fcvt_wu_d<Translator>(t, i);
+      break;
+    case op.OP_FCVT_L_D:
+      fcvt_l_d<Translator>(t, i);
+      break;
+    case op.OP_FCVT_LU_D:
+      fcvt_lu_d<Translator>(t, i);
+      break;
+    case op.OP_FCVT_D_W:
+      fcvt_d_w<Translator>(t, i);
+      break;
+    case op.OP_FCVT_D_WU:
+      fcvt_d_wu<Translator>(t, i);
+      break;
+    case op.OP_FCVT_D_L:
+      fcvt_d_l<Translator>(t, i);
+      break;
+    case op.OP_FCVT_D_LU:
+      fcvt_d_lu<Translator>(t, i);
+      break;
+    case op.OP_FCVT_S_D:
+      fcvt_s_d<Translator>(t, i);
+      break;
+    case op.OP_FCVT_D_S:
+      fcvt_d_s<Translator>(t, i);
+      break;
+    case op.OP_FMV_X_D:
+      fmv_x_d<Translator>(t, i);
+      break;
+    case op.OP_FMV_D_X:
+      fmv_d_x<Translator>(t, i);
+      break;
+    default:
+      unreachable();
+  }
+}
+
 /** Emits a branch's condition. */
 export function translateCondition(t: Translator, operation: u32, i: u64): void {
   switch (operation) {
@@ -655,226 +845,226 @@ const FLOAT_HELPERS: usize = memory.data<u8>([
 
 const OPERANDS: usize = memory.data<u16>([
   0, 0, 0, 0, 0,
-  0x100, // lui
-  0x300, // addi
-  0x300, // slti
-  0x300, // sltiu
-  0x300, // xori
-  0x300, // ori
-  0x300, // andi
-  0x300, // slli
-  0x300, // srli
-  0x300, // srai
-  0x700, // add
-  0x700, // sub
-  0x700, // sll
-  0x700, // slt
-  0x700, // sltu
-  0x700, // xor
-  0x700, // srl
-  0x700, // sra
-  0x700, // or
-  0x700, // and
-  0x300, // addiw
-  0x300, // slliw
-  0x300, // srliw
-  0x300, // sraiw
-  0x700, // addw
-  0x700, // subw
-  0x700, // sllw
-  0x700, // srlw
-  0x700, // sraw
+  0x10, // lui
+  0x30, // addi
+  0x30, // slti
+  0x30, // sltiu
+  0x30, // xori
+  0x30, // ori
+  0x30, // andi
+  0x30, // slli
+  0x30, // srli
+  0x30, // srai
+  0x70, // add
+  0x70, // sub
+  0x70, // sll
+  0x70, // slt
+  0x70, // sltu
+  0x70, // xor
+  0x70, // srl
+  0x70, // sra
+  0x70, // or
+  0x70, // and
+  0x30, // addiw
+  0x30, // slliw
+  0x30, // srliw
+  0x30, // sraiw
+  0x70, // addw
+  0x70, // subw
+  0x70, // sllw
+  0x70, // srlw
+  0x70, // sraw
   0x0, // fence
-  0x101, // auipc
-  0x602, // beq
-  0x602, // bne
-  0x602, // blt
-  0x602, // bge
-  0x602, // bltu
-  0x602, // bgeu
-  0x103, // jal
-  0x303, // jalr
-  0x304, // lb
-  0x304, // lh
-  0x304, // lw
-  0x304, // ld
-  0x304, // lbu
-  0x304, // lhu
-  0x304, // lwu
-  0x604, // sb
-  0x604, // sh
-  0x604, // sw
-  0x604, // sd
-  0x7, // ecall
-  0x7, // ebreak
-  0x700, // mul
-  0x700, // mulh
-  0x700, // mulhsu
-  0x700, // mulhu
-  0x700, // div
-  0x700, // divu
-  0x700, // rem
-  0x700, // remu
-  0x700, // mulw
-  0x700, // divw
-  0x700, // divuw
-  0x700, // remw
-  0x700, // remuw
-  0x305, // lr.w
-  0x705, // sc.w
-  0x705, // amoswap.w
-  0x705, // amoadd.w
-  0x705, // amoxor.w
-  0x705, // amoand.w
-  0x705, // amoor.w
-  0x705, // amomin.w
-  0x705, // amomax.w
-  0x705, // amominu.w
-  0x705, // amomaxu.w
-  0x305, // lr.d
-  0x705, // sc.d
-  0x705, // amoswap.d
-  0x705, // amoadd.d
-  0x705, // amoxor.d
-  0x705, // amoand.d
-  0x705, // amoor.d
-  0x705, // amomin.d
-  0x705, // amomax.d
-  0x705, // amominu.d
-  0x705, // amomaxu.d
-  0xa04, // flw
-  0xa04, // fsw
-  0x806, // fmadd.s
-  0x806, // fmsub.s
-  0x806, // fnmsub.s
-  0x806, // fnmadd.s
-  0x806, // fadd.s
-  0x806, // fsub.s
-  0x806, // fmul.s
-  0x806, // fdiv.s
-  0x806, // fsqrt.s
-  0x806, // fsgnj.s
-  0x806, // fsgnjn.s
-  0x806, // fsgnjx.s
-  0x806, // fmin.s
-  0x806, // fmax.s
-  0x906, // feq.s
-  0x906, // flt.s
-  0x906, // fle.s
-  0x906, // fclass.s
-  0x906, // fcvt.w.s
-  0x906, // fcvt.wu.s
-  0x906, // fcvt.l.s
-  0x906, // fcvt.lu.s
-  0xa06, // fcvt.s.w
-  0xa06, // fcvt.s.wu
-  0xa06, // fcvt.s.l
-  0xa06, // fcvt.s.lu
-  0x906, // fmv.x.w
-  0xa06, // fmv.w.x
-  0xa04, // fld
-  0xa04, // fsd
-  0x806, // fmadd.d
-  0x806, // fmsub.d
-  0x806, // fnmsub.d
-  0x806, // fnmadd.d
-  0x806, // fadd.d
-  0x806, // fsub.d
-  0x806, // fmul.d
-  0x806, // fdiv.d
-  0x806, // fsqrt.d
-  0x806, // fsgnj.d
-  0x806, // fsgnjn.d
-  0x806, // fsgnjx.d
-  0x806, // fmin.d
-  0x806, // fmax.d
-  0x906, // feq.d
-  0x906, // flt.d
-  0x906, // fle.d
-  0x906, // fclass.d
-  0x906, // fcvt.w.d
-  0x906, // fcvt.wu.d
-  0x906, // fcvt.l.d
-  0x906, // fcvt.lu.d
-  0xa06, // fcvt.d.w
-  0xa06, // fcvt.d.wu
-  0xa06, // fcvt.d.l
-  0xa06, // fcvt.d.lu
-  0x806, // fcvt.s.d
-  0x806, // fcvt.d.s
-  0x906, // fmv.x.d
-  0xa06, // fmv.d.x
-  0x700, // add.uw
-  0x700, // sh1add
-  0x700, // sh1add.uw
-  0x700, // sh2add
-  0x700, // sh2add.uw
-  0x700, // sh3add
-  0x700, // sh3add.uw
-  0x300, // slli.uw
-  0x700, // andn
-  0x700, // orn
-  0x700, // xnor
-  0x300, // clz
-  0x300, // clzw
-  0x300, // ctz
-  0x300, // ctzw
-  0x300, // cpop
-  0x300, // cpopw
-  0x300, // sext.b
-  0x300, // sext.h
-  0x300, // zext.h
-  0x700, // max
-  0x700, // maxu
-  0x700, // min
-  0x700, // minu
-  0x700, // rol
-  0x700, // rolw
-  0x700, // ror
-  0x700, // rorw
-  0x300, // rori
-  0x300, // roriw
-  0x300, // orc.b
-  0x300, // rev8
-  0x700, // clmul
-  0x700, // clmulr
-  0x700, // clmulh
-  0x700, // pack
-  0x700, // packh
-  0x700, // packw
-  0x300, // brev8
-  0x700, // xperm4
-  0x700, // xperm8
-  0x700, // bclr
-  0x300, // bclri
-  0x700, // bext
-  0x300, // bexti
-  0x700, // binv
-  0x300, // binvi
-  0x700, // bset
-  0x300, // bseti
-  0x700, // czero.eqz
-  0x700, // czero.nez
-  0x307, // csrrw
-  0x307, // csrrs
-  0x307, // csrrc
-  0x107, // csrrwi
-  0x107, // csrrsi
-  0x107, // csrrci
+  0x11, // auipc
+  0x62, // beq
+  0x62, // bne
+  0x62, // blt
+  0x62, // bge
+  0x62, // bltu
+  0x62, // bgeu
+  0x13, // jal
+  0x33, // jalr
+  0x34, // lb
+  0x34, // lh
+  0x34, // lw
+  0x34, // ld
+  0x34, // lbu
+  0x34, // lhu
+  0x34, // lwu
+  0x64, // sb
+  0x64, // sh
+  0x64, // sw
+  0x64, // sd
+  0x8, // ecall
+  0x8, // ebreak
+  0x70, // mul
+  0x70, // mulh
+  0x70, // mulhsu
+  0x70, // mulhu
+  0x70, // div
+  0x70, // divu
+  0x70, // rem
+  0x70, // remu
+  0x70, // mulw
+  0x70, // divw
+  0x70, // divuw
+  0x70, // remw
+  0x70, // remuw
+  0x35, // lr.w
+  0x75, // sc.w
+  0x75, // amoswap.w
+  0x75, // amoadd.w
+  0x75, // amoxor.w
+  0x75, // amoand.w
+  0x75, // amoor.w
+  0x75, // amomin.w
+  0x75, // amomax.w
+  0x75, // amominu.w
+  0x75, // amomaxu.w
+  0x35, // lr.d
+  0x75, // sc.d
+  0x75, // amoswap.d
+  0x75, // amoadd.d
+  0x75, // amoxor.d
+  0x75, // amoand.d
+  0x75, // amoor.d
+  0x75, // amomin.d
+  0x75, // amomax.d
+  0x75, // amominu.d
+  0x75, // amomaxu.d
+  0xa4, // flw
+  0x224, // fsw
+  0xf86, // fmadd.s
+  0xf86, // fmsub.s
+  0xf86, // fnmsub.s
+  0xf86, // fnmadd.s
+  0xb86, // fadd.s
+  0xb86, // fsub.s
+  0xb86, // fmul.s
+  0xb86, // fdiv.s
+  0x986, // fsqrt.s
+  0x386, // fsgnj.s
+  0x386, // fsgnjn.s
+  0x386, // fsgnjx.s
+  0x386, // fmin.s
+  0x386, // fmax.s
+  0x316, // feq.s
+  0x316, // flt.s
+  0x316, // fle.s
+  0x116, // fclass.s
+  0x916, // fcvt.w.s
+  0x916, // fcvt.wu.s
+  0x916, // fcvt.l.s
+  0x916, // fcvt.lu.s
+  0x8a6, // fcvt.s.w
+  0x8a6, // fcvt.s.wu
+  0x8a6, // fcvt.s.l
+  0x8a6, // fcvt.s.lu
+  0x116, // fmv.x.w
+  0xa6, // fmv.w.x
+  0xa4, // fld
+  0x224, // fsd
+  0xf86, // fmadd.d
+  0xf86, // fmsub.d
+  0xf86, // fnmsub.d
+  0xf86, // fnmadd.d
+  0xb86, // fadd.d
+  0xb86, // fsub.d
+  0xb86, // fmul.d
+  0xb86, // fdiv.d
+  0x986, // fsqrt.d
+  0x386, // fsgnj.d
+  0x386, // fsgnjn.d
+  0x386, // fsgnjx.d
+  0x386, // fmin.d
+  0x386, // fmax.d
+  0x316, // feq.d
+  0x316, // flt.d
+  0x316, // fle.d
+  0x116, // fclass.d
+  0x916, // fcvt.w.d
+  0x916, // fcvt.wu.d
+  0x916, // fcvt.l.d
+  0x916, // fcvt.lu.d
+  0x8a6, // fcvt.d.w
+  0x8a6, // fcvt.d.wu
+  0x8a6, // fcvt.d.l
+  0x8a6, // fcvt.d.lu
+  0x986, // fcvt.s.d
+  0x986, // fcvt.d.s
+  0x116, // fmv.x.d
+  0xa6, // fmv.d.x
+  0x70, // add.uw
+  0x70, // sh1add
+  0x70, // sh1add.uw
+  0x70, // sh2add
+  0x70, // sh2add.uw
+  0x70, // sh3add
+  0x70, // sh3add.uw
+  0x30, // slli.uw
+  0x70, // andn
+  0x70, // orn
+  0x70, // xnor
+  0x30, // clz
+  0x30, // clzw
+  0x30, // ctz
+  0x30, // ctzw
+  0x30, // cpop
+  0x30, // cpopw
+  0x30, // sext.b
+  0x30, // sext.h
+  0x30, // zext.h
+  0x70, // max
+  0x70, // maxu
+  0x70, // min
+  0x70, // minu
+  0x70, // rol
+  0x70, // rolw
+  0x70, // ror
+  0x70, // rorw
+  0x30, // rori
+  0x30, // roriw
+  0x30, // orc.b
+  0x30, // rev8
+  0x70, // clmul
+  0x70, // clmulr
+  0x70, // clmulh
+  0x70, // pack
+  0x70, // packh
+  0x70, // packw
+  0x30, // brev8
+  0x70, // xperm4
+  0x70, // xperm8
+  0x70, // bclr
+  0x30, // bclri
+  0x70, // bext
+  0x30, // bexti
+  0x70, // binv
+  0x30, // binvi
+  0x70, // bset
+  0x30, // bseti
+  0x70, // czero.eqz
+  0x70, // czero.nez
+  0x38, // csrrw
+  0x38, // csrrs
+  0x38, // csrrc
+  0x18, // csrrwi
+  0x18, // csrrsi
+  0x18, // csrrci
   0x0, // fence.i
-  0x7, // pause
-  0x7, // sret
-  0x7, // mret
-  0x7, // wfi
-  0x607, // sfence.vma
-  0x607, // sinval.vma
-  0x7, // sfence.w.inval
-  0x7, // sfence.inval.ir
-  0x206, // cbo.inval
-  0x206, // cbo.clean
-  0x206, // cbo.flush
-  0x206, // cbo.zero
-  0x200, // prefetch.i
-  0x200, // prefetch.r
-  0x200, // prefetch.w
+  0x8, // pause
+  0x8, // sret
+  0x8, // mret
+  0x8, // wfi
+  0x68, // sfence.vma
+  0x68, // sinval.vma
+  0x8, // sfence.w.inval
+  0x8, // sfence.inval.ir
+  0x27, // cbo.inval
+  0x27, // cbo.clean
+  0x27, // cbo.flush
+  0x27, // cbo.zero
+  0x20, // prefetch.i
+  0x20, // prefetch.r
+  0x20, // prefetch.w
 ]);

@@ -1,12 +1,11 @@
-import { HART_F, HART_X, Hart } from "../generated/hart";
-import { MSTATUS_FS } from "../hart/status";
-import { raiseIllegal } from "../hart/trap";
+import { HART_X } from "../generated/hart";
 import { loadSlow, NO_PADDR, NO_RESERVATION, storeAtomic, storeSlow, translateAtomic } from "../mmu/access";
 import { ramAddress } from "../mmu/memory";
 import { entryOf, STORES } from "../mmu/tlb";
 import { ACCESS_LOAD, ACCESS_STORE } from "../mmu/walk";
 import { clmul, clmulReversed, xperm } from "./crypto";
 import { pcAt } from "./fetch";
+import { FloatInterpreter } from "./float-target";
 import { mulHighSS, mulHighSU, mulHighUU } from "./multiply";
 
 /**
@@ -14,7 +13,7 @@ import { mulHighSS, mulHighSU, mulHighUU } from "./multiply";
  * An Interpreter is the Hart it executes, seen with other methods.
  */
 @unmanaged
-export class Interpreter extends Hart {
+export class Interpreter extends FloatInterpreter {
   // ---- registers ----
 
   @inline x(r: u32): u64 {
@@ -22,13 +21,6 @@ export class Interpreter extends Hart {
   }
   @inline setX(r: u32, value: u64): void {
     store<u64>(changetype<usize>(this) + r, value, HART_X);
-  }
-  @inline f(r: u32): u64 {
-    return load<u64>(changetype<usize>(this) + r, HART_F);
-  }
-  @inline setF(r: u32, value: u64): void {
-    store<u64>(changetype<usize>(this) + r, value, HART_F);
-    this.mstatus |= MSTATUS_FS;
   }
   @inline imm(value: i64): u64 {
     return <u64>value;
@@ -186,13 +178,6 @@ export class Interpreter extends Hart {
   @inline trapped(): bool {
     return <u8>this.event != 0;
   }
-  /** Whether mstatus.FS is Off, with an illegal-instruction exception pending if so. */
-  @inline floatOff(): bool {
-    if ((this.mstatus & MSTATUS_FS) != 0) return false;
-    raiseIllegal(this);
-    return true;
-  }
-
   @inline load<W>(vaddr: u64): u64 {
     const entry = entryOf(this.dataTlb, vaddr);
     // With the low bits of a misaligned address in it, the page matches nothing: one that crosses pages goes the long way.
@@ -208,6 +193,13 @@ export class Interpreter extends Hart {
     } else {
       storeSlow(this, vaddr, value, sizeof<W>());
     }
+  }
+
+  @inline loadDouble(vaddr: u64): u64 {
+    return this.load<u64>(vaddr);
+  }
+  @inline storeDouble(vaddr: u64, value: u64): void {
+    this.store<u64>(vaddr, value);
   }
 
   // ---- atomics ----

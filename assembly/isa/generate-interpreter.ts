@@ -110,6 +110,8 @@ function caseLines(operation: Operation, name: string, step: number): string[] {
       // A device that is asked for the time must see it as of this instruction.
       return ["t.countdown = countdown;", `${name}<Interpreter>(t, i);`, ...continueUnlessEvent(step)];
     case "float":
+      return [`${name}<Interpreter>(t, i);`, ...continueUnlessEvent(step)];
+    case "plain":
       return [`${name}(t, i);`, ...continueUnlessEvent(step)];
     case "system":
       return [

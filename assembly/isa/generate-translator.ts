@@ -6,6 +6,18 @@ import { instructionTable } from "./table.js";
 /** Kinds whose functions are generic over the target and make a value or an effect by themselves. */
 const FORMULA_KINDS: readonly Kind[] = ["integer", "relative", "memory"];
 
+/** A flag an operand field stands for in what operandsOf gives. */
+const OPERAND_BITS: readonly (readonly [string, number, string])[] = [
+  ["WRITES_RD", 0x10, "rd"],
+  ["READS_RS1", 0x20, "rs1"],
+  ["READS_RS2", 0x40, "rs2"],
+  ["WRITES_FD", 0x80, "fd"],
+  ["READS_FS1", 0x100, "fs1"],
+  ["READS_FS2", 0x200, "fs2"],
+  ["READS_FS3", 0x400, "fs3"],
+  ["ROUNDS", 0x800, "rm"],
+];
+
 /** Text of generated/translate.ts: the semantics with the translator as their target, and what a region's flow needs. */
 export function generateTranslator(): string {
   const formulas = instructionTable.filter((row) => FORMULA_KINDS.includes(row.kind));
@@ -14,7 +26,7 @@ export function generateTranslator(): string {
   const jumps = instructionTable.filter((row) => row.kind === "jump");
   return `import { Translator } from "../jit/translator";
 import * as op from "./operations";
-${importsOf([...formulas, ...branches, ...jumps])}
+${importsOf([...formulas, ...branches, ...floats, ...jumps])}
 
 export const KIND_INTEGER: u32 = 0;
 export const KIND_RELATIVE: u32 = 1;
@@ -23,14 +35,14 @@ export const KIND_JUMP: u32 = 3;
 export const KIND_MEMORY: u32 = 4;
 export const KIND_ATOMIC: u32 = 5;
 export const KIND_FLOAT: u32 = 6;
-export const KIND_SYSTEM: u32 = 7;
+export const KIND_PLAIN: u32 = 7;
+export const KIND_SYSTEM: u32 = 8;
 
-/** In what operandsOf gives, above the kind: which operands are integer registers, and whether any is a float one. */
-export const KIND_MASK: u32 = 0xff;
-export const WRITES_RD: u32 = 0x100;
-export const READS_RS1: u32 = 0x200;
-export const READS_RS2: u32 = 0x400;
-export const USES_FLOATS: u32 = 0x800;
+/** In what operandsOf gives, above the kind: which register operands there are, and whether there is a rounding mode. */
+export const KIND_MASK: u32 = 0xf;
+${OPERAND_BITS.map(([name, bit]) => `export const ${name}: u32 = ${hex(bit)};`).join("\n")}
+/** Any floating-point register. */
+export const USES_FLOATS: u32 = WRITES_FD | READS_FS1 | READS_FS2 | READS_FS3;
 
 /** Kind and register operands of an operation, variants excluded. */
 export function operandsOf(operation: u32): u32 {
@@ -49,6 +61,15 @@ export function floatHelperOf(operation: u32): u32 {
 export function translateFormula(t: Translator, operation: u32, i: u64): void {
   switch (operation) {
 ${formulas.map((row) => translation(row, "")).join("\n")}
+    default:
+      unreachable();
+  }
+}
+
+/** Emits an instruction of kind float. */
+export function translateFloat(t: Translator, operation: u32, i: u64): void {
+  switch (operation) {
+${floats.map((row) => translation(row, "")).join("\n")}
     default:
       unreachable();
   }
@@ -86,9 +107,13 @@ ${instructionTable.map((row) => `  0x${operandBits(row).toString(16)}, // ${row.
 
 /** Text of generated/float-helpers.ts: the functions regions import, for the core to export. */
 export function generateFloatHelpers(): string {
-  return `\nexport {\n${floatHelperNames()
-    .map((name) => `  ${name},`)
-    .join("\n")}\n} from "../semantics/float";\n`;
+  return `import { Interpreter } from "../interpreter/target";
+import * as float from "../semantics/float";
+
+${floatHelperNames()
+  .map((name) => `export function ${name}(t: Interpreter, i: u64): void {\n  float.${name}<Interpreter>(t, i);\n}`)
+  .join("\n")}
+`;
 }
 
 /** Text of generated/float-helper-names.ts: their names, in the order of their imports. */
@@ -103,7 +128,7 @@ function floatHelperNames(): string[] {
 }
 
 function isFloatHelper(row: Instruction): boolean {
-  return row.kind === "float" && row.file === "float";
+  return row.kind === "float";
 }
 
 function translation(row: Instruction, indent: string): string {
@@ -119,16 +144,12 @@ function importsOf(rows: readonly Instruction[]): string {
 }
 
 function operandBits(row: Instruction): number {
-  const kinds: readonly Kind[] = ["integer", "relative", "branch", "jump", "memory", "atomic", "float", "system"];
+  const kinds: readonly Kind[] = ["integer", "relative", "branch", "jump", "memory", "atomic", "float", "plain", "system"];
   // Register fields that mean nothing are no operands.
   const slices = RESERVED_ZERO.has(row.mnemonic) ? [] : row.encoding.slices;
   const fields = new Set(slices.map((slice) => slice.field));
-  const floats = ["fd", "fs1", "fs2", "fs3"].some((field) => fields.has(field));
-  return (
-    kinds.indexOf(row.kind) |
-    (fields.has("rd") ? 0x100 : 0) |
-    (fields.has("rs1") ? 0x200 : 0) |
-    (fields.has("rs2") ? 0x400 : 0) |
-    (floats ? 0x800 : 0)
-  );
+  const bits = OPERAND_BITS.filter(([, , field]) => fields.has(field)).map(([, bit]) => bit);
+  return bits.reduce((all, bit) => all | bit, kinds.indexOf(row.kind));
 }
+
+const hex = (value: number) => `0x${value.toString(16)}`;

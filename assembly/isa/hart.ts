@@ -132,6 +132,7 @@ export const machineFields: readonly Field[] = [
   derived("u32", "queuedCount", "of them, to be translated"),
   derived("u32", "compilingCount", "modules the host is compiling"),
   derived("u32", "tableSize", "table slots given to regions"),
+  derived("u32", "hasFusedMultiplyAdd", "whether the host's relaxed multiply-add rounds once"),
   derived("u32", "translateAll", "whether code that was never executed is translated too"),
   derived("u64", "regionExits", "how often regions were left, by reason: LEFT_* of jit/exits.ts", 8),
   derived("u32", "decodedCursor", "next decoded page to reuse"),

@@ -11,10 +11,11 @@ import { type Encoding, parseEncoding } from "./notation.js";
  * | jump     | generic; sets the link register, gives the target                               |
  * | memory   | generic; may trap                                                               |
  * | atomic   | generic; may trap                                                               |
- * | float    | a plain function of hart and instruction; may trap                              |
+ * | float    | generic; may trap                                                               |
+ * | plain    | a plain function of hart and instruction; may trap                              |
  * | system   | a plain function of hart and instruction; anything may have changed after it    |
  */
-export type Kind = "integer" | "relative" | "branch" | "jump" | "memory" | "atomic" | "float" | "system";
+export type Kind = "integer" | "relative" | "branch" | "jump" | "memory" | "atomic" | "float" | "plain" | "system";
 
 export interface Instruction {
   readonly mnemonic: string;

@@ -50,7 +50,7 @@ export const privileged = instructions(
 export const zicbo = [
   ...instructions(
     "Zicbom",
-    "float",
+    "plain",
     "cacheblock",
     `
     cbo.inval  0000000 00000 rs1 010 00000 0001111
@@ -59,7 +59,7 @@ export const zicbo = [
   ),
   ...instructions(
     "Zicboz",
-    "float",
+    "plain",
     "cacheblock",
     `
     cbo.zero   0000000 00100 rs1 010 00000 0001111`,

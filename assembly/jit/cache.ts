@@ -1,5 +1,6 @@
 import { Hart, theMachine } from "../generated/hart";
 import { OP_REGION } from "../generated/operations";
+import { FLAG_NX, RNE } from "../float/environment";
 import { MSTATUS_FS } from "../hart/status";
 import { codeSlot } from "../mmu/memory";
 import { decodedPageOfSlot, pageOfDecoded } from "../mmu/code";
@@ -36,7 +37,8 @@ export const REWRITE_WRITTEN: u32 = 2;
   /** Instructions that must be left for its first check to pass. */
   need: u32;
   state: u32;
-  usesFloats: u32;
+  /** FLOATS_*: what the hart must have. */
+  floatLevel: u32;
   /** RAM page number plus 1 of each page of its window, 0 where it has no code: OWN_PAGE is the first instruction's. */
   page0: u32;
   page1: u32;
@@ -59,7 +61,7 @@ export const REWRITE_WRITTEN: u32 = 2;
   linked: u32;
   nextTableIndex: u32;
   nextNeed: u32;
-  nextUsesFloats: u32;
+  nextFloatLevel: u32;
 
   @inline page(n: u32): u32 {
     return load<u32>(changetype<usize>(this) + (<usize>n << 2), offsetof<Region>("page0"));
@@ -133,9 +135,34 @@ export function regionToEnter(h: Hart, pc: u64): Region {
   return mayEnter(h, region, pc) ? region : none;
 }
 
+// What a hart's floating-point state allows: each level allows what those below it do.
+export const FLOATS_DIRTY: u32 = 1; // registers may be written: mstatus.FS is Dirty and stays so
+export const FLOATS_EXACT: u32 = 2; // and rounding is to nearest
+export const FLOATS_INEXACT: u32 = 3; // and another inexact result would not show: fflags.NX is set
+
+export function floatLevel(h: Hart): u32 {
+  if ((h.mstatus & MSTATUS_FS) != MSTATUS_FS) return 0;
+  if (h.frm != RNE) return FLOATS_DIRTY;
+  return (h.fflags & FLAG_NX) == 0 ? FLOATS_EXACT : FLOATS_INEXACT;
+}
+
+/** Asks for the region to be translated anew; it stays in use meanwhile. */
+export function requestRewrite(region: Region): void {
+  if (region.rewrite != REWRITE_NONE || region.translations >= TRANSLATIONS_MAX) return;
+  region.rewrite = REWRITE_QUEUED;
+  const m = theMachine();
+  m.queuedCount = m.queuedCount + 1;
+}
+const TRANSLATIONS_MAX: u32 = 8;
+
 export function mayEnter(h: Hart, region: Region, pc: u64): bool {
   if (region.state != STATE_READY || region.pc != pc || h.countdown < region.need) return false;
-  if (region.usesFloats != 0 && (h.mstatus & MSTATUS_FS) != MSTATUS_FS) return false;
+  if (region.floatLevel != 0) {
+    const level = floatLevel(h);
+    if (level < region.floatLevel) return false;
+    // One that watches for inexact results need not any more.
+    if (region.floatLevel == FLOATS_EXACT && level == FLOATS_INEXACT) requestRewrite(region);
+  }
   return region.stamp == h.codeStamp || isStillMapped(h, region);
 }
 
@@ -170,7 +197,7 @@ export function publish(region: Region): void {
   region.state = STATE_READY;
   region.tableIndex = region.nextTableIndex;
   region.need = region.nextNeed;
-  region.usesFloats = region.nextUsesFloats;
+  region.floatLevel = region.nextFloatLevel;
   region.coldExits = 0;
   region.stamp = 0;
   for (let n: u32 = 0; n < WINDOW_PAGES; n++) {

@@ -10,8 +10,9 @@ import { SCRATCH_OFFSET, tlbBase } from "../mmu/tlb";
 import { HART_STARTED } from "../shared/exit";
 import {
   fetchedPage,
+  floatLevel,
   mayEnter,
-  REWRITE_QUEUED,
+  requestRewrite,
   recordFor,
   Region,
   regionOf,
@@ -32,7 +33,6 @@ export const MAX_DEPTH: u32 = 200;
 /** Of them, a nested interpretation takes so many: it needs more of the host's stack. */
 const INTERPRETATION_DEPTH: u32 = 4;
 const COLD_EXITS_TOLERATED: u32 = 64;
-const TRANSLATIONS_MAX: u32 = 8;
 /** Hart.stopPc outside a nested interpretation: no instruction has an odd address. */
 export const NO_STOP: u64 = u64.MAX_VALUE;
 
@@ -169,17 +169,14 @@ export function leaveCold(h: Hart, pc: u64, depth: u32, next: u64, number: u32):
   const exits = region.coldExits + 1;
   region.coldExits = exits;
   // Each time it takes twice as many, so that there is an end to it.
-  if (exits == COLD_EXITS_TOLERATED << region.translations && region.translations < TRANSLATIONS_MAX) {
-    region.rewrite = REWRITE_QUEUED;
-    const m = theMachine();
-    m.queuedCount = m.queuedCount + 1;
-  }
+  if (exits == COLD_EXITS_TOLERATED << region.translations) requestRewrite(region);
   return callRegion(h, pc, depth, next);
 }
 
 /** Interprets from `pc` until a return to `stop`. @returns false when something else must be done first: then unwind */
 function interpretUntil(h: Hart, pc: u64, stop: u64, depth: u32): bool {
   const stamp = h.codeStamp;
+  const floats = floatLevel(h);
   const outerStop = h.stopPc;
   const outerDepth = h.depth;
   h.stopPc = stop;
@@ -189,7 +186,8 @@ function interpretUntil(h: Hart, pc: u64, stop: u64, depth: u32): bool {
   while (ip != 0) {
     interpret(changetype<Interpreter>(h), ip);
     if ((h.event & EVENT_TRAP) != 0) break;
-    if (h.event != 0 || h.codeStamp != stamp || mustLeave(h)) {
+    // Regions that wait for this one count on the mode and on what floats may do.
+    if (h.event != 0 || h.codeStamp != stamp || floatLevel(h) < floats || mustLeave(h)) {
       h.event = EVENT_OUTER_LOOP;
       break;
     }
@@ -237,13 +235,14 @@ export function regionStep(h: Hart, pc: u64, i: u64): bool {
   store<u64>(<usize>scratch, OP_PAGE_END, 16);
   h.pcBase = pc - (scratch >> 2);
   const stamp = h.codeStamp;
+  const floats = floatLevel(h);
   h.leftFor = LEFT_FOR_STEP;
   // With an event pending the interpreter leaves its loop after the instruction.
   h.event = EVENT_ATTENTION;
   interpret(changetype<Interpreter>(h), <usize>scratch);
   h.event &= EVENT_TRAP;
   if (h.event != 0) return true;
-  if (h.pc == pc + 4 && h.codeStamp == stamp && !mustLeave(h)) return false;
+  if (h.pc == pc + 4 && h.codeStamp == stamp && floatLevel(h) >= floats && !mustLeave(h)) return false;
   h.event = EVENT_OUTER_LOOP;
   return true;
 }

@@ -1,18 +1,20 @@
-import { HART_CODE_STAMP, HART_LEFT_FOR, HART_LEFT_REGION, HART_X, Hart } from "../generated/hart";
+import { HART_CODE_STAMP, HART_LEFT_FOR, HART_FFLAGS, HART_FRM, HART_LEFT_REGION, HART_MSTATUS, HART_X, Hart } from "../generated/hart";
 import {
   KIND_BRANCH,
   KIND_FLOAT,
   KIND_JUMP,
   KIND_MEMORY,
-  floatHelperOf,
   translateCondition,
+  translateFloat,
   translateFormula,
   translateJump,
 } from "../generated/translate";
 import * as op from "../generated/operations";
-import { fetchedPage, recordFor, Region, REGION_STAMP, REGION_TABLE_INDEX, WINDOW_PAGES } from "./cache";
+import { FLAG_NX } from "../float/environment";
+import { MSTATUS_FS } from "../hart/status";
+import { fetchedPage, FLOATS_EXACT, FLOATS_INEXACT, recordFor, Region, REGION_STAMP, REGION_TABLE_INDEX, WINDOW_PAGES } from "./cache";
 import { mayLeave } from "./flow";
-import { LEFT_FOR_ACCESS, LEFT_FOR_BUDGET, LEFT_FOR_FLOAT, REASON_SHIFT } from "./exits";
+import { LEFT_FOR_ACCESS, LEFT_FOR_BUDGET, REASON_SHIFT } from "./exits";
 import * as helper from "./helpers";
 import {
   Block,
@@ -36,8 +38,8 @@ import {
   LOCAL_DEPTH,
   LOCAL_PC,
   LOCAL_RETURN,
-  Translator,
-} from "./translator";
+} from "./formula-translator";
+import { DOUBLE_LOCAL_COUNT, SINGLE_LOCAL_COUNT, Translator } from "./translator";
 import * as w from "./wasm";
 
 /** What a region returns when the hart's pc, and not its result, says where to go on. */
@@ -51,7 +53,7 @@ const LABELS: u32 = BUILD_END + 0x2000; // u16 an open label: kind and block
 const LABEL_OTHER: u32 = 0;
 const LABEL_LOOP: u32 = 0x4000;
 const LABEL_AFTER: u32 = 0x8000;
-const EXITS: u32 = LABELS + 0x4000; // u32 an exit: the registers it stores
+const EXITS: u32 = LABELS + 0x4000; // u64 an exit: the registers it stores
 const MAX_EXITS: u32 = 2000;
 
 /** Emits the body of a region's function: structured control flow from the dominator tree (Ramsey, ICFP 2022). */
@@ -74,12 +76,13 @@ const MAX_EXITS: u32 = 2000;
     t.opIndex(w.BLOCK, w.TYPE_VOID);
     for (let n: u32 = 0; n < this.exitCount; n++) t.opIndex(w.BLOCK, w.TYPE_VOID);
     this.labelCount = 0;
+    this.checkFloats();
     t.loadRegisters(this.b.block(0).liveIn);
     this.emitTree(0);
     t.op(w.UNREACHABLE);
     for (let n = this.exitCount; n != 0; n--) {
       t.op(w.END);
-      t.storeRegisters(load<u32>(<usize>(EXITS + ((n - 1) << 2))));
+      t.storeRegisters(load<u64>(<usize>(EXITS + ((n - 1) << 3))));
       t.opIndex(w.BR, n - 1);
     }
     t.op(w.END);
@@ -104,14 +107,59 @@ const MAX_EXITS: u32 = 2000;
     t.fill(place);
   }
 
+  /** Another region may have called this one while floats are not as it needs them: the interpreter goes on. */
+  checkFloats(): void {
+    const level = this.b.floatLevel;
+    if (level == 0) return;
+    const t = this.t;
+    t.loadHart(w.I64_LOAD, 3, HART_MSTATUS);
+    t.i64(MSTATUS_FS);
+    t.op(w.I64_AND);
+    t.i64(MSTATUS_FS);
+    t.op(w.I64_NE);
+    if (level >= FLOATS_EXACT) {
+      t.loadHart(w.I32_LOAD, 2, HART_FRM);
+      t.op(w.I32_OR);
+    }
+    if (level == FLOATS_INEXACT) {
+      t.loadHart(w.I32_LOAD, 2, <u32>HART_FFLAGS);
+      t.i32(FLAG_NX);
+      t.op(w.I32_AND);
+      t.op(w.I32_EQZ);
+      t.op(w.I32_OR);
+    }
+    t.hintTaken(0);
+    t.opIndex(w.IF, w.TYPE_VOID);
+    t.hart();
+    t.i64(this.b.region.pc);
+    t.get_(LOCAL_DEPTH);
+    t.get_(LOCAL_RETURN);
+    t.call(helper.CALL_REGION);
+    t.op(w.RETURN);
+    t.op(w.END);
+  }
+
   declareLocals(): void {
     const t = this.t;
-    let used = this.b.usedRegisters;
-    t.bytes2(2, I32_LOCAL_COUNT);
+    const used = this.b.usedRegisters;
+    const integers = <u32>popcnt(<u32>used);
+    const doubles = <u32>popcnt(<u32>(used >> 32));
+    t.bytes2(doubles == 0 ? 2 : 5, I32_LOCAL_COUNT);
     t.byte(w.TYPE_I32);
-    t.unsigned(I64_LOCAL_COUNT + popcnt(used));
+    t.unsigned(I64_LOCAL_COUNT + integers);
     t.byte(w.TYPE_I64);
-    for (let local = FIRST_REGISTER_LOCAL; used != 0; used &= used - 1, local++) t.setLocalOf(ctz(used), local);
+    let local = FIRST_REGISTER_LOCAL;
+    for (let rest = <u32>used; rest != 0; rest &= rest - 1, local++) t.setLocalOf(ctz(rest), local);
+    if (doubles == 0) return;
+    t.unsigned(DOUBLE_LOCAL_COUNT);
+    t.byte(w.TYPE_F64);
+    t.unsigned(SINGLE_LOCAL_COUNT);
+    t.byte(w.TYPE_F32);
+    t.unsigned(doubles);
+    t.byte(w.TYPE_F64);
+    t.firstDoubleLocal = local;
+    local += DOUBLE_LOCAL_COUNT + SINGLE_LOCAL_COUNT;
+    for (let rest = <u32>(used >> 32); rest != 0; rest &= rest - 1, local++) t.setLocalOf(32 + ctz(rest), local);
   }
 
   // ---- exits ----
@@ -128,23 +176,23 @@ const MAX_EXITS: u32 = 2000;
       }
     }
   }
-  addExit(mask: u32): void {
+  addExit(mask: u64): void {
     if (this.exitOf(mask) < this.exitCount) return;
-    store<u32>(<usize>(EXITS + (this.exitCount << 2)), mask);
+    store<u64>(<usize>(EXITS + (this.exitCount << 3)), mask);
     this.exitCount += 1;
   }
-  exitOf(mask: u32): u32 {
+  exitOf(mask: u64): u32 {
     let n: u32 = 0;
-    while (n < this.exitCount && load<u32>(<usize>(EXITS + (n << 2))) != mask) n++;
+    while (n < this.exitCount && load<u64>(<usize>(EXITS + (n << 3))) != mask) n++;
     return n;
   }
   /** Label of the exit that stores `mask`, counted from the innermost one open. */
-  exitLabel(mask: u32): u32 {
+  exitLabel(mask: u64): u32 {
     if (this.exitOf(mask) == this.exitCount) unreachable();
     return this.labelCount + this.exitCount - 1 - this.exitOf(mask);
   }
   /** Leaves the region for `pc`, where the interpreter goes on. */
-  leave(pc: u64, reason: u32, mask: u32, deeper: u32): void {
+  leave(pc: u64, reason: u32, mask: u64, deeper: u32): void {
     const t = this.t;
     t.i64(pc);
     t.set_(LOCAL_PC);
@@ -234,8 +282,11 @@ const MAX_EXITS: u32 = 2000;
       t.ahead = block.count - n;
       t.kept = 0;
       if (kind == KIND_BRANCH || kind == KIND_JUMP) break;
+      t.operation = i.operation;
+      t.decoded = i.decoded;
+      t.spill = i.dirty & i.reads;
       if (i.isStep) this.emitStep(block, i, n + 1 == block.count && block.end == END_STEP);
-      else if (kind == KIND_FLOAT) this.emitFloat(i);
+      else if (kind == KIND_FLOAT) translateFloat(t, i.operation, i.decoded);
       else {
         if (kind == KIND_MEMORY) {
           t.exitLabel = this.exitLabel(i.dirty);
@@ -287,7 +338,7 @@ const MAX_EXITS: u32 = 2000;
   }
 
   /** Goes to a block, or to `pc` outside of the region when there is none. */
-  branchTo(from: u32, successor: u32, pc: u64, dirty: u32): void {
+  branchTo(from: u32, successor: u32, pc: u64, dirty: u64): void {
     const t = this.t;
     if (successor == 0) {
       this.goOn(pc, dirty);
@@ -304,7 +355,7 @@ const MAX_EXITS: u32 = 2000;
    * Goes on at `pc`, which this region does not have: in another one if there is one, or in the interpreter, until the
    * function returns. What that returns is what this region would have.
    */
-  goOn(pc: u64, dirty: u32): void {
+  goOn(pc: u64, dirty: u64): void {
     const t = this.t;
     t.storeRegisters(dirty);
     t.storeCount();
@@ -349,20 +400,6 @@ const MAX_EXITS: u32 = 2000;
     t.i32(t.ahead);
     t.op(w.I32_SUB);
     t.set_(LOCAL_COUNT);
-    t.loadRegisters(i.writes);
-  }
-
-  emitFloat(i: Instruction): void {
-    const t = this.t;
-    t.storeRegisters(i.dirty & i.reads);
-    t.hart();
-    t.i64(i.decoded);
-    t.call(helper.FIRST_FLOAT + floatHelperOf(i.operation));
-    if (mayLeave(i)) {
-      t.exitLabel = this.exitLabel(i.dirty) - 1;
-      t.leaveReason = LEFT_FOR_FLOAT;
-      t.leaveOnEvent();
-    }
     t.loadRegisters(i.writes);
   }
 
@@ -444,6 +481,6 @@ const MAX_EXITS: u32 = 2000;
 }
 
 /** Registers dirty behind an instruction that is no step. */
-function dirtyAfter(i: Instruction): u32 {
-  return i.kind == KIND_FLOAT ? i.dirty & ~i.writes : i.dirty | i.writes;
+function dirtyAfter(i: Instruction): u64 {
+  return i.dirty | i.writes;
 }

@@ -1,11 +1,8 @@
-import { KIND_FLOAT, KIND_MEMORY } from "../generated/translate";
-import { rm } from "../semantics/operands";
+import { KIND_MEMORY } from "../generated/translate";
 import { Block, Build, END_BRANCH, END_CALL, END_COMPUTED, END_FALL, END_JUMP, END_LEAVE, Instruction, MAX_BLOCKS } from "./region";
 import { BUILD_END } from "./region";
 
 const STACK: u32 = BUILD_END;
-/** Rounding modes above it are reserved, or dynamic and perhaps reserved. */
-const LAST_MODE: u32 = 4;
 
 /** Orders the blocks, finds loops and where the count is checked, and which registers are dirty and live where. */
 export function analyse(b: Build): void {
@@ -158,7 +155,7 @@ function findDirty(b: Build): void {
   }
 }
 
-function addDirty(b: Build, successor: u32, dirty: u32): bool {
+function addDirty(b: Build, successor: u32, dirty: u64): bool {
   if (successor == 0) return false;
   const block = b.block(successor - 1);
   if ((block.dirtyIn | dirty) == block.dirtyIn) return false;
@@ -166,14 +163,13 @@ function addDirty(b: Build, successor: u32, dirty: u32): bool {
   return true;
 }
 
-function dirtyThrough(b: Build, block: Block): u32 {
+function dirtyThrough(b: Build, block: Block): u64 {
   let dirty = block.dirtyIn;
   for (let n: u32 = 0; n < block.count; n++) {
     const i = b.instruction(block.first + n);
     i.dirty = dirty;
     // A step stores what is dirty first, and loads what it wrote.
     if (i.isStep) dirty = 0;
-    else if (i.kind == KIND_FLOAT) dirty &= ~i.writes;
     else dirty |= i.writes;
   }
   // A call's link register is stored before it, with the others; after it everything is as the hart has it.
@@ -182,8 +178,7 @@ function dirtyThrough(b: Build, block: Block): u32 {
 
 /** Whether the instruction may leave the region, so that what is dirty must be there to be stored. */
 export function mayLeave(i: Instruction): bool {
-  const kind = i.kind;
-  return kind == KIND_MEMORY || i.isStep || (kind == KIND_FLOAT && (rm(i.decoded) > LAST_MODE || i.reads != 0));
+  return i.kind == KIND_MEMORY || i.isStep;
 }
 
 /** Backwards: a register is live when its local's value may still be used, also to be stored at an exit. */
@@ -201,11 +196,11 @@ function findLive(b: Build): void {
   }
 }
 
-function liveAt(b: Build, successor: u32): u32 {
+function liveAt(b: Build, successor: u32): u64 {
   return successor == 0 ? 0 : b.block(successor - 1).liveIn;
 }
 
-function liveThrough(b: Build, block: Block): u32 {
+function liveThrough(b: Build, block: Block): u64 {
   let live = liveAt(b, block.succ0) | liveAt(b, block.succ1);
   const last = b.last(block);
   if (block.end == END_CALL) {
@@ -228,7 +223,7 @@ export function leavesAtEnd(block: Block): bool {
   return end == END_BRANCH && (block.succ0 == 0 || block.succ1 == 0);
 }
 
-function liveBefore(i: Instruction, live: u32): u32 {
+function liveBefore(i: Instruction, live: u64): u64 {
   live = (live & ~i.writes) | i.reads;
   if (mayLeave(i)) live |= i.dirty;
   return live;

@@ -2,6 +2,9 @@ import { Hart, hartAt, theMachine } from "../generated/hart";
 import { FLOAT_HELPER_COUNT } from "../generated/translate";
 import {
   fetchedPage,
+  floatLevel,
+  FLOATS_EXACT,
+  FLOATS_INEXACT,
   MAX_REGIONS,
   noteRegionPage,
   OWN_PAGE,
@@ -53,6 +56,7 @@ export function translate(id: u32): u32 {
   e.h = h;
   t.at = BODIES_BASE;
   t.hintsEnd = HINTS_BASE;
+  t.hasFusedMultiplyAdd = m.hasFusedMultiplyAdd;
   t.onlyHart = m.hartCount == 1 ? <u32>changetype<usize>(h) : 0;
   const firstSlot = m.tableSize;
   let count: u32 = 0;
@@ -73,6 +77,8 @@ export function translate(id: u32): u32 {
       if (isNew) region.state = STATE_REFUSED;
       continue;
     }
+    if (b.floatLevel == FLOATS_EXACT && floatLevel(h) == FLOATS_INEXACT) b.floatLevel = FLOATS_INEXACT;
+    t.mustNoteInexact = b.floatLevel == FLOATS_INEXACT ? 0 : 1;
     analyse(b);
     // Hints of a function: its index and their number come before them.
     const hintsAt = t.hintsEnd;
@@ -85,7 +91,7 @@ export function translate(id: u32): u32 {
     region.translations += 1;
     region.nextTableIndex = firstSlot + count;
     region.nextNeed = b.block(0).path;
-    region.nextUsesFloats = b.usesFloats;
+    region.nextFloatLevel = b.floatLevel;
     for (let k: u32 = 0; k < WINDOW_PAGES; k++) {
       if (region.page(k) != 0) noteRegionPage(region.pc + ((<u64>k - OWN_PAGE) << 12));
     }

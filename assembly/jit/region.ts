@@ -7,11 +7,17 @@ import {
   KIND_JUMP,
   KIND_MASK,
   KIND_MEMORY,
+  KIND_PLAIN,
   KIND_SYSTEM,
   operandsOf,
+  READS_FS1,
+  READS_FS2,
+  READS_FS3,
   READS_RS1,
   READS_RS2,
+  ROUNDS,
   USES_FLOATS,
+  WRITES_FD,
   WRITES_RD,
 } from "../generated/translate";
 import * as op from "../generated/operations";
@@ -20,7 +26,8 @@ import { OPERATION_MASK, RD_SHIFT, RS1_SHIFT, RS2_SHIFT, IMM_SHIFT } from "../sh
 import { decodedPageOfSlot } from "../mmu/code";
 import { codeSlot } from "../mmu/memory";
 import { RAM_BASE } from "../shared/layout";
-import { fetchedPage, OWN_PAGE, Region, WINDOW_PAGES } from "./cache";
+import { rm, rs3 } from "../semantics/operands";
+import { fetchedPage, FLOATS_DIRTY, FLOATS_EXACT, OWN_PAGE, Region, WINDOW_PAGES } from "./cache";
 import { BUILD_BASE } from "../shared/jit-layout";
 
 /**
@@ -29,12 +36,17 @@ import { BUILD_BASE } from "../shared/jit-layout";
  */
 export const MAX_INSTRUCTIONS: u32 = 1500;
 export const MAX_BLOCKS: u32 = 400;
+const INSTRUCTION_BYTE_LENGTH: u32 = 40;
+const BLOCK_BYTE_LENGTH: u32 = 72;
+/** Rounding modes above it are reserved, but for the dynamic one. */
+const LAST_MODE: u32 = 4;
+const DYNAMIC: u32 = 7;
 const WINDOW_HALFWORDS: u32 = WINDOW_PAGES * 2048;
 
 const SLOTS: u32 = BUILD_BASE; // u16 a halfword of the window: instruction number plus 1
 const INSTRUCTIONS: u32 = SLOTS + WINDOW_HALFWORDS * 2;
-const BLOCKS: u32 = INSTRUCTIONS + MAX_INSTRUCTIONS * 32;
-const WORK: u32 = BLOCKS + (MAX_BLOCKS + 1) * 64;
+const BLOCKS: u32 = INSTRUCTIONS + MAX_INSTRUCTIONS * INSTRUCTION_BYTE_LENGTH;
+const WORK: u32 = BLOCKS + (MAX_BLOCKS + 1) * BLOCK_BYTE_LENGTH;
 const ORDER: u32 = WORK + 0x8000;
 export const BUILD_END: u32 = ORDER + 0x2000;
 
@@ -50,8 +62,8 @@ export const END_LEAVE: u32 = 6; // the interpreter goes on at `leavePc`
 @unmanaged export class Instruction {
   decoded: u64;
   /** Registers that may differ from the hart's before it, a bit each; after it, those a call must load again. */
-  dirty: u32;
-  live: u32;
+  dirty: u64;
+  live: u64;
   /** Halfword of the window. */
   slot: u32;
   byteLength: u32;
@@ -76,21 +88,28 @@ export const END_LEAVE: u32 = 6; // the interpreter goes on at `leavePc`
   @inline get imm(): i64 {
     return <i64>this.decoded >> IMM_SHIFT;
   }
-  /** Bit of the integer register it writes; 0 for none or x0. */
-  get writes(): u32 {
-    return (this.operands & WRITES_RD) != 0 && this.rd < 32 ? 1 << this.rd : 0;
+  /** Bit of the register it writes: integer ones in the low half, without x0, floating-point ones in the high half. */
+  get writes(): u64 {
+    if ((this.operands & WRITES_RD) != 0) return this.rd < 32 ? (<u64>1) << this.rd : 0;
+    return (this.operands & WRITES_FD) != 0 ? (<u64>1) << (32 + this.rd) : 0;
   }
-  /** Bits of the integer registers it reads, without x0. */
-  get reads(): u32 {
-    let bits: u32 = 0;
-    if ((this.operands & READS_RS1) != 0) bits |= 1 << this.rs1;
-    if ((this.operands & READS_RS2) != 0) bits |= 1 << this.rs2;
-    return bits & ~1;
+  /** Bits of the registers it reads. */
+  get reads(): u64 {
+    const operands = this.operands;
+    let bits: u64 = 0;
+    if ((operands & READS_RS1) != 0) bits |= (<u64>1) << this.rs1;
+    if ((operands & READS_RS2) != 0) bits |= (<u64>1) << this.rs2;
+    bits &= ~1;
+    if ((operands & READS_FS1) != 0) bits |= (<u64>1) << (32 + this.rs1);
+    if ((operands & READS_FS2) != 0) bits |= (<u64>1) << (32 + this.rs2);
+    if ((operands & READS_FS3) != 0) bits |= (<u64>1) << (32 + (rs3(this.decoded) >> 3));
+    return bits;
   }
   /** Whether the interpreter executes it, one step, in the middle of the region. */
   get isStep(): bool {
     const kind = this.kind;
-    return kind == KIND_SYSTEM || kind == KIND_ATOMIC || (kind == KIND_FLOAT && (this.operands & USES_FLOATS) == 0);
+    if (kind == KIND_FLOAT) return (this.operands & ROUNDS) != 0 && rm(this.decoded) > LAST_MODE && rm(this.decoded) != DYNAMIC;
+    return kind == KIND_SYSTEM || kind == KIND_ATOMIC || kind == KIND_PLAIN;
   }
 }
 
@@ -112,12 +131,11 @@ export const END_LEAVE: u32 = 6; // the interpreter goes on at `leavePc`
   isCheck: u32;
   /** Instructions to the next check, at most. */
   path: u32;
-  dirtyIn: u32;
-  liveIn: u32;
   /** Where the interpreter goes on, as a halfword of the window from its start, when the end is END_LEAVE. */
   leaveSlot: i32;
   visited: u32;
-  unused: u32;
+  dirtyIn: u64;
+  liveIn: u64;
 }
 
 @unmanaged export class Build {
@@ -128,8 +146,9 @@ export const END_LEAVE: u32 = 6; // the interpreter goes on at `leavePc`
   blockCount: u32;
   orderCount: u32;
   /** Registers that any instruction names. */
-  usedRegisters: u32;
-  usesFloats: u32;
+  usedRegisters: u64;
+  /** FLOATS_* of cache.ts that a hart must have to enter the region. */
+  floatLevel: u32;
   page0: u32;
   page1: u32;
   page2: u32;
@@ -143,10 +162,10 @@ export const END_LEAVE: u32 = 6; // the interpreter goes on at `leavePc`
     store<u32>(changetype<usize>(this) + (<usize>n << 2), value, offsetof<Build>("page0"));
   }
   @inline instruction(n: u32): Instruction {
-    return changetype<Instruction>(<usize>(INSTRUCTIONS + n * 32));
+    return changetype<Instruction>(<usize>(INSTRUCTIONS + n * INSTRUCTION_BYTE_LENGTH));
   }
   @inline block(n: u32): Block {
-    return changetype<Block>(<usize>(BLOCKS + n * 64));
+    return changetype<Block>(<usize>(BLOCKS + n * BLOCK_BYTE_LENGTH));
   }
   /** Block at position `n` of the reverse postorder, from 0. */
   @inline ordered(n: u32): u32 {
@@ -184,7 +203,7 @@ export function discover(b: Build, h: Hart, region: Region): bool {
   b.instructionCount = 0;
   b.blockCount = 0;
   b.usedRegisters = 0;
-  b.usesFloats = 0;
+  b.floatLevel = 0;
   memory.fill(<usize>SLOTS, 0, <usize>(WINDOW_HALFWORDS * 2));
   for (let n: u32 = 0; n < WINDOW_PAGES; n++) {
     b.setPage(n, fetchedPage(h, b.base + ((<u64>n) << 12)));
@@ -286,7 +305,8 @@ function addInstruction(b: Build, slot: u32, isLeader: bool): Instruction {
   i.byteLength = byteLength;
   i.operands = operandsOf(<u32>decoded & OPERATION_MASK);
   i.isLeader = isLeader ? 1 : 0;
-  if ((i.operands & USES_FLOATS) != 0) b.usesFloats = 1;
+  if ((i.operands & ROUNDS) != 0) b.floatLevel = FLOATS_EXACT;
+  else if ((i.operands & USES_FLOATS) != 0) b.floatLevel = max(b.floatLevel, FLOATS_DIRTY);
   b.usedRegisters |= i.reads | i.writes;
   store<u16>(<usize>(SLOTS + (slot << 1)), <u16>(n + 1));
   extendSpan(b.region, page, offset, min(offset + byteLength, 4096));
@@ -312,7 +332,7 @@ function findBlocks(b: Build): void {
     if (b.instruction(n).isLeader == 0 || b.blockCount == MAX_BLOCKS) continue;
     b.blockCount += 1;
     store<u16>(<usize>(WORK + (n << 1)), <u16>b.blockCount);
-    memory.fill(changetype<usize>(b.block(b.blockCount - 1)), 0, 64);
+    memory.fill(changetype<usize>(b.block(b.blockCount - 1)), 0, <usize>BLOCK_BYTE_LENGTH);
     b.block(b.blockCount - 1).first = n;
   }
   for (let n: u32 = 0; n < b.blockCount; n++) fillBlock(b, b.block(n));

@@ -1,424 +1,585 @@
-import { HART_COUNTDOWN, HART_DATA_TLB, HART_EVENT, HART_F, HART_PC, HART_X } from "../generated/hart";
-import { STORES, TLB_ENTRY_COUNT } from "../mmu/tlb";
-import { REASON_SHIFT } from "./exits";
+import { RNE, RTZ } from "../float/environment";
+import { HART_F, HART_X } from "../generated/hart";
+import { floatHelperOf } from "../generated/translate";
+import { rd, rm, rs1, rs2 } from "../semantics/operands";
+import { FormulaTranslator, LOCAL_ENTRY, LOCAL_VALUE } from "./formula-translator";
 import * as helper from "./helpers";
 import * as w from "./wasm";
-import { Writer } from "./writer";
 
-// Parameters and locals of a region's function that are not guest registers.
-export const LOCAL_HART: u32 = 0; // i32
-export const LOCAL_DEPTH: u32 = 1; // i32: how many calls may still be nested
-export const LOCAL_COUNT: u32 = 2; // i32: instructions left
-export const LOCAL_ENTRY: u32 = 3; // i32: TLB entry
-export const LOCAL_AHEAD: u32 = 4; // i32: at an exit, instructions counted but not executed, and the reason
-export const LOCAL_ADDRESS: u32 = 5; // i64
-export const LOCAL_VALUE: u32 = 6; // i64
-export const LOCAL_PC: u32 = 7; // i64: where to go on, at an exit
-export const LOCAL_RETURN: u32 = 8; // i64: where the function will probably return to
-export const LOCAL_KEPT: u32 = 9; // i64, three of them
-export const FIRST_REGISTER_LOCAL: u32 = 12;
-export const I32_LOCAL_COUNT: u32 = 3;
-export const I64_LOCAL_COUNT: u32 = 7;
+const DYNAMIC: u32 = 7;
 
-const PAGE_MASK: i64 = ~0xfff;
+// Locals for doubles that are not guest registers, counted from firstDoubleLocal.
+const A: u32 = 0;
+const B: u32 = 1;
+const C: u32 = 2;
+const R: u32 = 3;
+const P: u32 = 4;
+const ERROR: u32 = 5;
+export const DOUBLE_LOCAL_COUNT: u32 = 6;
+/** Behind them, and before the registers: locals for singles. */
+const SINGLE_A: u32 = 6;
+const SINGLE_B: u32 = 7;
+const SINGLE_C: u32 = 8;
+const SINGLE_R: u32 = 9;
+export const SINGLE_LOCAL_COUNT: u32 = 4;
 
 /**
- * The translator as a target of the semantics: a value is on the Wasm stack, and an operation writes the instruction
- * that makes it. The values given and returned here are placeholders, but for a kept one, which is its local.
+ * From this biased exponent on, a product's rounding error is a double: with significands of 53 bits its lowest bit is
+ * at most 105 places below the product's highest, and 2^-1074 is the smallest number there is.
  */
-@unmanaged export class Translator extends Writer {
-  /** Virtual address of the instruction being translated, and of the next one. */
-  pc: u64;
-  next: u64;
-  /** This instruction and those of its block that follow it: counted already, not executed when it traps. */
-  ahead: u32;
-  /** Label, counted from here outwards, of the exit that stores the registers dirty here. */
-  exitLabel: u32;
-  /** LEFT_FOR_ACCESS or LEFT_FOR_FLOAT: why the instruction being translated may leave. */
-  leaveReason: u32;
-  /** Values kept by the instruction being translated. */
-  kept: u32;
-  /**
-   * Address of the only hart of the machine, which then need not be passed around: an access to a constant address
-   * takes no register. 0 where there are several, and the hart is a parameter.
-   */
-  onlyHart: u32;
-  /** Where the function's body begins, and the end of its branch hints so far. */
-  bodyStart: u32;
-  hintsEnd: u32;
-  hintCount: u32;
+const PRODUCT_LOWEST: u32 = 1023 - 1074 + 105 + 1;
 
-  // Local of each guest register, a byte each, behind the fields.
-  localOf(r: u32): u32 {
-    return load<u8>(changetype<usize>(this) + offsetof<Translator>() + r);
-  }
-  setLocalOf(r: u32, local: u32): void {
-    store<u8>(changetype<usize>(this) + offsetof<Translator>() + r, <u8>local);
-  }
+const BOX: u64 = 0xffffffff00000000;
+const CANONICAL_NAN_32: u32 = 0x7fc00000;
 
-  get_(local: u32): void {
-    this.opIndex(w.LOCAL_GET, local);
-  }
-  set_(local: u32): void {
-    this.opIndex(w.LOCAL_SET, local);
-  }
-
-  // ---- branch hints ----
-
-  /** The `if` that comes next is nearly always taken. WebAssembly branch hinting, "metadata.code.branch_hint". */
-  hintTaken(isTaken: u32): void {
-    let at = this.hintsEnd;
-    let offset = this.at - this.bodyStart;
-    while (offset >= 0x80) {
-      store<u8>(<usize>at, <u8>((offset & 0x7f) | 0x80));
-      offset >>= 7;
-      at++;
-    }
-    store<u8>(<usize>at, <u8>offset);
-    store<u8>(<usize>at, 1, 1);
-    store<u8>(<usize>at, <u8>isTaken, 2);
-    this.hintsEnd = at + 3;
-    this.hintCount += 1;
-  }
-
-  // ---- the hart ----
-
-  /** Pushes the hart, to be passed on. */
-  hart(): void {
-    if (this.onlyHart != 0) this.i32(this.onlyHart);
-    else this.get_(LOCAL_HART);
-  }
-  /** Pushes what accessHart needs below the value it stores. */
-  beforeAccess(): void {
-    if (this.onlyHart != 0) this.i32(0);
-    else this.get_(LOCAL_HART);
-  }
-  accessHart(code: u32, align: u32, offset: u32): void {
-    this.access(code, align, this.onlyHart + offset);
-  }
-  loadHart(code: u32, align: u32, offset: u32): void {
-    this.beforeAccess();
-    this.accessHart(code, align, offset);
-  }
-
+/**
+ * Floating-point operations of the translator.
+ *
+ * A region that rounds is entered only while mstatus.FS is Dirty and frm is RNE, and, unless it was made to note inexact
+ * results, fflags.NX is set (cache.ts, floatLevel). Wasm's operations round to nearest, ties to even, and so give the
+ * bits that RISC-V asks for unless the result is a NaN (float/native.ts). What flags may accrue is told by the result:
+ *
+ * - A result whose exponent is neither the largest one nor one of the two lowest has not overflowed, is no NaN, and was
+ *   not tiny: had the exact result been below the smallest normal number, rounding could not have doubled it. NX alone
+ *   may accrue, and is set already.
+ * - A sum or difference underflows only exactly (Hauser 1996): there the lowest exponents are as good as any.
+ *
+ * Otherwise, and for what has no such short way, the interpreter's function for the instruction is called: it finds its
+ * operands in the hart and leaves its result there.
+ */
+@unmanaged export class Translator extends FormulaTranslator {
   // ---- registers ----
 
-  x(offset: u32): u64 {
-    if (offset == 0) this.i64(0);
-    else this.get_(this.localOf(offset >> 3));
-    return 0;
-  }
-  setX(offset: u32, value: u64): void {
-    if (offset == 32 * 8) this.op(w.DROP);
-    else this.set_(this.localOf(offset >> 3));
-  }
   f(offset: u32): u64 {
-    this.loadHart(w.I64_LOAD, 3, <u32>HART_F + offset);
-    return 0;
+    this.double(offset);
+    return this.formula(w.I64_REINTERPRET_F64);
   }
-  /** mstatus.FS is Dirty already in a region that uses floats. */
   setF(offset: u32, value: u64): void {
-    this.set_(LOCAL_VALUE);
-    this.beforeAccess();
+    this.op(w.F64_REINTERPRET_I64);
+    this.setDouble(offset, 0);
+  }
+  double(offset: u32): u64 {
+    this.get_(this.localOf(32 + (offset >> 3)));
+    return 0;
+  }
+  setDouble(offset: u32, value: u64): void {
+    this.set_(this.localOf(32 + (offset >> 3)));
+  }
+  single(offset: u32): u64 {
+    this.f(offset);
+    this.opIndex(w.LOCAL_TEE, LOCAL_VALUE);
+    this.op(w.I32_WRAP_I64);
+    this.i32(CANONICAL_NAN_32);
     this.get_(LOCAL_VALUE);
-    this.accessHart(w.I64_STORE, 3, <u32>HART_F + offset);
+    this.i64(BOX);
+    this.op(w.I64_GE_U);
+    this.op(w.SELECT);
+    return this.formula(w.F32_REINTERPRET_I32);
   }
-  imm(value: i64): u64 {
-    this.i64(value);
-    return 0;
-  }
-  pc_(): u64 {
-    this.i64(this.pc);
-    return 0;
-  }
-  nextPc(): u64 {
-    this.i64(this.next);
-    return 0;
-  }
-  keep(value: u64): u64 {
-    const local = LOCAL_KEPT + this.kept;
-    this.kept += 1;
-    this.set_(local);
-    return local;
-  }
-  use(kept: u64): u64 {
-    this.get_(<u32>kept);
-    return 0;
+  setSingle(offset: u32, value: u64): void {
+    this.op(w.I32_REINTERPRET_F32);
+    this.op(w.I64_EXTEND_I32_U);
+    this.i64(BOX);
+    this.op(w.I64_OR);
+    this.setF(offset, 0);
   }
 
-  // ---- formulas ----
+  // ---- the environment ----
 
-  formula(code: u32): u64 {
-    this.op(code);
-    return 0;
-  }
-  add(a: u64, b: u64): u64 {
-    return this.formula(w.I64_ADD);
-  }
-  sub(a: u64, b: u64): u64 {
-    return this.formula(w.I64_SUB);
-  }
-  mul(a: u64, b: u64): u64 {
-    return this.formula(w.I64_MUL);
-  }
-  and(a: u64, b: u64): u64 {
-    return this.formula(w.I64_AND);
-  }
-  or(a: u64, b: u64): u64 {
-    return this.formula(w.I64_OR);
-  }
-  xor(a: u64, b: u64): u64 {
-    return this.formula(w.I64_XOR);
-  }
-  not(a: u64): u64 {
-    this.i64(-1);
-    return this.formula(w.I64_XOR);
-  }
-  shl(a: u64, count: u64): u64 {
-    return this.formula(w.I64_SHL);
-  }
-  shrU(a: u64, count: u64): u64 {
-    return this.formula(w.I64_SHR_U);
-  }
-  shrS(a: u64, count: u64): u64 {
-    return this.formula(w.I64_SHR_S);
-  }
-  rotl64(a: u64, count: u64): u64 {
-    return this.formula(w.I64_ROTL);
-  }
-  rotr64(a: u64, count: u64): u64 {
-    return this.formula(w.I64_ROTR);
-  }
-  /** A 32-bit operation on two values: the count is below, so that it is wrapped where it lies. */
-  formula32(code: u32): u64 {
-    this.op(w.I32_WRAP_I64);
-    this.set_(LOCAL_ENTRY);
-    this.op(w.I32_WRAP_I64);
-    this.get_(LOCAL_ENTRY);
-    this.op(code);
-    return this.formula(w.I64_EXTEND_I32_U);
-  }
-  shl32(a: u64, count: u64): u64 {
-    return this.formula32(w.I32_SHL);
-  }
-  shrU32(a: u64, count: u64): u64 {
-    return this.formula32(w.I32_SHR_U);
-  }
-  shrS32(a: u64, count: u64): u64 {
-    return this.formula32(w.I32_SHR_S);
-  }
-  rotl32(a: u64, count: u64): u64 {
-    return this.formula32(w.I32_ROTL);
-  }
-  rotr32(a: u64, count: u64): u64 {
-    return this.formula32(w.I32_ROTR);
-  }
-  sext8(a: u64): u64 {
-    return this.formula(w.I64_EXTEND8_S);
-  }
-  sext16(a: u64): u64 {
-    return this.formula(w.I64_EXTEND16_S);
-  }
-  sext32(a: u64): u64 {
-    return this.formula(w.I64_EXTEND32_S);
-  }
-  zext32(a: u64): u64 {
-    this.i64(0xffffffff);
-    return this.formula(w.I64_AND);
-  }
-  call(index: u32): u64 {
-    this.opIndex(w.CALL, index);
-    return 0;
-  }
-  mulHighSS(a: u64, b: u64): u64 {
-    return this.call(helper.MUL_HIGH_SS);
-  }
-  mulHighSU(a: u64, b: u64): u64 {
-    return this.call(helper.MUL_HIGH_SU);
-  }
-  mulHighUU(a: u64, b: u64): u64 {
-    return this.call(helper.MUL_HIGH_UU);
-  }
-  divS(a: u64, b: u64): u64 {
-    return this.call(helper.DIV_S);
-  }
-  divU(a: u64, b: u64): u64 {
-    return this.call(helper.DIV_U);
-  }
-  remS(a: u64, b: u64): u64 {
-    return this.call(helper.REM_S);
-  }
-  remU(a: u64, b: u64): u64 {
-    return this.call(helper.REM_U);
-  }
-  clmul(a: u64, b: u64): u64 {
-    return this.call(helper.CLMUL);
-  }
-  clmulReversed(a: u64, b: u64): u64 {
-    return this.call(helper.CLMUL_REVERSED);
-  }
-  xperm(table: u64, indices: u64, width: u32): u64 {
-    return this.call(width == 4 ? helper.XPERM4 : helper.XPERM8);
-  }
-  clz64(a: u64): u64 {
-    return this.formula(w.I64_CLZ);
-  }
-  ctz64(a: u64): u64 {
-    return this.formula(w.I64_CTZ);
-  }
-  popcnt64(a: u64): u64 {
-    return this.formula(w.I64_POPCNT);
-  }
-  ltS(a: u64, b: u64): u64 {
-    this.op(w.I64_LT_S);
-    return this.formula(w.I64_EXTEND_I32_U);
-  }
-  ltU(a: u64, b: u64): u64 {
-    this.op(w.I64_LT_U);
-    return this.formula(w.I64_EXTEND_I32_U);
-  }
-  condition(code: u32): bool {
-    this.op(code);
-    return false;
-  }
-  eq(a: u64, b: u64): bool {
-    return this.condition(w.I64_EQ);
-  }
-  ne(a: u64, b: u64): bool {
-    return this.condition(w.I64_NE);
-  }
-  isLtS(a: u64, b: u64): bool {
-    return this.condition(w.I64_LT_S);
-  }
-  isLtU(a: u64, b: u64): bool {
-    return this.condition(w.I64_LT_U);
-  }
-  isGeS(a: u64, b: u64): bool {
-    return this.condition(w.I64_GE_S);
-  }
-  isGeU(a: u64, b: u64): bool {
-    return this.condition(w.I64_GE_U);
-  }
-  select(a: u64, b: u64, condition: bool): u64 {
-    return this.formula(w.SELECT);
-  }
-
-  // ---- memory ----
-
-  /** The way out of a trapping access is in its cold path: here no check is needed. */
-  trapped(): bool {
-    return false;
-  }
   floatOff(): bool {
     return false;
   }
-
-  /** Pushes whether the TLB entry of the address on the stack, left in LOCAL_ENTRY, is for all bytes of the access. */
-  lookUp(bank: u32, byteLength: u32): void {
-    this.opIndex(w.LOCAL_TEE, LOCAL_ADDRESS);
-    this.op(w.I32_WRAP_I64);
-    this.i32(8);
-    this.op(w.I32_SHR_U);
-    this.i32((TLB_ENTRY_COUNT - 1) << 4);
-    this.op(w.I32_AND);
-    this.loadHart(w.I32_LOAD, 2, HART_DATA_TLB);
-    this.op(w.I32_ADD);
-    this.opIndex(w.LOCAL_TEE, LOCAL_ENTRY);
-    this.access(w.I64_LOAD, 3, bank);
-    this.get_(LOCAL_ADDRESS);
-    this.i64(PAGE_MASK | (byteLength - 1));
-    this.op(w.I64_AND);
-    this.op(w.I64_EQ);
-  }
-  /** Pushes the address in linear memory that the entry gives. */
-  locate(bank: u32): void {
-    this.get_(LOCAL_ADDRESS);
-    this.op(w.I32_WRAP_I64);
-    this.get_(LOCAL_ENTRY);
-    this.access(w.I32_LOAD, 2, bank + 8);
-    this.op(w.I32_ADD);
-  }
-  /** Leaves the region when an event is pending: a trap, or something the interpreter must do. One label deeper. */
-  leaveOnEvent(): void {
-    this.i64(this.pc);
-    this.set_(LOCAL_PC);
-    this.i32(this.ahead | (this.leaveReason << REASON_SHIFT));
-    this.set_(LOCAL_AHEAD);
-    this.loadHart(w.I32_LOAD, 2, HART_EVENT);
-    this.opIndex(w.BR_IF, this.exitLabel + 1);
+  /** frm is RNE in regions; a reserved mode is the interpreter's (region.ts). */
+  roundingMode(i: u64): u32 {
+    return rm(i) == DYNAMIC ? RNE : rm(i);
   }
 
-  load<W>(vaddr: u64): u64 {
-    this.lookUp(0, sizeof<W>());
-    this.hintTaken(1);
-    this.opIndex(w.IF, w.TYPE_I64);
-    this.locate(0);
-    if (sizeof<W>() == 8) this.access(w.I64_LOAD, 0, 0);
-    else if (sizeof<W>() == 4) this.access(isSigned<W>() ? w.I64_LOAD32_S : w.I64_LOAD32_U, 0, 0);
-    else if (sizeof<W>() == 2) this.access(isSigned<W>() ? w.I64_LOAD16_S : w.I64_LOAD16_U, 0, 0);
-    else this.access(isSigned<W>() ? w.I64_LOAD8_S : w.I64_LOAD8_U, 0, 0);
-    this.op(w.ELSE);
+  // ---- the long way ----
+
+  /** Lets the interpreter's function execute the instruction. */
+  callHelper(): void {
+    this.storeRegisters(this.spill);
     this.hart();
-    this.get_(LOCAL_ADDRESS);
-    this.i32(sizeof<W>());
-    this.call(helper.LOAD);
-    this.leaveOnEvent();
-    if (isSigned<W>() && sizeof<W>() < 8) {
-      this.op(sizeof<W>() == 4 ? w.I64_EXTEND32_S : sizeof<W>() == 2 ? w.I64_EXTEND16_S : w.I64_EXTEND8_S);
-    }
-    this.op(w.END);
+    this.i64(this.decoded);
+    this.call(helper.FIRST_FLOAT + floatHelperOf(this.operation));
+  }
+  drop(count: u32): void {
+    for (; count != 0; count--) this.op(w.DROP);
+  }
+  /** The whole instruction the long way, for a double: its operands, which are on the stack, are not needed. */
+  doubleByHelper(operands: u32): u64 {
+    this.drop(operands);
+    this.callHelper();
+    this.loadHart(w.F64_LOAD, 3, <u32>HART_F + rd(this.decoded));
     return 0;
   }
-  store<W>(vaddr: u64, value: u64): void {
-    this.set_(LOCAL_VALUE);
-    this.lookUp(STORES, sizeof<W>());
-    this.hintTaken(1);
-    this.opIndex(w.IF, w.TYPE_VOID);
-    this.locate(STORES);
-    this.get_(LOCAL_VALUE);
-    if (sizeof<W>() == 8) this.access(w.I64_STORE, 0, 0);
-    else if (sizeof<W>() == 4) this.access(w.I64_STORE32, 0, 0);
-    else if (sizeof<W>() == 2) this.access(w.I64_STORE16, 0, 0);
-    else this.access(w.I64_STORE8, 0, 0);
-    this.op(w.ELSE);
-    this.hart();
-    this.get_(LOCAL_ADDRESS);
-    this.get_(LOCAL_VALUE);
-    this.i32(sizeof<W>());
-    this.call(helper.STORE);
-    this.leaveOnEvent();
+  singleByHelper(operands: u32): u64 {
+    this.drop(operands);
+    this.callHelper();
+    this.loadHart(w.F32_LOAD, 2, <u32>HART_F + rd(this.decoded));
+    return 0;
+  }
+  integerByHelper(operands: u32): u64 {
+    this.drop(operands);
+    this.callHelper();
+    this.loadHart(w.I64_LOAD, 3, <u32>HART_X + rd(this.decoded));
+    return 0;
+  }
+  /** The condition on the stack says that the double in local R will not do. */
+  orDoubleByHelper(): u64 {
+    this.beginRare();
+    this.doubleByHelper(0);
+    this.setFloat(R);
     this.op(w.END);
+    this.getFloat(R);
+    return 0;
+  }
+  orSingleByHelper(): u64 {
+    this.beginRare();
+    this.singleByHelper(0);
+    this.setFloat(SINGLE_R);
+    this.op(w.END);
+    this.getFloat(SINGLE_R);
+    return 0;
+  }
+  /** The condition on the stack says that the integer in LOCAL_VALUE will not do. */
+  orIntegerByHelper(): u64 {
+    this.beginRare();
+    this.integerByHelper(0);
+    this.set_(LOCAL_VALUE);
+    this.op(w.END);
+    this.get_(LOCAL_VALUE);
+    return 0;
+  }
+  beginRare(): void {
+    this.hintTaken(0);
+    this.opIndex(w.IF, w.TYPE_VOID);
   }
 
-  // ---- state of the hart ----
+  // ---- pieces ----
 
-  loadRegister(r: u32): void {
-    this.loadHart(w.I64_LOAD, 3, <u32>HART_X + 8 * r);
-    this.set_(this.localOf(r));
+  getFloat(local: u32): void {
+    this.get_(this.firstDoubleLocal + local);
   }
-  storeRegister(r: u32): void {
-    this.beforeAccess();
-    this.get_(this.localOf(r));
-    this.accessHart(w.I64_STORE, 3, <u32>HART_X + 8 * r);
+  setFloat(local: u32): void {
+    this.set_(this.firstDoubleLocal + local);
   }
-  loadRegisters(mask: u32): void {
-    for (; mask != 0; mask &= mask - 1) this.loadRegister(ctz(mask));
+  teeFloat(local: u32): void {
+    this.opIndex(w.LOCAL_TEE, this.firstDoubleLocal + local);
   }
-  storeRegisters(mask: u32): void {
-    for (; mask != 0; mask &= mask - 1) this.storeRegister(ctz(mask));
+  f64Const(value: f64): void {
+    this.op(w.F64_CONST);
+    store<f64>(<usize>this.at, value);
+    this.at += 8;
   }
-  loadCount(): void {
-    this.loadHart(w.I32_LOAD, 2, HART_COUNTDOWN);
-    this.set_(LOCAL_COUNT);
+  saturating(code: u32): void {
+    this.op(w.PREFIX_SATURATING);
+    this.unsigned(code);
   }
-  storeCount(): void {
-    this.beforeAccess();
-    this.get_(LOCAL_COUNT);
-    this.accessHart(w.I32_STORE, 2, HART_COUNTDOWN);
+  simd(code: u32): void {
+    this.op(w.PREFIX_SIMD);
+    this.unsigned(code);
   }
-  storePcLocal(): void {
-    this.beforeAccess();
-    this.get_(LOCAL_PC);
-    this.accessHart(w.I64_STORE, 3, HART_PC);
+  /** Pushes whether the biased exponent of a double is below `lowest`, or that of infinities and NaNs. */
+  isOutside(local: u32, lowest: u32): void {
+    this.getFloat(local);
+    this.op(w.I64_REINTERPRET_F64);
+    this.i64(52);
+    this.op(w.I64_SHR_U);
+    this.op(w.I32_WRAP_I64);
+    this.i32(0x7ff);
+    this.outsideRange(lowest, 0x7ff);
+  }
+  isSingleOutside(local: u32, lowest: u32): void {
+    this.getFloat(local);
+    this.op(w.I32_REINTERPRET_F32);
+    this.i32(23);
+    this.op(w.I32_SHR_U);
+    this.i32(0xff);
+    this.outsideRange(lowest, 0xff);
+  }
+  outsideRange(lowest: u32, end: u32): void {
+    this.op(w.I32_AND);
+    if (lowest != 0) {
+      this.i32(lowest);
+      this.op(w.I32_SUB);
+    }
+    this.i32(end - lowest);
+    this.op(w.I32_GE_U);
+  }
+  /** Pushes what x + y, rounded to `sum`, lost: Knuth's 2Sum (float/native.ts). Zero only when it lost nothing. */
+  sumError(x: u32, y: u32, sum: u32, add: u32, sub: u32): void {
+    // (x - (sum - (sum - x))) + (y - (sum - x))
+    this.getFloat(x);
+    this.getFloat(sum);
+    this.getFloat(sum);
+    this.getFloat(x);
+    this.op(sub);
+    this.op(sub);
+    this.op(sub);
+    this.getFloat(y);
+    this.getFloat(sum);
+    this.getFloat(x);
+    this.op(sub);
+    this.op(sub);
+    this.op(add);
+  }
+  /** Pushes a * b + c, rounded once. */
+  fusedMultiplyAdd(a: u32, b: u32, c: u32): void {
+    this.splat(a);
+    this.splat(b);
+    this.splat(c);
+    this.simd(w.F64X2_RELAXED_MADD);
+    this.simd(w.F64X2_EXTRACT_LANE);
+    this.byte(0);
+  }
+  splat(local: u32): void {
+    this.getFloat(local);
+    this.simd(w.F64X2_SPLAT);
+  }
+  /** Pushes whether a * b is not `product`, to which it was rounded; both are far from the smallest numbers. */
+  isProductInexact(a: u32, b: u32, product: u32): void {
+    this.getFloat(product);
+    this.op(w.F64_NEG);
+    this.setFloat(ERROR);
+    this.fusedMultiplyAdd(a, b, ERROR);
+    this.isNotZero();
+  }
+  /** Pushes whether something is not zero. */
+  isNotZero(): void {
+    this.f64Const(0);
+    this.op(w.F64_NE);
+  }
+
+  // ---- double precision ----
+
+  f64Add(a: u64, b: u64, mode: u32): u64 {
+    return this.sum(w.F64_ADD, mode);
+  }
+  f64Sub(a: u64, b: u64, mode: u32): u64 {
+    return this.sum(w.F64_SUB, mode);
+  }
+  sum(code: u32, mode: u32): u64 {
+    if (mode != RNE) return this.doubleByHelper(2);
+    if (this.mustNoteInexact != 0) {
+      // x - y is x + (-y), flags and all.
+      if (code == w.F64_SUB) this.op(w.F64_NEG);
+      this.setFloat(B);
+      this.teeFloat(A);
+      this.getFloat(B);
+      code = w.F64_ADD;
+    }
+    this.op(code);
+    this.setFloat(R);
+    this.isOutside(R, 0);
+    if (this.mustNoteInexact != 0) {
+      this.sumError(A, B, R, w.F64_ADD, w.F64_SUB);
+      this.isNotZero();
+      this.op(w.I32_OR);
+    }
+    return this.orDoubleByHelper();
+  }
+  f64Mul(a: u64, b: u64, mode: u32): u64 {
+    if (mode != RNE) return this.doubleByHelper(2);
+    if (this.mustNoteInexact == 0) return this.rounded(w.F64_MUL);
+    if (this.hasFusedMultiplyAdd == 0) return this.doubleByHelper(2);
+    this.setFloat(B);
+    this.teeFloat(A);
+    this.getFloat(B);
+    this.op(w.F64_MUL);
+    this.setFloat(R);
+    this.isOutside(R, PRODUCT_LOWEST);
+    this.isProductInexact(A, B, R);
+    this.op(w.I32_OR);
+    return this.orDoubleByHelper();
+  }
+  f64Div(a: u64, b: u64, mode: u32): u64 {
+    return mode != RNE || this.mustNoteInexact != 0 ? this.doubleByHelper(2) : this.rounded(w.F64_DIV);
+  }
+  f64Sqrt(a: u64, mode: u32): u64 {
+    return mode != RNE || this.mustNoteInexact != 0 ? this.doubleByHelper(1) : this.rounded(w.F64_SQRT);
+  }
+  rounded(code: u32): u64 {
+    this.op(code);
+    this.setFloat(R);
+    this.isOutside(R, 2);
+    return this.orDoubleByHelper();
+  }
+  f64MulAdd(a: u64, b: u64, c: u64, mode: u32): u64 {
+    if (mode != RNE || this.hasFusedMultiplyAdd == 0) return this.doubleByHelper(3);
+    this.setFloat(C);
+    this.setFloat(B);
+    this.setFloat(A);
+    this.fusedMultiplyAdd(A, B, C);
+    this.setFloat(R);
+    this.isOutside(R, 2);
+    if (this.mustNoteInexact != 0) {
+      // Nothing is lost when neither the product nor its sum with c loses anything.
+      this.getFloat(A);
+      this.getFloat(B);
+      this.op(w.F64_MUL);
+      this.setFloat(P);
+      this.isOutside(P, PRODUCT_LOWEST);
+      this.op(w.I32_OR);
+      this.isProductInexact(A, B, P);
+      this.op(w.I32_OR);
+      this.sumError(P, C, R, w.F64_ADD, w.F64_SUB);
+      this.isNotZero();
+      this.op(w.I32_OR);
+    }
+    return this.orDoubleByHelper();
+  }
+  f64Neg(a: u64): u64 {
+    return this.formula(w.F64_NEG);
+  }
+  f64CopySign(a: u64, b: u64): u64 {
+    return this.formula(w.F64_COPYSIGN);
+  }
+  f64XorSign(a: u64, b: u64): u64 {
+    if (rs1(this.decoded) == rs2(this.decoded)) {
+      this.op(w.DROP);
+      return this.formula(w.F64_ABS);
+    }
+    this.op(w.I64_REINTERPRET_F64);
+    this.i64(i64.MIN_VALUE);
+    this.op(w.I64_AND);
+    this.set_(LOCAL_VALUE);
+    this.op(w.I64_REINTERPRET_F64);
+    this.get_(LOCAL_VALUE);
+    this.op(w.I64_XOR);
+    return this.formula(w.F64_REINTERPRET_I64);
+  }
+  f64Min(a: u64, b: u64): u64 {
+    return this.lesser(w.F64_LT, w.F64_GT);
+  }
+  f64Max(a: u64, b: u64): u64 {
+    return this.lesser(w.F64_GT, w.F64_LT);
+  }
+  /** The operand that `before` says comes first; equal ones may be zeros of unlike sign, unordered ones NaNs. */
+  lesser(before: u32, after: u32): u64 {
+    this.setFloat(B);
+    this.setFloat(A);
+    this.getFloat(A);
+    this.getFloat(B);
+    this.getFloat(A);
+    this.getFloat(B);
+    this.op(before);
+    this.opIndex(w.LOCAL_TEE, LOCAL_ENTRY);
+    this.op(w.SELECT);
+    this.setFloat(R);
+    this.get_(LOCAL_ENTRY);
+    this.getFloat(A);
+    this.getFloat(B);
+    this.op(after);
+    this.op(w.I32_OR);
+    this.op(w.I32_EQZ);
+    return this.orDoubleByHelper();
+  }
+  f64Eq(a: u64, b: u64): u64 {
+    return this.comparison(A, B, w.F64_EQ, w.F64_LT, w.F64_GT);
+  }
+  f64Lt(a: u64, b: u64): u64 {
+    return this.comparison(A, B, w.F64_LT, w.F64_GE, 0);
+  }
+  f64Le(a: u64, b: u64): u64 {
+    return this.comparison(A, B, w.F64_LE, w.F64_GT, 0);
+  }
+  /** Where neither the comparison nor what is left of the possibilities is true, there is a NaN. */
+  comparison(a: u32, b: u32, code: u32, other: u32, another: u32): u64 {
+    this.setFloat(b);
+    this.setFloat(a);
+    this.getFloat(a);
+    this.getFloat(b);
+    this.op(code);
+    this.opIndex(w.LOCAL_TEE, LOCAL_ENTRY);
+    this.op(w.I64_EXTEND_I32_U);
+    this.set_(LOCAL_VALUE);
+    this.get_(LOCAL_ENTRY);
+    this.orCompare(a, b, other);
+    if (another != 0) this.orCompare(a, b, another);
+    this.op(w.I32_EQZ);
+    return this.orIntegerByHelper();
+  }
+  orCompare(a: u32, b: u32, code: u32): void {
+    this.getFloat(a);
+    this.getFloat(b);
+    this.op(code);
+    this.op(w.I32_OR);
+  }
+  f64Classify(a: u64): u64 {
+    return this.integerByHelper(1);
+  }
+
+  // ---- doubles and integers ----
+
+  f64ToI32(a: u64, mode: u32): u64 {
+    return this.toInteger(mode, w.I32_TRUNC_SAT_F64_S, w.F64_GT, -2147483649.0, 2147483648.0);
+  }
+  f64ToU32(a: u64, mode: u32): u64 {
+    return this.toInteger(mode, w.I32_TRUNC_SAT_F64_U, w.F64_GT, -1.0, 4294967296.0);
+  }
+  f64ToI64(a: u64, mode: u32): u64 {
+    return this.toInteger(mode, w.I64_TRUNC_SAT_F64_S, w.F64_GE, -9223372036854775808.0, 9223372036854775808.0);
+  }
+  f64ToU64(a: u64, mode: u32): u64 {
+    return this.toInteger(mode, w.I64_TRUNC_SAT_F64_U, w.F64_GT, -1.0, 18446744073709551616.0);
+  }
+  /** Towards zero, or the nearest integer's value: in range there is no flag but NX. */
+  toInteger(mode: u32, code: u32, above: u32, low: f64, end: f64): u64 {
+    if (mode > RTZ || this.mustNoteInexact != 0) return this.integerByHelper(1);
+    if (mode == RNE) this.op(w.F64_NEAREST);
+    this.setFloat(A);
+    this.getFloat(A);
+    this.saturating(code);
+    // The 32-bit results are sign-extended, unsigned ones too.
+    if (code <= w.I32_TRUNC_SAT_F64_U) this.op(w.I64_EXTEND_I32_S);
+    this.set_(LOCAL_VALUE);
+    this.getFloat(A);
+    this.f64Const(low);
+    this.op(above);
+    this.getFloat(A);
+    this.f64Const(end);
+    this.op(w.F64_LT);
+    this.op(w.I32_AND);
+    this.op(w.I32_EQZ);
+    return this.orIntegerByHelper();
+  }
+  /** Every 32-bit integer is a double. */
+  i32ToF64(a: u64, mode: u32): u64 {
+    this.op(w.I32_WRAP_I64);
+    return this.formula(w.F64_CONVERT_I32_S);
+  }
+  u32ToF64(a: u64, mode: u32): u64 {
+    this.op(w.I32_WRAP_I64);
+    return this.formula(w.F64_CONVERT_I32_U);
+  }
+  i64ToF64(a: u64, mode: u32): u64 {
+    if (mode != RNE || this.mustNoteInexact != 0) return this.doubleByHelper(1);
+    return this.formula(w.F64_CONVERT_I64_S);
+  }
+  u64ToF64(a: u64, mode: u32): u64 {
+    if (mode != RNE || this.mustNoteInexact != 0) return this.doubleByHelper(1);
+    return this.formula(w.F64_CONVERT_I64_U);
+  }
+
+  // ---- single precision ----
+
+  f32Add(a: u64, b: u64, mode: u32): u64 {
+    return this.singleRounded(w.F32_ADD, 2, mode, 0);
+  }
+  f32Sub(a: u64, b: u64, mode: u32): u64 {
+    return this.singleRounded(w.F32_SUB, 2, mode, 0);
+  }
+  f32Mul(a: u64, b: u64, mode: u32): u64 {
+    return this.singleRounded(w.F32_MUL, 2, mode, 2);
+  }
+  f32Div(a: u64, b: u64, mode: u32): u64 {
+    return this.singleRounded(w.F32_DIV, 2, mode, 2);
+  }
+  f32Sqrt(a: u64, mode: u32): u64 {
+    return this.singleRounded(w.F32_SQRT, 1, mode, 2);
+  }
+  singleRounded(code: u32, operands: u32, mode: u32, lowest: u32): u64 {
+    if (mode != RNE || this.mustNoteInexact != 0) return this.singleByHelper(operands);
+    this.op(code);
+    this.setFloat(SINGLE_R);
+    this.isSingleOutside(SINGLE_R, lowest);
+    return this.orSingleByHelper();
+  }
+  f32MulAdd(a: u64, b: u64, c: u64, mode: u32): u64 {
+    if (mode != RNE || this.mustNoteInexact != 0 || this.hasFusedMultiplyAdd == 0) return this.singleByHelper(3);
+    this.setFloat(SINGLE_C);
+    this.setFloat(SINGLE_B);
+    this.simd(w.F32X4_SPLAT);
+    this.getFloat(SINGLE_B);
+    this.simd(w.F32X4_SPLAT);
+    this.getFloat(SINGLE_C);
+    this.simd(w.F32X4_SPLAT);
+    this.simd(w.F32X4_RELAXED_MADD);
+    this.simd(w.F32X4_EXTRACT_LANE);
+    this.byte(0);
+    this.setFloat(SINGLE_R);
+    this.isSingleOutside(SINGLE_R, 2);
+    return this.orSingleByHelper();
+  }
+  f32Neg(a: u64): u64 {
+    return this.formula(w.F32_NEG);
+  }
+  f32CopySign(a: u64, b: u64): u64 {
+    return this.formula(w.F32_COPYSIGN);
+  }
+  f32XorSign(a: u64, b: u64): u64 {
+    this.op(w.I32_REINTERPRET_F32);
+    this.i32(i32.MIN_VALUE);
+    this.op(w.I32_AND);
+    this.set_(LOCAL_ENTRY);
+    this.op(w.I32_REINTERPRET_F32);
+    this.get_(LOCAL_ENTRY);
+    this.op(w.I32_XOR);
+    return this.formula(w.F32_REINTERPRET_I32);
+  }
+  f32Min(a: u64, b: u64): u64 {
+    return this.singleByHelper(2);
+  }
+  f32Max(a: u64, b: u64): u64 {
+    return this.singleByHelper(2);
+  }
+  f32Eq(a: u64, b: u64): u64 {
+    return this.comparison(SINGLE_A, SINGLE_B, w.F32_EQ, w.F32_LT, w.F32_GT);
+  }
+  f32Lt(a: u64, b: u64): u64 {
+    return this.comparison(SINGLE_A, SINGLE_B, w.F32_LT, w.F32_GE, 0);
+  }
+  f32Le(a: u64, b: u64): u64 {
+    return this.comparison(SINGLE_A, SINGLE_B, w.F32_LE, w.F32_GT, 0);
+  }
+  f32Classify(a: u64): u64 {
+    return this.integerByHelper(1);
+  }
+
+  // ---- singles, integers and doubles ----
+
+  /** As a double, which every single is, a single has the same value, and is in range or not alike. */
+  f32ToI32(a: u64, mode: u32): u64 {
+    this.op(w.F64_PROMOTE_F32);
+    return this.f64ToI32(0, mode);
+  }
+  f32ToU32(a: u64, mode: u32): u64 {
+    this.op(w.F64_PROMOTE_F32);
+    return this.f64ToU32(0, mode);
+  }
+  f32ToI64(a: u64, mode: u32): u64 {
+    this.op(w.F64_PROMOTE_F32);
+    return this.f64ToI64(0, mode);
+  }
+  f32ToU64(a: u64, mode: u32): u64 {
+    this.op(w.F64_PROMOTE_F32);
+    return this.f64ToU64(0, mode);
+  }
+  i32ToF32(a: u64, mode: u32): u64 {
+    return this.integerToSingle(w.F32_CONVERT_I32_S, mode, true);
+  }
+  u32ToF32(a: u64, mode: u32): u64 {
+    return this.integerToSingle(w.F32_CONVERT_I32_U, mode, true);
+  }
+  i64ToF32(a: u64, mode: u32): u64 {
+    return this.integerToSingle(w.F32_CONVERT_I64_S, mode, false);
+  }
+  u64ToF32(a: u64, mode: u32): u64 {
+    return this.integerToSingle(w.F32_CONVERT_I64_U, mode, false);
+  }
+  integerToSingle(code: u32, mode: u32, isWord: bool): u64 {
+    if (mode != RNE || this.mustNoteInexact != 0) return this.singleByHelper(1);
+    if (isWord) this.op(w.I32_WRAP_I64);
+    return this.formula(code);
+  }
+  f64ToF32(a: u64, mode: u32): u64 {
+    return this.singleRounded(w.F32_DEMOTE_F64, 1, mode, 2);
+  }
+  f32ToF64(a: u64): u64 {
+    this.op(w.F64_PROMOTE_F32);
+    this.setFloat(R);
+    this.isOutside(R, 0);
+    return this.orDoubleByHelper();
   }
 }

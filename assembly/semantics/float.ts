@@ -1,399 +1,292 @@
-import {
-  boxF32,
-  f32Add,
-  f32Classify,
-  f32Div,
-  f32Eq,
-  f32Le,
-  f32Lt,
-  f32Max,
-  f32Min,
-  f32Mul,
-  f32MulAdd,
-  f32Sqrt,
-  f32Sub,
-  f32ToF64,
-  f32ToI32,
-  f32ToI64,
-  f32ToU32,
-  f32ToU64,
-  f64Add,
-  f64Classify,
-  f64Div,
-  f64Eq,
-  f64Le,
-  f64Lt,
-  f64Max,
-  f64Min,
-  f64Mul,
-  f64MulAdd,
-  f64Sqrt,
-  f64Sub,
-  f64ToF32,
-  f64ToI32,
-  f64ToI64,
-  f64ToU32,
-  f64ToU64,
-  i32ToF32,
-  i32ToF64,
-  i64ToF32,
-  i64ToF64,
-  u32ToF32,
-  u32ToF64,
-  u64ToF32,
-  u64ToF64,
-  unboxF32,
-} from "../float/index";
-import { HART_F, HART_FFLAGS, HART_X, Hart } from "../generated/hart";
-import { MSTATUS_FS } from "../hart/status";
-import { raiseIllegal } from "../hart/trap";
-import { rd, rm, rs1, rs2, rs3 } from "./operands";
+import { rd, rs1, rs2, rs3 } from "./operands";
 
-// The F and D extensions: plain functions, since rounding and flags are no formulas. What they compute is in float/;
-// what stands here is where operands come from and results go. An improperly NaN-boxed single-precision operand is
-// the canonical NaN.
+// The F and D extensions. A target has the operations of float/ on doubles and singles, with the rounding mode where one
+// is needed; they accrue flags. What stands here is where operands come from and results go. An improperly NaN-boxed
+// single-precision operand is the canonical NaN: `t.single` sees to it.
 
-const SIGN_32: u32 = 0x80000000;
-const SIGN_64: u64 = 0x8000000000000000;
-const DYNAMIC: u32 = 7;
-/** RMM, the last rounding mode there is. */
-const LAST_MODE: u32 = 4;
-const NO_MODE: u32 = 8;
-
-@inline function x(h: Hart, offset: u32): u64 {
-  return load<u64>(changetype<usize>(h) + offset, HART_X);
-}
-@inline function setX(h: Hart, offset: u32, value: u64): void {
-  store<u64>(changetype<usize>(h) + offset, value, HART_X);
-}
-@inline function s(h: Hart, offset: u32): u32 {
-  return unboxF32(load<u64>(changetype<usize>(h) + offset, HART_F));
-}
-@inline function d(h: Hart, offset: u32): u64 {
-  return load<u64>(changetype<usize>(h) + offset, HART_F);
-}
-@inline function setS(h: Hart, offset: u32, bits: u32): void {
-  setD(h, offset, boxF32(bits));
-}
-@inline function setD(h: Hart, offset: u32, bits: u64): void {
-  store<u64>(changetype<usize>(h) + offset, bits, HART_F);
-  h.mstatus |= MSTATUS_FS;
-}
-@inline function flags(h: Hart): usize {
-  return changetype<usize>(h) + HART_FFLAGS;
-}
-
-/** An integer result: the only change to floating-point state can be a flag. */
-@inline function setXAndNoteFlags(h: Hart, offset: u32, value: u64, flagsBefore: u32): void {
-  setX(h, offset, value);
-  if (h.fflags != flagsBefore) h.mstatus |= MSTATUS_FS;
-}
-
-/** Whether mstatus.FS is Off, with an illegal-instruction exception pending if so. */
-@inline function isOff(h: Hart): bool {
-  if ((h.mstatus & MSTATUS_FS) != 0) return false;
-  raiseIllegal(h);
-  return true;
-}
-
-/** The rounding mode in force; NO_MODE with an exception pending when it is reserved or FS is Off. */
-@inline function roundingMode(h: Hart, i: u64): u32 {
-  if (isOff(h)) return NO_MODE;
-  let mode = rm(i);
-  if (mode == DYNAMIC) mode = h.frm;
-  if (mode <= LAST_MODE) return mode;
-  raiseIllegal(h);
-  return NO_MODE;
-}
+/** What roundingMode gives, with an exception pending, when the mode is reserved or mstatus.FS is Off. */
+export const NO_MODE: u32 = 8;
 
 
 // ---- single precision ----
 
-export function fmadd_s(h: Hart, i: u64): void {
-  const mode = roundingMode(h, i);
+/** rs1 * rs2 + rs3, rounded once. */
+@inline export function fmadd_s<T>(t: T, i: u64): void {
+  const mode = t.roundingMode(i);
   if (mode == NO_MODE) return;
-  setS(h, rd(i), f32MulAdd(flags(h), s(h, rs1(i)), s(h, rs2(i)), s(h, rs3(i)), mode));
+  t.setSingle(rd(i), t.f32MulAdd(t.single(rs1(i)), t.single(rs2(i)), t.single(rs3(i)), mode));
 }
-export function fmsub_s(h: Hart, i: u64): void {
-  const mode = roundingMode(h, i);
+@inline export function fmsub_s<T>(t: T, i: u64): void {
+  const mode = t.roundingMode(i);
   if (mode == NO_MODE) return;
-  setS(h, rd(i), f32MulAdd(flags(h), s(h, rs1(i)), s(h, rs2(i)), s(h, rs3(i)) ^ SIGN_32, mode));
+  t.setSingle(rd(i), t.f32MulAdd(t.single(rs1(i)), t.single(rs2(i)), t.f32Neg(t.single(rs3(i))), mode));
 }
-export function fnmsub_s(h: Hart, i: u64): void {
-  const mode = roundingMode(h, i);
+@inline export function fnmsub_s<T>(t: T, i: u64): void {
+  const mode = t.roundingMode(i);
   if (mode == NO_MODE) return;
-  setS(h, rd(i), f32MulAdd(flags(h), s(h, rs1(i)) ^ SIGN_32, s(h, rs2(i)), s(h, rs3(i)), mode));
+  t.setSingle(rd(i), t.f32MulAdd(t.f32Neg(t.single(rs1(i))), t.single(rs2(i)), t.single(rs3(i)), mode));
 }
-export function fnmadd_s(h: Hart, i: u64): void {
-  const mode = roundingMode(h, i);
+@inline export function fnmadd_s<T>(t: T, i: u64): void {
+  const mode = t.roundingMode(i);
   if (mode == NO_MODE) return;
-  setS(h, rd(i), f32MulAdd(flags(h), s(h, rs1(i)) ^ SIGN_32, s(h, rs2(i)), s(h, rs3(i)) ^ SIGN_32, mode));
+  t.setSingle(rd(i), t.f32MulAdd(t.f32Neg(t.single(rs1(i))), t.single(rs2(i)), t.f32Neg(t.single(rs3(i))), mode));
 }
-export function fadd_s(h: Hart, i: u64): void {
-  const mode = roundingMode(h, i);
+@inline export function fadd_s<T>(t: T, i: u64): void {
+  const mode = t.roundingMode(i);
   if (mode == NO_MODE) return;
-  setS(h, rd(i), f32Add(flags(h), s(h, rs1(i)), s(h, rs2(i)), mode));
+  t.setSingle(rd(i), t.f32Add(t.single(rs1(i)), t.single(rs2(i)), mode));
 }
-export function fsub_s(h: Hart, i: u64): void {
-  const mode = roundingMode(h, i);
+@inline export function fsub_s<T>(t: T, i: u64): void {
+  const mode = t.roundingMode(i);
   if (mode == NO_MODE) return;
-  setS(h, rd(i), f32Sub(flags(h), s(h, rs1(i)), s(h, rs2(i)), mode));
+  t.setSingle(rd(i), t.f32Sub(t.single(rs1(i)), t.single(rs2(i)), mode));
 }
-export function fmul_s(h: Hart, i: u64): void {
-  const mode = roundingMode(h, i);
+@inline export function fmul_s<T>(t: T, i: u64): void {
+  const mode = t.roundingMode(i);
   if (mode == NO_MODE) return;
-  setS(h, rd(i), f32Mul(flags(h), s(h, rs1(i)), s(h, rs2(i)), mode));
+  t.setSingle(rd(i), t.f32Mul(t.single(rs1(i)), t.single(rs2(i)), mode));
 }
-export function fdiv_s(h: Hart, i: u64): void {
-  const mode = roundingMode(h, i);
+@inline export function fdiv_s<T>(t: T, i: u64): void {
+  const mode = t.roundingMode(i);
   if (mode == NO_MODE) return;
-  setS(h, rd(i), f32Div(flags(h), s(h, rs1(i)), s(h, rs2(i)), mode));
+  t.setSingle(rd(i), t.f32Div(t.single(rs1(i)), t.single(rs2(i)), mode));
 }
-export function fsqrt_s(h: Hart, i: u64): void {
-  const mode = roundingMode(h, i);
+@inline export function fsqrt_s<T>(t: T, i: u64): void {
+  const mode = t.roundingMode(i);
   if (mode == NO_MODE) return;
-  setS(h, rd(i), f32Sqrt(flags(h), s(h, rs1(i)), mode));
+  t.setSingle(rd(i), t.f32Sqrt(t.single(rs1(i)), mode));
 }
-export function fsgnj_s(h: Hart, i: u64): void {
-  if (isOff(h)) return;
-  setS(h, rd(i), (s(h, rs1(i)) & ~SIGN_32) | (s(h, rs2(i)) & SIGN_32));
+/** rs1 with the sign of rs2; its opposite; the product of both signs. */
+@inline export function fsgnj_s<T>(t: T, i: u64): void {
+  if (t.floatOff()) return;
+  t.setSingle(rd(i), t.f32CopySign(t.single(rs1(i)), t.single(rs2(i))));
 }
-export function fsgnjn_s(h: Hart, i: u64): void {
-  if (isOff(h)) return;
-  setS(h, rd(i), (s(h, rs1(i)) & ~SIGN_32) | (~s(h, rs2(i)) & SIGN_32));
+@inline export function fsgnjn_s<T>(t: T, i: u64): void {
+  if (t.floatOff()) return;
+  t.setSingle(rd(i), t.f32CopySign(t.single(rs1(i)), t.f32Neg(t.single(rs2(i)))));
 }
-export function fsgnjx_s(h: Hart, i: u64): void {
-  if (isOff(h)) return;
-  setS(h, rd(i), s(h, rs1(i)) ^ (s(h, rs2(i)) & SIGN_32));
+@inline export function fsgnjx_s<T>(t: T, i: u64): void {
+  if (t.floatOff()) return;
+  t.setSingle(rd(i), t.f32XorSign(t.single(rs1(i)), t.single(rs2(i))));
 }
-export function fmin_s(h: Hart, i: u64): void {
-  if (isOff(h)) return;
-  setS(h, rd(i), f32Min(flags(h), s(h, rs1(i)), s(h, rs2(i))));
+@inline export function fmin_s<T>(t: T, i: u64): void {
+  if (t.floatOff()) return;
+  t.setSingle(rd(i), t.f32Min(t.single(rs1(i)), t.single(rs2(i))));
 }
-export function fmax_s(h: Hart, i: u64): void {
-  if (isOff(h)) return;
-  setS(h, rd(i), f32Max(flags(h), s(h, rs1(i)), s(h, rs2(i))));
+@inline export function fmax_s<T>(t: T, i: u64): void {
+  if (t.floatOff()) return;
+  t.setSingle(rd(i), t.f32Max(t.single(rs1(i)), t.single(rs2(i))));
 }
-export function feq_s(h: Hart, i: u64): void {
-  if (isOff(h)) return;
-  const before = h.fflags;
-  setXAndNoteFlags(h, rd(i), <u64>f32Eq(flags(h), s(h, rs1(i)), s(h, rs2(i))), before);
+@inline export function feq_s<T>(t: T, i: u64): void {
+  if (t.floatOff()) return;
+  t.setX(rd(i), t.f32Eq(t.single(rs1(i)), t.single(rs2(i))));
 }
-export function flt_s(h: Hart, i: u64): void {
-  if (isOff(h)) return;
-  const before = h.fflags;
-  setXAndNoteFlags(h, rd(i), <u64>f32Lt(flags(h), s(h, rs1(i)), s(h, rs2(i))), before);
+@inline export function flt_s<T>(t: T, i: u64): void {
+  if (t.floatOff()) return;
+  t.setX(rd(i), t.f32Lt(t.single(rs1(i)), t.single(rs2(i))));
 }
-export function fle_s(h: Hart, i: u64): void {
-  if (isOff(h)) return;
-  const before = h.fflags;
-  setXAndNoteFlags(h, rd(i), <u64>f32Le(flags(h), s(h, rs1(i)), s(h, rs2(i))), before);
+@inline export function fle_s<T>(t: T, i: u64): void {
+  if (t.floatOff()) return;
+  t.setX(rd(i), t.f32Le(t.single(rs1(i)), t.single(rs2(i))));
 }
-export function fclass_s(h: Hart, i: u64): void {
-  if (isOff(h)) return;
-  setX(h, rd(i), <u64>f32Classify(s(h, rs1(i))));
+@inline export function fclass_s<T>(t: T, i: u64): void {
+  if (t.floatOff()) return;
+  t.setX(rd(i), t.f32Classify(t.single(rs1(i))));
 }
-export function fcvt_w_s(h: Hart, i: u64): void {
-  const mode = roundingMode(h, i);
+@inline export function fcvt_w_s<T>(t: T, i: u64): void {
+  const mode = t.roundingMode(i);
   if (mode == NO_MODE) return;
-  const before = h.fflags;
-  setXAndNoteFlags(h, rd(i), f32ToI32(flags(h), s(h, rs1(i)), mode), before);
+  t.setX(rd(i), t.f32ToI32(t.single(rs1(i)), mode));
 }
-export function fcvt_wu_s(h: Hart, i: u64): void {
-  const mode = roundingMode(h, i);
+@inline export function fcvt_wu_s<T>(t: T, i: u64): void {
+  const mode = t.roundingMode(i);
   if (mode == NO_MODE) return;
-  const before = h.fflags;
-  setXAndNoteFlags(h, rd(i), f32ToU32(flags(h), s(h, rs1(i)), mode), before);
+  t.setX(rd(i), t.f32ToU32(t.single(rs1(i)), mode));
 }
-export function fcvt_l_s(h: Hart, i: u64): void {
-  const mode = roundingMode(h, i);
+@inline export function fcvt_l_s<T>(t: T, i: u64): void {
+  const mode = t.roundingMode(i);
   if (mode == NO_MODE) return;
-  const before = h.fflags;
-  setXAndNoteFlags(h, rd(i), f32ToI64(flags(h), s(h, rs1(i)), mode), before);
+  t.setX(rd(i), t.f32ToI64(t.single(rs1(i)), mode));
 }
-export function fcvt_lu_s(h: Hart, i: u64): void {
-  const mode = roundingMode(h, i);
+@inline export function fcvt_lu_s<T>(t: T, i: u64): void {
+  const mode = t.roundingMode(i);
   if (mode == NO_MODE) return;
-  const before = h.fflags;
-  setXAndNoteFlags(h, rd(i), f32ToU64(flags(h), s(h, rs1(i)), mode), before);
+  t.setX(rd(i), t.f32ToU64(t.single(rs1(i)), mode));
 }
-export function fcvt_s_w(h: Hart, i: u64): void {
-  const mode = roundingMode(h, i);
+@inline export function fcvt_s_w<T>(t: T, i: u64): void {
+  const mode = t.roundingMode(i);
   if (mode == NO_MODE) return;
-  setS(h, rd(i), i32ToF32(flags(h), x(h, rs1(i)), mode));
+  t.setSingle(rd(i), t.i32ToF32(t.x(rs1(i)), mode));
 }
-export function fcvt_s_wu(h: Hart, i: u64): void {
-  const mode = roundingMode(h, i);
+@inline export function fcvt_s_wu<T>(t: T, i: u64): void {
+  const mode = t.roundingMode(i);
   if (mode == NO_MODE) return;
-  setS(h, rd(i), u32ToF32(flags(h), x(h, rs1(i)), mode));
+  t.setSingle(rd(i), t.u32ToF32(t.x(rs1(i)), mode));
 }
-export function fcvt_s_l(h: Hart, i: u64): void {
-  const mode = roundingMode(h, i);
+@inline export function fcvt_s_l<T>(t: T, i: u64): void {
+  const mode = t.roundingMode(i);
   if (mode == NO_MODE) return;
-  setS(h, rd(i), i64ToF32(flags(h), x(h, rs1(i)), mode));
+  t.setSingle(rd(i), t.i64ToF32(t.x(rs1(i)), mode));
 }
-export function fcvt_s_lu(h: Hart, i: u64): void {
-  const mode = roundingMode(h, i);
+@inline export function fcvt_s_lu<T>(t: T, i: u64): void {
+  const mode = t.roundingMode(i);
   if (mode == NO_MODE) return;
-  setS(h, rd(i), u64ToF32(flags(h), x(h, rs1(i)), mode));
+  t.setSingle(rd(i), t.u64ToF32(t.x(rs1(i)), mode));
 }
 
 // ---- double precision ----
 
-export function fmadd_d(h: Hart, i: u64): void {
-  const mode = roundingMode(h, i);
+/** rs1 * rs2 + rs3, rounded once. */
+@inline export function fmadd_d<T>(t: T, i: u64): void {
+  const mode = t.roundingMode(i);
   if (mode == NO_MODE) return;
-  setD(h, rd(i), f64MulAdd(flags(h), d(h, rs1(i)), d(h, rs2(i)), d(h, rs3(i)), mode));
+  t.setDouble(rd(i), t.f64MulAdd(t.double(rs1(i)), t.double(rs2(i)), t.double(rs3(i)), mode));
 }
-export function fmsub_d(h: Hart, i: u64): void {
-  const mode = roundingMode(h, i);
+@inline export function fmsub_d<T>(t: T, i: u64): void {
+  const mode = t.roundingMode(i);
   if (mode == NO_MODE) return;
-  setD(h, rd(i), f64MulAdd(flags(h), d(h, rs1(i)), d(h, rs2(i)), d(h, rs3(i)) ^ SIGN_64, mode));
+  t.setDouble(rd(i), t.f64MulAdd(t.double(rs1(i)), t.double(rs2(i)), t.f64Neg(t.double(rs3(i))), mode));
 }
-export function fnmsub_d(h: Hart, i: u64): void {
-  const mode = roundingMode(h, i);
+@inline export function fnmsub_d<T>(t: T, i: u64): void {
+  const mode = t.roundingMode(i);
   if (mode == NO_MODE) return;
-  setD(h, rd(i), f64MulAdd(flags(h), d(h, rs1(i)) ^ SIGN_64, d(h, rs2(i)), d(h, rs3(i)), mode));
+  t.setDouble(rd(i), t.f64MulAdd(t.f64Neg(t.double(rs1(i))), t.double(rs2(i)), t.double(rs3(i)), mode));
 }
-export function fnmadd_d(h: Hart, i: u64): void {
-  const mode = roundingMode(h, i);
+@inline export function fnmadd_d<T>(t: T, i: u64): void {
+  const mode = t.roundingMode(i);
   if (mode == NO_MODE) return;
-  setD(h, rd(i), f64MulAdd(flags(h), d(h, rs1(i)) ^ SIGN_64, d(h, rs2(i)), d(h, rs3(i)) ^ SIGN_64, mode));
+  t.setDouble(rd(i), t.f64MulAdd(t.f64Neg(t.double(rs1(i))), t.double(rs2(i)), t.f64Neg(t.double(rs3(i))), mode));
 }
-export function fadd_d(h: Hart, i: u64): void {
-  const mode = roundingMode(h, i);
+@inline export function fadd_d<T>(t: T, i: u64): void {
+  const mode = t.roundingMode(i);
   if (mode == NO_MODE) return;
-  setD(h, rd(i), f64Add(flags(h), d(h, rs1(i)), d(h, rs2(i)), mode));
+  t.setDouble(rd(i), t.f64Add(t.double(rs1(i)), t.double(rs2(i)), mode));
 }
-export function fsub_d(h: Hart, i: u64): void {
-  const mode = roundingMode(h, i);
+@inline export function fsub_d<T>(t: T, i: u64): void {
+  const mode = t.roundingMode(i);
   if (mode == NO_MODE) return;
-  setD(h, rd(i), f64Sub(flags(h), d(h, rs1(i)), d(h, rs2(i)), mode));
+  t.setDouble(rd(i), t.f64Sub(t.double(rs1(i)), t.double(rs2(i)), mode));
 }
-export function fmul_d(h: Hart, i: u64): void {
-  const mode = roundingMode(h, i);
+@inline export function fmul_d<T>(t: T, i: u64): void {
+  const mode = t.roundingMode(i);
   if (mode == NO_MODE) return;
-  setD(h, rd(i), f64Mul(flags(h), d(h, rs1(i)), d(h, rs2(i)), mode));
+  t.setDouble(rd(i), t.f64Mul(t.double(rs1(i)), t.double(rs2(i)), mode));
 }
-export function fdiv_d(h: Hart, i: u64): void {
-  const mode = roundingMode(h, i);
+@inline export function fdiv_d<T>(t: T, i: u64): void {
+  const mode = t.roundingMode(i);
   if (mode == NO_MODE) return;
-  setD(h, rd(i), f64Div(flags(h), d(h, rs1(i)), d(h, rs2(i)), mode));
+  t.setDouble(rd(i), t.f64Div(t.double(rs1(i)), t.double(rs2(i)), mode));
 }
-export function fsqrt_d(h: Hart, i: u64): void {
-  const mode = roundingMode(h, i);
+@inline export function fsqrt_d<T>(t: T, i: u64): void {
+  const mode = t.roundingMode(i);
   if (mode == NO_MODE) return;
-  setD(h, rd(i), f64Sqrt(flags(h), d(h, rs1(i)), mode));
+  t.setDouble(rd(i), t.f64Sqrt(t.double(rs1(i)), mode));
 }
-export function fsgnj_d(h: Hart, i: u64): void {
-  if (isOff(h)) return;
-  setD(h, rd(i), (d(h, rs1(i)) & ~SIGN_64) | (d(h, rs2(i)) & SIGN_64));
+/** rs1 with the sign of rs2; its opposite; the product of both signs. */
+@inline export function fsgnj_d<T>(t: T, i: u64): void {
+  if (t.floatOff()) return;
+  t.setDouble(rd(i), t.f64CopySign(t.double(rs1(i)), t.double(rs2(i))));
 }
-export function fsgnjn_d(h: Hart, i: u64): void {
-  if (isOff(h)) return;
-  setD(h, rd(i), (d(h, rs1(i)) & ~SIGN_64) | (~d(h, rs2(i)) & SIGN_64));
+@inline export function fsgnjn_d<T>(t: T, i: u64): void {
+  if (t.floatOff()) return;
+  t.setDouble(rd(i), t.f64CopySign(t.double(rs1(i)), t.f64Neg(t.double(rs2(i)))));
 }
-export function fsgnjx_d(h: Hart, i: u64): void {
-  if (isOff(h)) return;
-  setD(h, rd(i), d(h, rs1(i)) ^ (d(h, rs2(i)) & SIGN_64));
+@inline export function fsgnjx_d<T>(t: T, i: u64): void {
+  if (t.floatOff()) return;
+  t.setDouble(rd(i), t.f64XorSign(t.double(rs1(i)), t.double(rs2(i))));
 }
-export function fmin_d(h: Hart, i: u64): void {
-  if (isOff(h)) return;
-  setD(h, rd(i), f64Min(flags(h), d(h, rs1(i)), d(h, rs2(i))));
+@inline export function fmin_d<T>(t: T, i: u64): void {
+  if (t.floatOff()) return;
+  t.setDouble(rd(i), t.f64Min(t.double(rs1(i)), t.double(rs2(i))));
 }
-export function fmax_d(h: Hart, i: u64): void {
-  if (isOff(h)) return;
-  setD(h, rd(i), f64Max(flags(h), d(h, rs1(i)), d(h, rs2(i))));
+@inline export function fmax_d<T>(t: T, i: u64): void {
+  if (t.floatOff()) return;
+  t.setDouble(rd(i), t.f64Max(t.double(rs1(i)), t.double(rs2(i))));
 }
-export function feq_d(h: Hart, i: u64): void {
-  if (isOff(h)) return;
-  const before = h.fflags;
-  setXAndNoteFlags(h, rd(i), <u64>f64Eq(flags(h), d(h, rs1(i)), d(h, rs2(i))), before);
+@inline export function feq_d<T>(t: T, i: u64): void {
+  if (t.floatOff()) return;
+  t.setX(rd(i), t.f64Eq(t.double(rs1(i)), t.double(rs2(i))));
 }
-export function flt_d(h: Hart, i: u64): void {
-  if (isOff(h)) return;
-  const before = h.fflags;
-  setXAndNoteFlags(h, rd(i), <u64>f64Lt(flags(h), d(h, rs1(i)), d(h, rs2(i))), before);
+@inline export function flt_d<T>(t: T, i: u64): void {
+  if (t.floatOff()) return;
+  t.setX(rd(i), t.f64Lt(t.double(rs1(i)), t.double(rs2(i))));
 }
-export function fle_d(h: Hart, i: u64): void {
-  if (isOff(h)) return;
-  const before = h.fflags;
-  setXAndNoteFlags(h, rd(i), <u64>f64Le(flags(h), d(h, rs1(i)), d(h, rs2(i))), before);
+@inline export function fle_d<T>(t: T, i: u64): void {
+  if (t.floatOff()) return;
+  t.setX(rd(i), t.f64Le(t.double(rs1(i)), t.double(rs2(i))));
 }
-export function fclass_d(h: Hart, i: u64): void {
-  if (isOff(h)) return;
-  setX(h, rd(i), <u64>f64Classify(d(h, rs1(i))));
+@inline export function fclass_d<T>(t: T, i: u64): void {
+  if (t.floatOff()) return;
+  t.setX(rd(i), t.f64Classify(t.double(rs1(i))));
 }
-export function fcvt_w_d(h: Hart, i: u64): void {
-  const mode = roundingMode(h, i);
+@inline export function fcvt_w_d<T>(t: T, i: u64): void {
+  const mode = t.roundingMode(i);
   if (mode == NO_MODE) return;
-  const before = h.fflags;
-  setXAndNoteFlags(h, rd(i), f64ToI32(flags(h), d(h, rs1(i)), mode), before);
+  t.setX(rd(i), t.f64ToI32(t.double(rs1(i)), mode));
 }
-export function fcvt_wu_d(h: Hart, i: u64): void {
-  const mode = roundingMode(h, i);
+@inline export function fcvt_wu_d<T>(t: T, i: u64): void {
+  const mode = t.roundingMode(i);
   if (mode == NO_MODE) return;
-  const before = h.fflags;
-  setXAndNoteFlags(h, rd(i), f64ToU32(flags(h), d(h, rs1(i)), mode), before);
+  t.setX(rd(i), t.f64ToU32(t.double(rs1(i)), mode));
 }
-export function fcvt_l_d(h: Hart, i: u64): void {
-  const mode = roundingMode(h, i);
+@inline export function fcvt_l_d<T>(t: T, i: u64): void {
+  const mode = t.roundingMode(i);
   if (mode == NO_MODE) return;
-  const before = h.fflags;
-  setXAndNoteFlags(h, rd(i), f64ToI64(flags(h), d(h, rs1(i)), mode), before);
+  t.setX(rd(i), t.f64ToI64(t.double(rs1(i)), mode));
 }
-export function fcvt_lu_d(h: Hart, i: u64): void {
-  const mode = roundingMode(h, i);
+@inline export function fcvt_lu_d<T>(t: T, i: u64): void {
+  const mode = t.roundingMode(i);
   if (mode == NO_MODE) return;
-  const before = h.fflags;
-  setXAndNoteFlags(h, rd(i), f64ToU64(flags(h), d(h, rs1(i)), mode), before);
+  t.setX(rd(i), t.f64ToU64(t.double(rs1(i)), mode));
 }
-export function fcvt_d_w(h: Hart, i: u64): void {
-  const mode = roundingMode(h, i);
+@inline export function fcvt_d_w<T>(t: T, i: u64): void {
+  const mode = t.roundingMode(i);
   if (mode == NO_MODE) return;
-  setD(h, rd(i), i32ToF64(flags(h), x(h, rs1(i)), mode));
+  t.setDouble(rd(i), t.i32ToF64(t.x(rs1(i)), mode));
 }
-export function fcvt_d_wu(h: Hart, i: u64): void {
-  const mode = roundingMode(h, i);
+@inline export function fcvt_d_wu<T>(t: T, i: u64): void {
+  const mode = t.roundingMode(i);
   if (mode == NO_MODE) return;
-  setD(h, rd(i), u32ToF64(flags(h), x(h, rs1(i)), mode));
+  t.setDouble(rd(i), t.u32ToF64(t.x(rs1(i)), mode));
 }
-export function fcvt_d_l(h: Hart, i: u64): void {
-  const mode = roundingMode(h, i);
+@inline export function fcvt_d_l<T>(t: T, i: u64): void {
+  const mode = t.roundingMode(i);
   if (mode == NO_MODE) return;
-  setD(h, rd(i), i64ToF64(flags(h), x(h, rs1(i)), mode));
+  t.setDouble(rd(i), t.i64ToF64(t.x(rs1(i)), mode));
 }
-export function fcvt_d_lu(h: Hart, i: u64): void {
-  const mode = roundingMode(h, i);
+@inline export function fcvt_d_lu<T>(t: T, i: u64): void {
+  const mode = t.roundingMode(i);
   if (mode == NO_MODE) return;
-  setD(h, rd(i), u64ToF64(flags(h), x(h, rs1(i)), mode));
+  t.setDouble(rd(i), t.u64ToF64(t.x(rs1(i)), mode));
 }
 
 // ---- between formats and files ----
 
-export function fcvt_s_d(h: Hart, i: u64): void {
-  const mode = roundingMode(h, i);
+@inline export function fcvt_s_d<T>(t: T, i: u64): void {
+  const mode = t.roundingMode(i);
   if (mode == NO_MODE) return;
-  setS(h, rd(i), f64ToF32(flags(h), d(h, rs1(i)), mode));
+  t.setSingle(rd(i), t.f64ToF32(t.double(rs1(i)), mode));
 }
-export function fcvt_d_s(h: Hart, i: u64): void {
-  const mode = roundingMode(h, i);
+/** Always exact: the rounding mode only has to be one. */
+@inline export function fcvt_d_s<T>(t: T, i: u64): void {
+  const mode = t.roundingMode(i);
   if (mode == NO_MODE) return;
-  setD(h, rd(i), f32ToF64(flags(h), s(h, rs1(i))));
+  t.setDouble(rd(i), t.f32ToF64(t.single(rs1(i))));
 }
-export function fmv_x_w(h: Hart, i: u64): void {
-  if (isOff(h)) return;
-  setX(h, rd(i), <u64>(<i64>(<i32>d(h, rs1(i)))));
+/** FMV.X.W: the low half as it is, sign-extended. */
+@inline export function fmv_x_w<T>(t: T, i: u64): void {
+  if (t.floatOff()) return;
+  t.setX(rd(i), t.sext32(t.f(rs1(i))));
 }
-export function fmv_w_x(h: Hart, i: u64): void {
-  if (isOff(h)) return;
-  setS(h, rd(i), <u32>x(h, rs1(i)));
+@inline export function fmv_w_x<T>(t: T, i: u64): void {
+  if (t.floatOff()) return;
+  t.setF(rd(i), t.or(t.x(rs1(i)), t.imm(0xffffffff00000000)));
 }
-export function fmv_x_d(h: Hart, i: u64): void {
-  if (isOff(h)) return;
-  setX(h, rd(i), d(h, rs1(i)));
+@inline export function fmv_x_d<T>(t: T, i: u64): void {
+  if (t.floatOff()) return;
+  t.setX(rd(i), t.f(rs1(i)));
 }
-export function fmv_d_x(h: Hart, i: u64): void {
-  if (isOff(h)) return;
-  setD(h, rd(i), x(h, rs1(i)));
+@inline export function fmv_d_x<T>(t: T, i: u64): void {
+  if (t.floatOff()) return;
+  t.setF(rd(i), t.x(rs1(i)));
 }

@@ -59,9 +59,9 @@ import { imm, rd, rs1, rs2 } from "./operands";
 }
 @inline export function fld<T>(t: T, i: u64): void {
   if (t.floatOff()) return;
-  const value = t.load<u64>(t.add(t.x(rs1(i)), t.imm(imm(i))));
+  const value = t.loadDouble(t.add(t.x(rs1(i)), t.imm(imm(i))));
   if (t.trapped()) return;
-  t.setF(rd(i), value);
+  t.setDouble(rd(i), value);
 }
 /** FSW stores the low half as it is: an improperly boxed value is not canonicalised. */
 @inline export function fsw<T>(t: T, i: u64): void {
@@ -70,5 +70,5 @@ import { imm, rd, rs1, rs2 } from "./operands";
 }
 @inline export function fsd<T>(t: T, i: u64): void {
   if (t.floatOff()) return;
-  t.store<u64>(t.add(t.x(rs1(i)), t.imm(imm(i))), t.f(rs2(i)));
+  t.storeDouble(t.add(t.x(rs1(i)), t.imm(imm(i))), t.double(rs2(i)));
 }

@@ -114,8 +114,8 @@ export class Core {
   /** Power-on state of all harts, each stopped until started; RAM is left as it is. */
   reset(): void {
     this.#exports.reset(this.harts.length, this.ram.byteLength, this.#options.hostFirmware ? 1 : 0);
-    this.#linker.heatThreshold = HEAT_THRESHOLDS[this.#options.translate ?? "off"];
-    this.#linker.translatesAll = this.#options.translate === "eager";
+    const mode = this.#options.translate ?? "off";
+    this.#linker.start(HEAT_THRESHOLDS[mode], mode === "eager");
   }
 
   /**

@@ -3,6 +3,7 @@ import { MACHINE_FIELDS } from "../../assembly/generated/hart-fields.js";
 import { OUTPUT_BASE } from "../../assembly/shared/jit-layout.js";
 import { MACHINE_BASE } from "../../assembly/shared/layout.js";
 import type { CoreExports } from "./exports.js";
+import { hasFusedMultiplyAdd } from "./fused-multiply-add.js";
 import { fieldNamed, type LinearMemory } from "./linear-memory.js";
 import { type WasmMemory, type WasmModule, type WasmTable, wasm } from "./wasm.js";
 
@@ -30,6 +31,7 @@ const QUEUED_COUNT = fieldNamed(MACHINE_FIELDS, "queuedCount");
 const TABLE_SIZE = fieldNamed(MACHINE_FIELDS, "tableSize");
 const CURRENT_HART = fieldNamed(MACHINE_FIELDS, "currentHart");
 const TRANSLATE_ALL = fieldNamed(MACHINE_FIELDS, "translateAll");
+const HAS_FUSED_MULTIPLY_ADD = fieldNamed(MACHINE_FIELDS, "hasFusedMultiplyAdd");
 const HEAT_THRESHOLD = fieldNamed(MACHINE_FIELDS, "heatThreshold");
 
 /** What has been translated since reset. */
@@ -71,12 +73,15 @@ export class RegionLinker {
     this.#imports = { e: Object.fromEntries(named.map((value, n) => [n.toString(16).padStart(3, "0"), value])) };
   }
 
+  /** To be called after each reset of the core. */
+  start(heatThreshold: number, translatesAll: boolean): void {
+    this.heatThreshold = heatThreshold;
+    this.#memory.set(MACHINE_BASE, TRANSLATE_ALL, translatesAll ? 1n : 0n);
+    this.#memory.set(MACHINE_BASE, HAS_FUSED_MULTIPLY_ADD, hasFusedMultiplyAdd() ? 1n : 0n);
+  }
+
   set heatThreshold(turns: number) {
     this.#memory.set(MACHINE_BASE, HEAT_THRESHOLD, BigInt(turns));
-  }
-  /** Whether code that was never executed is translated with what was. */
-  set translatesAll(all: boolean) {
-    this.#memory.set(MACHINE_BASE, TRANSLATE_ALL, all ? 1n : 0n);
   }
   get stats(): TranslationStats {
     return this.#stats;

@@ -17,8 +17,9 @@ interface WasmApi {
   readonly Module: new (bytes: Uint8Array) => WasmModule;
   readonly Memory: new (descriptor: { initial: number; maximum: number }) => WasmMemory;
   readonly Table: new (descriptor: { initial: number; element: "anyfunc" }) => WasmTable;
-  readonly Instance: new (module: WasmModule, imports: object) => object;
+  readonly Instance: new (module: WasmModule, imports: object) => { readonly exports: object };
   instantiate(module: WasmModule, imports: object): Promise<{ readonly exports: object }>;
+  validate(bytes: Uint8Array): boolean;
   compile(bytes: Uint8Array): Promise<WasmModule>;
 }
 

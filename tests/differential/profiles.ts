@@ -43,7 +43,7 @@ const FLOW = { loop: 2, call: 1, computedJump: 2 };
 export const PROFILES: readonly Profile[] = [
   {
     name: "integer",
-    kinds: { integer: 60, relative: 2, branch: 5, jump: 1, memory: 5, atomic: 1, float: 1, system: 1 },
+    kinds: { integer: 60, relative: 2, branch: 5, jump: 1, memory: 5, atomic: 1, float: 1, plain: 2, system: 1 },
     compressed: 10,
     idioms: { ...FLOW, countTrailingZeros: 1, corrupted: 3 },
     supervisor: 30,
@@ -53,7 +53,7 @@ export const PROFILES: readonly Profile[] = [
   },
   {
     name: "memory",
-    kinds: { integer: 10, relative: 1, branch: 2, jump: 1, memory: 50, atomic: 20, float: 1, system: 1 },
+    kinds: { integer: 10, relative: 1, branch: 2, jump: 1, memory: 50, atomic: 20, float: 1, plain: 2, system: 1 },
     compressed: 15,
     idioms: {
       ...FLOW,
@@ -72,7 +72,7 @@ export const PROFILES: readonly Profile[] = [
   },
   {
     name: "float",
-    kinds: { integer: 2, relative: 0, branch: 1, jump: 0, memory: 6, atomic: 0, float: 80, system: 1 },
+    kinds: { integer: 2, relative: 0, branch: 1, jump: 0, memory: 6, atomic: 0, float: 80, plain: 2, system: 1 },
     compressed: 3,
     idioms: { loop: 1, loadFloat: 10, setRounding: 6, takeFlags: 20 },
     supervisor: 30,
@@ -82,7 +82,7 @@ export const PROFILES: readonly Profile[] = [
   },
   {
     name: "privileged",
-    kinds: { integer: 8, relative: 2, branch: 2, jump: 1, memory: 8, atomic: 2, float: 5, system: 40 },
+    kinds: { integer: 8, relative: 2, branch: 2, jump: 1, memory: 8, atomic: 2, float: 5, plain: 2, system: 40 },
     compressed: 4,
     idioms: {
       ...FLOW,
@@ -107,7 +107,7 @@ export const PROFILES: readonly Profile[] = [
   },
   {
     name: "compressed",
-    kinds: { integer: 10, relative: 1, branch: 2, jump: 1, memory: 2, atomic: 0, float: 3, system: 1 },
+    kinds: { integer: 10, relative: 1, branch: 2, jump: 1, memory: 2, atomic: 0, float: 3, plain: 2, system: 1 },
     compressed: 90,
     idioms: { ...FLOW, corrupted: 10, patch: 3 },
     supervisor: 30,

@@ -1,0 +1,460 @@
+import { HART_COUNTDOWN, HART_DATA_TLB, HART_EVENT, HART_F, HART_PC, HART_X } from "../generated/hart";
+import { STORES, TLB_ENTRY_COUNT } from "../mmu/tlb";
+import { REASON_SHIFT } from "./exits";
+import * as helper from "./helpers";
+import * as w from "./wasm";
+import { Writer } from "./writer";
+
+// Parameters and locals of a region's function that are not guest registers.
+export const LOCAL_HART: u32 = 0; // i32
+export const LOCAL_DEPTH: u32 = 1; // i32: how many calls may still be nested
+export const LOCAL_COUNT: u32 = 2; // i32: instructions left
+export const LOCAL_ENTRY: u32 = 3; // i32: TLB entry
+export const LOCAL_AHEAD: u32 = 4; // i32: at an exit, instructions counted but not executed, and the reason
+export const LOCAL_ADDRESS: u32 = 5; // i64
+export const LOCAL_VALUE: u32 = 6; // i64
+export const LOCAL_PC: u32 = 7; // i64: where to go on, at an exit
+export const LOCAL_RETURN: u32 = 8; // i64: where the function will probably return to
+export const LOCAL_KEPT: u32 = 9; // i64, three of them
+export const FIRST_REGISTER_LOCAL: u32 = 12;
+export const I32_LOCAL_COUNT: u32 = 3;
+export const I64_LOCAL_COUNT: u32 = 7;
+
+const PAGE_MASK: i64 = ~0xfff;
+
+/**
+ * The translator as a target of the semantics: a value is on the Wasm stack, and an operation writes the instruction
+ * that makes it. The values given and returned here are placeholders, but for a kept one, which is its local.
+ */
+@unmanaged export class FormulaTranslator extends Writer {
+  /** Virtual address of the instruction being translated, and of the next one. */
+  pc: u64;
+  next: u64;
+  /** This instruction and those of its block that follow it: counted already, not executed when it traps. */
+  ahead: u32;
+  /** Label, counted from here outwards, of the exit that stores the registers dirty here. */
+  exitLabel: u32;
+  /** LEFT_FOR_ACCESS or LEFT_FOR_FLOAT: why the instruction being translated may leave. */
+  leaveReason: u32;
+  /** Values kept by the instruction being translated. */
+  kept: u32;
+  /**
+   * Address of the only hart of the machine, which then need not be passed around: an access to a constant address
+   * takes no register. 0 where there are several, and the hart is a parameter.
+   */
+  onlyHart: u32;
+  /** Where the function's body begins, and the end of its branch hints so far. */
+  bodyStart: u32;
+  hintsEnd: u32;
+  hintCount: u32;
+
+  /** The instruction being translated: its operation without variants, and its decoded form. */
+  operation: u32;
+  decoded: u64;
+  /** Registers it reads whose locals may differ from the hart's. */
+  spill: u64;
+  /** Whether an inexact result must be noticed, because fflags.NX is not known to be set. */
+  mustNoteInexact: u32;
+  /** The first of the locals with doubles. */
+  firstDoubleLocal: u32;
+  /** Whether the engine has a fused multiply-add, which relaxed SIMD may or may not be. */
+  hasFusedMultiplyAdd: u32;
+
+  // Local of each guest register, a byte each, behind the fields: 32 integer ones, then 32 floating-point ones.
+  localOf(r: u32): u32 {
+    return load<u8>(changetype<usize>(this) + offsetof<FormulaTranslator>() + r);
+  }
+  setLocalOf(r: u32, local: u32): void {
+    store<u8>(changetype<usize>(this) + offsetof<FormulaTranslator>() + r, <u8>local);
+  }
+
+  get_(local: u32): void {
+    this.opIndex(w.LOCAL_GET, local);
+  }
+  set_(local: u32): void {
+    this.opIndex(w.LOCAL_SET, local);
+  }
+
+  // ---- branch hints ----
+
+  /** The `if` that comes next is nearly always taken. WebAssembly branch hinting, "metadata.code.branch_hint". */
+  hintTaken(isTaken: u32): void {
+    let at = this.hintsEnd;
+    let offset = this.at - this.bodyStart;
+    while (offset >= 0x80) {
+      store<u8>(<usize>at, <u8>((offset & 0x7f) | 0x80));
+      offset >>= 7;
+      at++;
+    }
+    store<u8>(<usize>at, <u8>offset);
+    store<u8>(<usize>at, 1, 1);
+    store<u8>(<usize>at, <u8>isTaken, 2);
+    this.hintsEnd = at + 3;
+    this.hintCount += 1;
+  }
+
+  // ---- the hart ----
+
+  /** Pushes the hart, to be passed on. */
+  hart(): void {
+    if (this.onlyHart != 0) this.i32(this.onlyHart);
+    else this.get_(LOCAL_HART);
+  }
+  /** Pushes what accessHart needs below the value it stores. */
+  beforeAccess(): void {
+    if (this.onlyHart != 0) this.i32(0);
+    else this.get_(LOCAL_HART);
+  }
+  accessHart(code: u32, align: u32, offset: u32): void {
+    this.access(code, align, this.onlyHart + offset);
+  }
+  loadHart(code: u32, align: u32, offset: u32): void {
+    this.beforeAccess();
+    this.accessHart(code, align, offset);
+  }
+
+  // ---- registers ----
+
+  x(offset: u32): u64 {
+    if (offset == 0) this.i64(0);
+    else this.get_(this.localOf(offset >> 3));
+    return 0;
+  }
+  setX(offset: u32, value: u64): void {
+    if (offset == 32 * 8) this.op(w.DROP);
+    else this.set_(this.localOf(offset >> 3));
+  }
+  imm(value: i64): u64 {
+    this.i64(value);
+    return 0;
+  }
+  pc_(): u64 {
+    this.i64(this.pc);
+    return 0;
+  }
+  nextPc(): u64 {
+    this.i64(this.next);
+    return 0;
+  }
+  keep(value: u64): u64 {
+    const local = LOCAL_KEPT + this.kept;
+    this.kept += 1;
+    this.set_(local);
+    return local;
+  }
+  use(kept: u64): u64 {
+    this.get_(<u32>kept);
+    return 0;
+  }
+
+  // ---- formulas ----
+
+  formula(code: u32): u64 {
+    this.op(code);
+    return 0;
+  }
+  add(a: u64, b: u64): u64 {
+    return this.formula(w.I64_ADD);
+  }
+  sub(a: u64, b: u64): u64 {
+    return this.formula(w.I64_SUB);
+  }
+  mul(a: u64, b: u64): u64 {
+    return this.formula(w.I64_MUL);
+  }
+  and(a: u64, b: u64): u64 {
+    return this.formula(w.I64_AND);
+  }
+  or(a: u64, b: u64): u64 {
+    return this.formula(w.I64_OR);
+  }
+  xor(a: u64, b: u64): u64 {
+    return this.formula(w.I64_XOR);
+  }
+  not(a: u64): u64 {
+    this.i64(-1);
+    return this.formula(w.I64_XOR);
+  }
+  shl(a: u64, count: u64): u64 {
+    return this.formula(w.I64_SHL);
+  }
+  shrU(a: u64, count: u64): u64 {
+    return this.formula(w.I64_SHR_U);
+  }
+  shrS(a: u64, count: u64): u64 {
+    return this.formula(w.I64_SHR_S);
+  }
+  rotl64(a: u64, count: u64): u64 {
+    return this.formula(w.I64_ROTL);
+  }
+  rotr64(a: u64, count: u64): u64 {
+    return this.formula(w.I64_ROTR);
+  }
+  /** A 32-bit operation on two values: the count is below, so that it is wrapped where it lies. */
+  formula32(code: u32): u64 {
+    this.op(w.I32_WRAP_I64);
+    this.set_(LOCAL_ENTRY);
+    this.op(w.I32_WRAP_I64);
+    this.get_(LOCAL_ENTRY);
+    this.op(code);
+    return this.formula(w.I64_EXTEND_I32_U);
+  }
+  shl32(a: u64, count: u64): u64 {
+    return this.formula32(w.I32_SHL);
+  }
+  shrU32(a: u64, count: u64): u64 {
+    return this.formula32(w.I32_SHR_U);
+  }
+  shrS32(a: u64, count: u64): u64 {
+    return this.formula32(w.I32_SHR_S);
+  }
+  rotl32(a: u64, count: u64): u64 {
+    return this.formula32(w.I32_ROTL);
+  }
+  rotr32(a: u64, count: u64): u64 {
+    return this.formula32(w.I32_ROTR);
+  }
+  sext8(a: u64): u64 {
+    return this.formula(w.I64_EXTEND8_S);
+  }
+  sext16(a: u64): u64 {
+    return this.formula(w.I64_EXTEND16_S);
+  }
+  sext32(a: u64): u64 {
+    return this.formula(w.I64_EXTEND32_S);
+  }
+  zext32(a: u64): u64 {
+    this.i64(0xffffffff);
+    return this.formula(w.I64_AND);
+  }
+  call(index: u32): u64 {
+    this.opIndex(w.CALL, index);
+    return 0;
+  }
+  mulHighSS(a: u64, b: u64): u64 {
+    return this.call(helper.MUL_HIGH_SS);
+  }
+  mulHighSU(a: u64, b: u64): u64 {
+    return this.call(helper.MUL_HIGH_SU);
+  }
+  mulHighUU(a: u64, b: u64): u64 {
+    return this.call(helper.MUL_HIGH_UU);
+  }
+  divS(a: u64, b: u64): u64 {
+    return this.call(helper.DIV_S);
+  }
+  divU(a: u64, b: u64): u64 {
+    return this.call(helper.DIV_U);
+  }
+  remS(a: u64, b: u64): u64 {
+    return this.call(helper.REM_S);
+  }
+  remU(a: u64, b: u64): u64 {
+    return this.call(helper.REM_U);
+  }
+  clmul(a: u64, b: u64): u64 {
+    return this.call(helper.CLMUL);
+  }
+  clmulReversed(a: u64, b: u64): u64 {
+    return this.call(helper.CLMUL_REVERSED);
+  }
+  xperm(table: u64, indices: u64, width: u32): u64 {
+    return this.call(width == 4 ? helper.XPERM4 : helper.XPERM8);
+  }
+  clz64(a: u64): u64 {
+    return this.formula(w.I64_CLZ);
+  }
+  ctz64(a: u64): u64 {
+    return this.formula(w.I64_CTZ);
+  }
+  popcnt64(a: u64): u64 {
+    return this.formula(w.I64_POPCNT);
+  }
+  ltS(a: u64, b: u64): u64 {
+    this.op(w.I64_LT_S);
+    return this.formula(w.I64_EXTEND_I32_U);
+  }
+  ltU(a: u64, b: u64): u64 {
+    this.op(w.I64_LT_U);
+    return this.formula(w.I64_EXTEND_I32_U);
+  }
+  condition(code: u32): bool {
+    this.op(code);
+    return false;
+  }
+  eq(a: u64, b: u64): bool {
+    return this.condition(w.I64_EQ);
+  }
+  ne(a: u64, b: u64): bool {
+    return this.condition(w.I64_NE);
+  }
+  isLtS(a: u64, b: u64): bool {
+    return this.condition(w.I64_LT_S);
+  }
+  isLtU(a: u64, b: u64): bool {
+    return this.condition(w.I64_LT_U);
+  }
+  isGeS(a: u64, b: u64): bool {
+    return this.condition(w.I64_GE_S);
+  }
+  isGeU(a: u64, b: u64): bool {
+    return this.condition(w.I64_GE_U);
+  }
+  select(a: u64, b: u64, condition: bool): u64 {
+    return this.formula(w.SELECT);
+  }
+
+  // ---- memory ----
+
+  /** The way out of a trapping access is in its cold path: here no check is needed. */
+  trapped(): bool {
+    return false;
+  }
+
+  /** Pushes whether the TLB entry of the address on the stack, left in LOCAL_ENTRY, is for all bytes of the access. */
+  lookUp(bank: u32, byteLength: u32): void {
+    this.opIndex(w.LOCAL_TEE, LOCAL_ADDRESS);
+    this.op(w.I32_WRAP_I64);
+    this.i32(8);
+    this.op(w.I32_SHR_U);
+    this.i32((TLB_ENTRY_COUNT - 1) << 4);
+    this.op(w.I32_AND);
+    this.loadHart(w.I32_LOAD, 2, HART_DATA_TLB);
+    this.op(w.I32_ADD);
+    this.opIndex(w.LOCAL_TEE, LOCAL_ENTRY);
+    this.access(w.I64_LOAD, 3, bank);
+    this.get_(LOCAL_ADDRESS);
+    this.i64(PAGE_MASK | (byteLength - 1));
+    this.op(w.I64_AND);
+    this.op(w.I64_EQ);
+  }
+  /** Pushes the address in linear memory that the entry gives. */
+  locate(bank: u32): void {
+    this.get_(LOCAL_ADDRESS);
+    this.op(w.I32_WRAP_I64);
+    this.get_(LOCAL_ENTRY);
+    this.access(w.I32_LOAD, 2, bank + 8);
+    this.op(w.I32_ADD);
+  }
+  /** Leaves the region when an event is pending: a trap, or something the interpreter must do. One label deeper. */
+  leaveOnEvent(): void {
+    this.i64(this.pc);
+    this.set_(LOCAL_PC);
+    this.i32(this.ahead | (this.leaveReason << REASON_SHIFT));
+    this.set_(LOCAL_AHEAD);
+    this.loadHart(w.I32_LOAD, 2, HART_EVENT);
+    this.opIndex(w.BR_IF, this.exitLabel + 1);
+  }
+
+  load<W>(vaddr: u64): u64 {
+    this.beginLoad(sizeof<W>(), w.TYPE_I64);
+    if (sizeof<W>() == 8) this.access(w.I64_LOAD, 0, 0);
+    else if (sizeof<W>() == 4) this.access(isSigned<W>() ? w.I64_LOAD32_S : w.I64_LOAD32_U, 0, 0);
+    else if (sizeof<W>() == 2) this.access(isSigned<W>() ? w.I64_LOAD16_S : w.I64_LOAD16_U, 0, 0);
+    else this.access(isSigned<W>() ? w.I64_LOAD8_S : w.I64_LOAD8_U, 0, 0);
+    this.missLoad(sizeof<W>());
+    if (isSigned<W>() && sizeof<W>() < 8) {
+      this.op(sizeof<W>() == 4 ? w.I64_EXTEND32_S : sizeof<W>() == 2 ? w.I64_EXTEND16_S : w.I64_EXTEND8_S);
+    }
+    this.op(w.END);
+    return 0;
+  }
+  loadDouble(vaddr: u64): u64 {
+    this.beginLoad(8, w.TYPE_F64);
+    this.access(w.F64_LOAD, 0, 0);
+    this.missLoad(8);
+    this.op(w.F64_REINTERPRET_I64);
+    this.op(w.END);
+    return 0;
+  }
+  beginLoad(byteLength: u32, type: u32): void {
+    this.lookUp(0, byteLength);
+    this.hintTaken(1);
+    this.opIndex(w.IF, type);
+    this.locate(0);
+  }
+  missLoad(byteLength: u32): void {
+    this.op(w.ELSE);
+    this.hart();
+    this.get_(LOCAL_ADDRESS);
+    this.i32(byteLength);
+    this.call(helper.LOAD);
+    this.leaveOnEvent();
+  }
+
+  store<W>(vaddr: u64, value: u64): void {
+    this.set_(LOCAL_VALUE);
+    this.beginStore(sizeof<W>());
+    this.get_(LOCAL_VALUE);
+    if (sizeof<W>() == 8) this.access(w.I64_STORE, 0, 0);
+    else if (sizeof<W>() == 4) this.access(w.I64_STORE32, 0, 0);
+    else if (sizeof<W>() == 2) this.access(w.I64_STORE16, 0, 0);
+    else this.access(w.I64_STORE8, 0, 0);
+    this.beginMissedStore();
+    this.get_(LOCAL_VALUE);
+    this.endMissedStore(sizeof<W>());
+  }
+  storeDouble(vaddr: u64, value: u64): void {
+    const double = this.firstDoubleLocal;
+    this.set_(double);
+    this.beginStore(8);
+    this.get_(double);
+    this.access(w.F64_STORE, 0, 0);
+    this.beginMissedStore();
+    this.get_(double);
+    this.op(w.I64_REINTERPRET_F64);
+    this.endMissedStore(8);
+  }
+  beginStore(byteLength: u32): void {
+    this.lookUp(STORES, byteLength);
+    this.hintTaken(1);
+    this.opIndex(w.IF, w.TYPE_VOID);
+    this.locate(STORES);
+  }
+  beginMissedStore(): void {
+    this.op(w.ELSE);
+    this.hart();
+    this.get_(LOCAL_ADDRESS);
+  }
+  endMissedStore(byteLength: u32): void {
+    this.i32(byteLength);
+    this.call(helper.STORE);
+    this.leaveOnEvent();
+    this.op(w.END);
+  }
+
+  // ---- state of the hart ----
+
+  loadRegister(r: u32): void {
+    if (r < 32) this.loadHart(w.I64_LOAD, 3, <u32>HART_X + 8 * r);
+    else this.loadHart(w.F64_LOAD, 3, <u32>HART_F + 8 * (r - 32));
+    this.set_(this.localOf(r));
+  }
+  storeRegister(r: u32): void {
+    this.beforeAccess();
+    this.get_(this.localOf(r));
+    if (r < 32) this.accessHart(w.I64_STORE, 3, <u32>HART_X + 8 * r);
+    else this.accessHart(w.F64_STORE, 3, <u32>HART_F + 8 * (r - 32));
+  }
+  /** @param mask integer registers in the low half, floating-point ones in the high half */
+  loadRegisters(mask: u64): void {
+    for (; mask != 0; mask &= mask - 1) this.loadRegister(<u32>ctz(mask));
+  }
+  storeRegisters(mask: u64): void {
+    for (; mask != 0; mask &= mask - 1) this.storeRegister(<u32>ctz(mask));
+  }
+  loadCount(): void {
+    this.loadHart(w.I32_LOAD, 2, HART_COUNTDOWN);
+    this.set_(LOCAL_COUNT);
+  }
+  storeCount(): void {
+    this.beforeAccess();
+    this.get_(LOCAL_COUNT);
+    this.accessHart(w.I32_STORE, 2, HART_COUNTDOWN);
+  }
+  storePcLocal(): void {
+    this.beforeAccess();
+    this.get_(LOCAL_PC);
+    this.accessHart(w.I64_STORE, 3, HART_PC);
+  }
+}
