@@ -7,6 +7,7 @@ export const ELSE: u32 = 0x05;
 export const END: u32 = 0x0b;
 export const BR: u32 = 0x0c;
 export const BR_IF: u32 = 0x0d;
+export const BR_TABLE: u32 = 0x0e;
 export const RETURN: u32 = 0x0f;
 export const CALL: u32 = 0x10;
 export const CALL_INDIRECT: u32 = 0x11;

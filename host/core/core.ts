@@ -47,7 +47,7 @@ export interface CoreOptions {
 export type TranslationMode = "on" | "off" | "eager";
 
 /** How often a jump's target is reached before it is translated; 0 is never. */
-const HEAT_THRESHOLDS = { on: 16_000, off: 0, eager: 1 } as const;
+const HEAT_THRESHOLDS = { on: 8_000, off: 0, eager: 1 } as const;
 
 const named = (name: string) => fieldNamed(MACHINE_FIELDS, name);
 const RETIRED = named("retired");
