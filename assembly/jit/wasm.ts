@@ -40,6 +40,7 @@ export const I64_EQ: u32 = 0x51;
 export const I64_NE: u32 = 0x52;
 export const I64_LT_S: u32 = 0x53;
 export const I64_LT_U: u32 = 0x54;
+export const I64_LE_U: u32 = 0x58;
 export const I64_GE_S: u32 = 0x59;
 export const I64_GE_U: u32 = 0x5a;
 export const I32_ADD: u32 = 0x6a;
