@@ -277,7 +277,7 @@ function typeOfHelper(n: u32): u32 {
   if (n >= helper.FIRST_FLOAT) return TYPE_FLOAT;
   if (n == helper.LOAD) return TYPE_LOAD;
   if (n == helper.STORE) return TYPE_STORE;
-  if (n == helper.STEP) return TYPE_STEP;
+  if (n == helper.STEP || n == helper.CSR) return TYPE_STEP;
   if (n == helper.CALL_REGION) return TYPE_CALL;
   if (n == helper.LEAVE_COLD) return TYPE_COLD;
   return TYPE_BINARY;

@@ -12,6 +12,7 @@ const HELPERS = [
   "regionLoad",
   "regionStore",
   "regionStep",
+  "regionCsr",
   "callRegion",
   "leaveCold",
   "mulHighSS",
