@@ -1,7 +1,7 @@
 import { Hart, theMachine } from "../generated/hart";
 import { interpret } from "../generated/interpret";
 import { OP_PAGE_END } from "../generated/operations";
-import { interruptToTake, NO_INTERRUPT } from "../hart/interrupt";
+import { instructionsUntilTimer, interruptToTake, NO_INTERRUPT } from "../hart/interrupt";
 import { EVENT_ATTENTION, EVENT_TRAP } from "../hart/trap";
 import { enterPage, enterSingle, pcAt } from "../interpreter/fetch";
 import { Interpreter } from "../interpreter/target";
@@ -211,7 +211,9 @@ function mustLeave(h: Hart): bool {
     m.turnEnds != 0 ||
     m.stopRequested != 0 ||
     h.countdown == 0 ||
-    interruptToTake(h) != NO_INTERRUPT
+    interruptToTake(h) != NO_INTERRUPT ||
+    // A timer was set, or enabled, that fires before the turn ends.
+    instructionsUntilTimer(h, h.turn) != h.turn
   );
 }
 
