@@ -11,9 +11,9 @@ export const HART_EVENT: u32 = 548;
 export const HART_COUNTDOWN: u32 = 584;
 export const HART_DATA_TLB: u32 = 592;
 export const HART_CODE_STAMP: u32 = 600;
-export const HART_LEFT_FOR: u32 = 620;
-export const HART_LEFT_REGION: u32 = 624;
-export const HART_MSTATUS: u32 = 784;
+export const HART_LEFT_FOR: u32 = 628;
+export const HART_LEFT_REGION: u32 = 632;
+export const HART_MSTATUS: u32 = 792;
 export const HART_FRM: u32 = 540;
 
 @unmanaged export class Hart {
@@ -164,305 +164,312 @@ export const HART_FRM: u32 = 540;
   @inline set stopPc(value: u64) {
     store<u64>(changetype<usize>(this), value, 608);
   }
+  /** Where the last call went that the interpreter executed. */
+  @inline get calledPc(): u64 {
+    return load<u64>(changetype<usize>(this), 616);
+  }
+  @inline set calledPc(value: u64) {
+    store<u64>(changetype<usize>(this), value, 616);
+  }
   /** How deep regions and interpretations may still be nested. */
   @inline get depth(): u32 {
-    return load<u32>(changetype<usize>(this), 616);
+    return load<u32>(changetype<usize>(this), 624);
   }
   @inline set depth(value: u32) {
-    store<u32>(changetype<usize>(this), value, 616);
+    store<u32>(changetype<usize>(this), value, 624);
   }
-  /** Why a region was last left: LEFT_* of jit/exits.ts. */
+  /** Why a region was last left: LEFT_* of shared/region-exit.ts. */
   @inline get leftFor(): u32 {
-    return load<u32>(changetype<usize>(this), 620);
+    return load<u32>(changetype<usize>(this), 628);
   }
   @inline set leftFor(value: u32) {
-    store<u32>(changetype<usize>(this), value, 620);
+    store<u32>(changetype<usize>(this), value, 628);
   }
   /** Number of the region that was left. */
   @inline get leftRegion(): u32 {
-    return load<u32>(changetype<usize>(this), 624);
+    return load<u32>(changetype<usize>(this), 632);
   }
   @inline set leftRegion(value: u32) {
-    store<u32>(changetype<usize>(this), value, 624);
+    store<u32>(changetype<usize>(this), value, 632);
   }
   /** Counts flushes of pages that hold translated code. */
   @inline get codeEpoch(): u32 {
-    return load<u32>(changetype<usize>(this), 628);
+    return load<u32>(changetype<usize>(this), 636);
   }
   @inline set codeEpoch(value: u32) {
-    store<u32>(changetype<usize>(this), value, 628);
+    store<u32>(changetype<usize>(this), value, 636);
   }
   /** Next unused address-space number. */
   @inline get nextSpace(): u32 {
-    return load<u32>(changetype<usize>(this), 632);
+    return load<u32>(changetype<usize>(this), 640);
   }
   @inline set nextSpace(value: u32) {
-    store<u32>(changetype<usize>(this), value, 632);
+    store<u32>(changetype<usize>(this), value, 640);
   }
   /** Next slot of the table of known address spaces. */
   @inline get spaceCursor(): u32 {
-    return load<u32>(changetype<usize>(this), 636);
+    return load<u32>(changetype<usize>(this), 644);
   }
   @inline set spaceCursor(value: u32) {
-    store<u32>(changetype<usize>(this), value, 636);
+    store<u32>(changetype<usize>(this), value, 644);
   }
   /** Satp values of the known address spaces. */
   @inline spaceKeys(n: u32): u64 {
-    return load<u64>(changetype<usize>(this) + (<usize>n << 3), 640);
+    return load<u64>(changetype<usize>(this) + (<usize>n << 3), 648);
   }
   @inline set_spaceKeys(n: u32, value: u64): void {
-    store<u64>(changetype<usize>(this) + (<usize>n << 3), value, 640);
+    store<u64>(changetype<usize>(this) + (<usize>n << 3), value, 648);
   }
   /** Their numbers; 0 is none. */
   @inline spaceNumbers(n: u32): u32 {
-    return load<u32>(changetype<usize>(this) + (<usize>n << 2), 704);
+    return load<u32>(changetype<usize>(this) + (<usize>n << 2), 712);
   }
   @inline set_spaceNumbers(n: u32, value: u32): void {
-    store<u32>(changetype<usize>(this) + (<usize>n << 2), value, 704);
+    store<u32>(changetype<usize>(this) + (<usize>n << 2), value, 712);
   }
   /** Lowest user address a superpage was cached for. */
   @inline get userSuperpageLow(): u64 {
-    return load<u64>(changetype<usize>(this), 736);
+    return load<u64>(changetype<usize>(this), 744);
   }
   @inline set userSuperpageLow(value: u64) {
-    store<u64>(changetype<usize>(this), value, 736);
+    store<u64>(changetype<usize>(this), value, 744);
   }
   /** Highest. */
   @inline get userSuperpageHigh(): u64 {
-    return load<u64>(changetype<usize>(this), 744);
+    return load<u64>(changetype<usize>(this), 752);
   }
   @inline set userSuperpageHigh(value: u64) {
-    store<u64>(changetype<usize>(this), value, 744);
+    store<u64>(changetype<usize>(this), value, 752);
   }
   /** Lowest upper-half address a superpage was cached for. */
   @inline get kernelSuperpageLow(): u64 {
-    return load<u64>(changetype<usize>(this), 752);
+    return load<u64>(changetype<usize>(this), 760);
   }
   @inline set kernelSuperpageLow(value: u64) {
-    store<u64>(changetype<usize>(this), value, 752);
+    store<u64>(changetype<usize>(this), value, 760);
   }
   /** Highest. */
   @inline get kernelSuperpageHigh(): u64 {
-    return load<u64>(changetype<usize>(this), 760);
+    return load<u64>(changetype<usize>(this), 768);
   }
   @inline set kernelSuperpageHigh(value: u64) {
-    store<u64>(changetype<usize>(this), value, 760);
+    store<u64>(changetype<usize>(this), value, 768);
   }
   /** Level of the leaf the last page-table walk ended at; 0 is a 4 KiB page. */
   @inline get walkLevel(): u32 {
-    return load<u32>(changetype<usize>(this), 768);
+    return load<u32>(changetype<usize>(this), 776);
   }
   @inline set walkLevel(value: u32) {
-    store<u32>(changetype<usize>(this), value, 768);
+    store<u32>(changetype<usize>(this), value, 776);
   }
   /** Whether any PMP entry is on or locked. */
   @inline get pmpActive(): u32 {
-    return load<u32>(changetype<usize>(this), 772);
+    return load<u32>(changetype<usize>(this), 780);
   }
   @inline set pmpActive(value: u32) {
-    store<u32>(changetype<usize>(this), value, 772);
+    store<u32>(changetype<usize>(this), value, 780);
   }
   /** Traps taken since an instruction was retired. */
   @inline get trapsInARow(): u32 {
-    return load<u32>(changetype<usize>(this), 776);
+    return load<u32>(changetype<usize>(this), 784);
   }
   @inline set trapsInARow(value: u32) {
-    store<u32>(changetype<usize>(this), value, 776);
+    store<u32>(changetype<usize>(this), value, 784);
   }
   @inline get mstatus(): u64 {
-    return load<u64>(changetype<usize>(this), 784);
-  }
-  @inline set mstatus(value: u64) {
-    store<u64>(changetype<usize>(this), value, 784);
-  }
-  @inline get medeleg(): u64 {
     return load<u64>(changetype<usize>(this), 792);
   }
-  @inline set medeleg(value: u64) {
+  @inline set mstatus(value: u64) {
     store<u64>(changetype<usize>(this), value, 792);
   }
-  @inline get mideleg(): u64 {
+  @inline get medeleg(): u64 {
     return load<u64>(changetype<usize>(this), 800);
   }
-  @inline set mideleg(value: u64) {
+  @inline set medeleg(value: u64) {
     store<u64>(changetype<usize>(this), value, 800);
   }
-  @inline get mie(): u64 {
+  @inline get mideleg(): u64 {
     return load<u64>(changetype<usize>(this), 808);
   }
-  @inline set mie(value: u64) {
+  @inline set mideleg(value: u64) {
     store<u64>(changetype<usize>(this), value, 808);
+  }
+  @inline get mie(): u64 {
+    return load<u64>(changetype<usize>(this), 816);
+  }
+  @inline set mie(value: u64) {
+    store<u64>(changetype<usize>(this), value, 816);
   }
   /** Software-written bits and the levels of outside lines. */
   @inline get mip(): u64 {
-    return load<u64>(changetype<usize>(this), 816);
+    return load<u64>(changetype<usize>(this), 824);
   }
   @inline set mip(value: u64) {
-    store<u64>(changetype<usize>(this), value, 816);
+    store<u64>(changetype<usize>(this), value, 824);
   }
   /** Levels of MSIP, MTIP, SEIP and MEIP as driven from outside the hart. */
   @inline get externalLines(): u64 {
-    return load<u64>(changetype<usize>(this), 824);
-  }
-  @inline set externalLines(value: u64) {
-    store<u64>(changetype<usize>(this), value, 824);
-  }
-  @inline get mtvec(): u64 {
     return load<u64>(changetype<usize>(this), 832);
   }
-  @inline set mtvec(value: u64) {
+  @inline set externalLines(value: u64) {
     store<u64>(changetype<usize>(this), value, 832);
   }
-  @inline get mcounteren(): u64 {
+  @inline get mtvec(): u64 {
     return load<u64>(changetype<usize>(this), 840);
   }
-  @inline set mcounteren(value: u64) {
+  @inline set mtvec(value: u64) {
     store<u64>(changetype<usize>(this), value, 840);
   }
-  @inline get mcountinhibit(): u64 {
+  @inline get mcounteren(): u64 {
     return load<u64>(changetype<usize>(this), 848);
   }
-  @inline set mcountinhibit(value: u64) {
+  @inline set mcounteren(value: u64) {
     store<u64>(changetype<usize>(this), value, 848);
   }
-  @inline get menvcfg(): u64 {
+  @inline get mcountinhibit(): u64 {
     return load<u64>(changetype<usize>(this), 856);
   }
-  @inline set menvcfg(value: u64) {
+  @inline set mcountinhibit(value: u64) {
     store<u64>(changetype<usize>(this), value, 856);
   }
-  @inline get mscratch(): u64 {
+  @inline get menvcfg(): u64 {
     return load<u64>(changetype<usize>(this), 864);
   }
-  @inline set mscratch(value: u64) {
+  @inline set menvcfg(value: u64) {
     store<u64>(changetype<usize>(this), value, 864);
   }
-  @inline get mepc(): u64 {
+  @inline get mscratch(): u64 {
     return load<u64>(changetype<usize>(this), 872);
   }
-  @inline set mepc(value: u64) {
+  @inline set mscratch(value: u64) {
     store<u64>(changetype<usize>(this), value, 872);
   }
-  @inline get mcause(): u64 {
+  @inline get mepc(): u64 {
     return load<u64>(changetype<usize>(this), 880);
   }
-  @inline set mcause(value: u64) {
+  @inline set mepc(value: u64) {
     store<u64>(changetype<usize>(this), value, 880);
   }
-  @inline get mtval(): u64 {
+  @inline get mcause(): u64 {
     return load<u64>(changetype<usize>(this), 888);
   }
-  @inline set mtval(value: u64) {
+  @inline set mcause(value: u64) {
     store<u64>(changetype<usize>(this), value, 888);
   }
-  @inline get stvec(): u64 {
+  @inline get mtval(): u64 {
     return load<u64>(changetype<usize>(this), 896);
   }
-  @inline set stvec(value: u64) {
+  @inline set mtval(value: u64) {
     store<u64>(changetype<usize>(this), value, 896);
   }
-  @inline get scounteren(): u64 {
+  @inline get stvec(): u64 {
     return load<u64>(changetype<usize>(this), 904);
   }
-  @inline set scounteren(value: u64) {
+  @inline set stvec(value: u64) {
     store<u64>(changetype<usize>(this), value, 904);
   }
-  @inline get senvcfg(): u64 {
+  @inline get scounteren(): u64 {
     return load<u64>(changetype<usize>(this), 912);
   }
-  @inline set senvcfg(value: u64) {
+  @inline set scounteren(value: u64) {
     store<u64>(changetype<usize>(this), value, 912);
   }
-  @inline get sscratch(): u64 {
+  @inline get senvcfg(): u64 {
     return load<u64>(changetype<usize>(this), 920);
   }
-  @inline set sscratch(value: u64) {
+  @inline set senvcfg(value: u64) {
     store<u64>(changetype<usize>(this), value, 920);
   }
-  @inline get sepc(): u64 {
+  @inline get sscratch(): u64 {
     return load<u64>(changetype<usize>(this), 928);
   }
-  @inline set sepc(value: u64) {
+  @inline set sscratch(value: u64) {
     store<u64>(changetype<usize>(this), value, 928);
   }
-  @inline get scause(): u64 {
+  @inline get sepc(): u64 {
     return load<u64>(changetype<usize>(this), 936);
   }
-  @inline set scause(value: u64) {
+  @inline set sepc(value: u64) {
     store<u64>(changetype<usize>(this), value, 936);
   }
-  @inline get stval(): u64 {
+  @inline get scause(): u64 {
     return load<u64>(changetype<usize>(this), 944);
   }
-  @inline set stval(value: u64) {
+  @inline set scause(value: u64) {
     store<u64>(changetype<usize>(this), value, 944);
   }
-  @inline get stimecmp(): u64 {
+  @inline get stval(): u64 {
     return load<u64>(changetype<usize>(this), 952);
   }
-  @inline set stimecmp(value: u64) {
+  @inline set stval(value: u64) {
     store<u64>(changetype<usize>(this), value, 952);
   }
-  @inline get satp(): u64 {
+  @inline get stimecmp(): u64 {
     return load<u64>(changetype<usize>(this), 960);
   }
-  @inline set satp(value: u64) {
+  @inline set stimecmp(value: u64) {
     store<u64>(changetype<usize>(this), value, 960);
+  }
+  @inline get satp(): u64 {
+    return load<u64>(changetype<usize>(this), 968);
+  }
+  @inline set satp(value: u64) {
+    store<u64>(changetype<usize>(this), value, 968);
   }
   /** Of the CLINT; here so that a run sees it. */
   @inline get mtimecmp(): u64 {
-    return load<u64>(changetype<usize>(this), 968);
+    return load<u64>(changetype<usize>(this), 976);
   }
   @inline set mtimecmp(value: u64) {
-    store<u64>(changetype<usize>(this), value, 968);
+    store<u64>(changetype<usize>(this), value, 976);
   }
   /** Mcycle less retired instructions. */
   @inline get cycleOffset(): u64 {
-    return load<u64>(changetype<usize>(this), 976);
+    return load<u64>(changetype<usize>(this), 984);
   }
   @inline set cycleOffset(value: u64) {
-    store<u64>(changetype<usize>(this), value, 976);
+    store<u64>(changetype<usize>(this), value, 984);
   }
   /** Minstret less retired instructions. */
   @inline get instretOffset(): u64 {
-    return load<u64>(changetype<usize>(this), 984);
+    return load<u64>(changetype<usize>(this), 992);
   }
   @inline set instretOffset(value: u64) {
-    store<u64>(changetype<usize>(this), value, 984);
+    store<u64>(changetype<usize>(this), value, 992);
   }
   /** Instructions retired since reset, less those of the present turn. */
   @inline get retired(): u64 {
-    return load<u64>(changetype<usize>(this), 992);
+    return load<u64>(changetype<usize>(this), 1000);
   }
   @inline set retired(value: u64) {
-    store<u64>(changetype<usize>(this), value, 992);
+    store<u64>(changetype<usize>(this), value, 1000);
   }
   /** Bits 55:2 of addresses. */
   @inline pmpaddr(n: u32): u64 {
-    return load<u64>(changetype<usize>(this) + (<usize>n << 3), 1000);
+    return load<u64>(changetype<usize>(this) + (<usize>n << 3), 1008);
   }
   @inline set_pmpaddr(n: u32, value: u64): void {
-    store<u64>(changetype<usize>(this) + (<usize>n << 3), value, 1000);
+    store<u64>(changetype<usize>(this) + (<usize>n << 3), value, 1008);
   }
   @inline pmpcfg(n: u32): u8 {
-    return load<u8>(changetype<usize>(this) + <usize>n, 1128);
+    return load<u8>(changetype<usize>(this) + <usize>n, 1136);
   }
   @inline set_pmpcfg(n: u32, value: u8): void {
-    store<u8>(changetype<usize>(this) + <usize>n, value, 1128);
+    store<u8>(changetype<usize>(this) + <usize>n, value, 1136);
   }
   /** Physical address LR reserved, or NO_RESERVATION. */
   @inline get reservation(): u64 {
-    return load<u64>(changetype<usize>(this), 1144);
+    return load<u64>(changetype<usize>(this), 1152);
   }
   @inline set reservation(value: u64) {
-    store<u64>(changetype<usize>(this), value, 1144);
+    store<u64>(changetype<usize>(this), value, 1152);
   }
   /** What LR read there. */
   @inline get reservedValue(): u64 {
-    return load<u64>(changetype<usize>(this), 1152);
+    return load<u64>(changetype<usize>(this), 1160);
   }
   @inline set reservedValue(value: u64) {
-    store<u64>(changetype<usize>(this), value, 1152);
+    store<u64>(changetype<usize>(this), value, 1160);
   }
 }
 
@@ -603,88 +610,109 @@ export const HART_FRM: u32 = 540;
   @inline set compilingCount(value: u32) {
     store<u32>(changetype<usize>(this), value, 112);
   }
-  /** Table slots given to regions. */
-  @inline get tableSize(): u32 {
+  /** Of the module being written, or to be written next. */
+  @inline get moduleNumber(): u32 {
     return load<u32>(changetype<usize>(this), 116);
   }
-  @inline set tableSize(value: u32) {
+  @inline set moduleNumber(value: u32) {
     store<u32>(changetype<usize>(this), value, 116);
+  }
+  /** Table slots given to regions. */
+  @inline get tableSize(): u32 {
+    return load<u32>(changetype<usize>(this), 120);
+  }
+  @inline set tableSize(value: u32) {
+    store<u32>(changetype<usize>(this), value, 120);
   }
   /** Whether the host's relaxed multiply-add rounds once. */
   @inline get hasFusedMultiplyAdd(): u32 {
-    return load<u32>(changetype<usize>(this), 120);
+    return load<u32>(changetype<usize>(this), 124);
   }
   @inline set hasFusedMultiplyAdd(value: u32) {
-    store<u32>(changetype<usize>(this), value, 120);
+    store<u32>(changetype<usize>(this), value, 124);
   }
   /** Whether code that was never executed is translated too. */
   @inline get translateAll(): u32 {
-    return load<u32>(changetype<usize>(this), 124);
+    return load<u32>(changetype<usize>(this), 128);
   }
   @inline set translateAll(value: u32) {
-    store<u32>(changetype<usize>(this), value, 124);
+    store<u32>(changetype<usize>(this), value, 128);
   }
-  /** How often regions were left, by reason: LEFT_* of jit/exits.ts. */
+  /** How often regions were left, by reason: LEFT_* of shared/region-exit.ts. */
   @inline regionExits(n: u32): u64 {
-    return load<u64>(changetype<usize>(this) + (<usize>n << 3), 128);
+    return load<u64>(changetype<usize>(this) + (<usize>n << 3), 136);
   }
   @inline set_regionExits(n: u32, value: u64): void {
-    store<u64>(changetype<usize>(this) + (<usize>n << 3), value, 128);
+    store<u64>(changetype<usize>(this) + (<usize>n << 3), value, 136);
+  }
+  /** Instructions retired in regions. */
+  @inline get translatedRetired(): u64 {
+    return load<u64>(changetype<usize>(this), 184);
+  }
+  @inline set translatedRetired(value: u64) {
+    store<u64>(changetype<usize>(this), value, 184);
+  }
+  /** Regions whose code was written. */
+  @inline get killedRegions(): u64 {
+    return load<u64>(changetype<usize>(this), 192);
+  }
+  @inline set killedRegions(value: u64) {
+    store<u64>(changetype<usize>(this), value, 192);
   }
   /** Next decoded page to reuse. */
   @inline get decodedCursor(): u32 {
-    return load<u32>(changetype<usize>(this), 192);
+    return load<u32>(changetype<usize>(this), 200);
   }
   @inline set decodedCursor(value: u32) {
-    store<u32>(changetype<usize>(this), value, 192);
+    store<u32>(changetype<usize>(this), value, 200);
   }
   /** Whose turn it is. */
   @inline get currentHart(): u32 {
-    return load<u32>(changetype<usize>(this), 196);
+    return load<u32>(changetype<usize>(this), 204);
   }
   @inline set currentHart(value: u32) {
-    store<u32>(changetype<usize>(this), value, 196);
+    store<u32>(changetype<usize>(this), value, 204);
   }
   /** Instructions left of its turn. */
   @inline get turnLeft(): u32 {
-    return load<u32>(changetype<usize>(this), 200);
+    return load<u32>(changetype<usize>(this), 208);
   }
   @inline set turnLeft(value: u32) {
-    store<u32>(changetype<usize>(this), value, 200);
+    store<u32>(changetype<usize>(this), value, 208);
   }
   /** Instructions retired by all harts. */
   @inline get retired(): u64 {
-    return load<u64>(changetype<usize>(this), 208);
+    return load<u64>(changetype<usize>(this), 216);
   }
   @inline set retired(value: u64) {
-    store<u64>(changetype<usize>(this), value, 208);
+    store<u64>(changetype<usize>(this), value, 216);
   }
   /** Mtime at timeBaseRetired. */
   @inline get timeBase(): u64 {
-    return load<u64>(changetype<usize>(this), 216);
+    return load<u64>(changetype<usize>(this), 224);
   }
   @inline set timeBase(value: u64) {
-    store<u64>(changetype<usize>(this), value, 216);
+    store<u64>(changetype<usize>(this), value, 224);
   }
   /** Of a tick, in 2^-32. */
   @inline get timeFraction(): u32 {
-    return load<u32>(changetype<usize>(this), 224);
+    return load<u32>(changetype<usize>(this), 232);
   }
   @inline set timeFraction(value: u32) {
-    store<u32>(changetype<usize>(this), value, 224);
+    store<u32>(changetype<usize>(this), value, 232);
   }
   @inline get timeBaseRetired(): u64 {
-    return load<u64>(changetype<usize>(this), 232);
+    return load<u64>(changetype<usize>(this), 240);
   }
   @inline set timeBaseRetired(value: u64) {
-    store<u64>(changetype<usize>(this), value, 232);
+    store<u64>(changetype<usize>(this), value, 240);
   }
   /** In 2^-32 ticks. */
   @inline get ticksPerInstruction(): u64 {
-    return load<u64>(changetype<usize>(this), 240);
+    return load<u64>(changetype<usize>(this), 248);
   }
   @inline set ticksPerInstruction(value: u64) {
-    store<u64>(changetype<usize>(this), value, 240);
+    store<u64>(changetype<usize>(this), value, 248);
   }
 }
 

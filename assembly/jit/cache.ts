@@ -13,7 +13,7 @@ import { BUCKETS_BASE, LINKS_BASE, PAGE_LINKS_BASE, REGIONS_BASE } from "../shar
 export const WINDOW_PAGES: u32 = 4;
 export const OWN_PAGE: u32 = 1;
 export const MAX_REGIONS: u32 = 16000;
-const RECORD_BYTE_LENGTH: u32 = 104;
+const RECORD_BYTE_LENGTH: u32 = 112;
 const BUCKET_COUNT: u32 = 32768;
 
 export const STATE_KNOWN: u32 = 0; // something refers to it
@@ -23,6 +23,8 @@ export const STATE_READY: u32 = 3; // may be entered
 export const STATE_REFUSED: u32 = 4; // cannot be translated
 export const STATE_DEAD: u32 = 5; // its code was written
 
+/** Of a region that is in none. Machine.moduleNumber counts from 1. */
+export const NO_MODULE: u32 = 0;
 export const REWRITE_NONE: u32 = 0;
 export const REWRITE_QUEUED: u32 = 1;
 export const REWRITE_WRITTEN: u32 = 2;
@@ -62,6 +64,8 @@ export const REWRITE_WRITTEN: u32 = 2;
   nextTableIndex: u32;
   nextNeed: u32;
   nextFloatLevel: u32;
+  /** The module its newest function is in. */
+  module: u32;
 
   @inline page(n: u32): u32 {
     return load<u32>(changetype<usize>(this) + (<usize>n << 2), offsetof<Region>("page0"));
@@ -118,6 +122,12 @@ export function fetchedPage(h: Hart, vaddr: u64): u32 {
   const entry = entryOf(h.fetchTlb, vaddr);
   if (load<u64>(entry) != (vaddr & ~0xfff)) return 0;
   return pageOfDecoded(load<u32>(entry, 8)) + 1;
+}
+
+/** RAM page number plus 1 of page `n` of a region's window, as far as it is known to be mapped now; 0 otherwise. */
+export function mappedPage(h: Hart, region: Region, n: u32): u32 {
+  const page = fetchedPage(h, region.pc + ((<u64>n - OWN_PAGE) << 12));
+  return page == 0 && region.stamp == h.codeStamp ? region.page(n) : page;
 }
 
 /**
@@ -237,6 +247,8 @@ export function killRegions(page: u32, first: u32, end: u32): void {
     if (region.state == STATE_READY && first < region.spanEnd(n) && end > region.spanFirst(n)) {
       region.state = STATE_DEAD;
       region.stamp = 0;
+      const m = theMachine();
+      m.killedRegions = m.killedRegions + 1;
       const slot = codeSlot(region.page(OWN_PAGE) - 1);
       if (slot != 0) {
         const entry = <usize>(decodedPageOfSlot(slot - 1) + ((<u32>region.pc & 0xfff) << 2));
@@ -277,4 +289,5 @@ export function forgetRegions(): void {
   m.regionCount = 0;
   m.queuedCount = 0;
   m.tableSize = 1;
+  m.moduleNumber = m.moduleNumber + 1;
 }

@@ -21,7 +21,8 @@ import {
   STATE_QUEUED,
 } from "./cache";
 import { UNWIND } from "./emit";
-import { LEFT_FOR_COLD, LEFT_FOR_NESTED, LEFT_FOR_REFUSAL, LEFT_FOR_STEP, noteExit } from "./exits";
+import { noteExit } from "./exits";
+import { LEFT_FOR_COLD, LEFT_FOR_NESTED, LEFT_FOR_REFUSAL, LEFT_FOR_STEP } from "../shared/region-exit";
 import { DISCARDED, rd, rs1 } from "../semantics/operands";
 import { HEAT_BASE } from "../shared/jit-layout";
 
@@ -32,6 +33,7 @@ const EVENT_OUTER_LOOP: u32 = 0x200;
 export const MAX_DEPTH: u32 = 200;
 /** Of them, a nested interpretation takes so many: it needs more of the host's stack. */
 const INTERPRETATION_DEPTH: u32 = 4;
+/** A power of two. */
 const COLD_EXITS_TOLERATED: u32 = 64;
 /** Hart.stopPc outside a nested interpretation: no instruction has an odd address. */
 export const NO_STOP: u64 = u64.MAX_VALUE;
@@ -72,7 +74,10 @@ export function enterTarget(t: Interpreter, pc: u64, heat: u32): usize {
 
 /** The entry to execute after JAL or JALR `i` to `pc`; 0 also when a nested interpretation ends there. */
 export function enterJump(t: Interpreter, i: u64, pc: u64): usize {
-  if (rd(i) != DISCARDED || !isLink(rs1(i))) return enterTarget(t, pc, CALL_HEAT);
+  if (rd(i) != DISCARDED || !isLink(rs1(i))) {
+    if (rd(i) != DISCARDED) t.calledPc = pc;
+    return enterTarget(t, pc, CALL_HEAT);
+  }
   if (pc == t.stopPc) {
     t.pc = pc;
     return 0;
@@ -87,20 +92,25 @@ export function enterJump(t: Interpreter, i: u64, pc: u64): usize {
 
 /** Counts the turn of a loop whose next entry is `ip`. */
 export function noteTurn(t: Interpreter, ip: usize): void {
-  warm(t, ip, TURN_HEAT);
+  if (!warm(t, ip, TURN_HEAT)) return;
+  // The loop is most likely in the function called last, which is worth having as a whole when it is called again.
+  const called = t.calledPc;
+  if (pcAt(t, ip) - called < FUNCTION_REACH) requestRegion(t, called);
 }
+const FUNCTION_REACH: u64 = 0x2000;
 
-/** Asks for a region at entry `ip` when it is hot. Slots are shared, by chance. */
-function warm(t: Interpreter, ip: usize, more: u32): void {
+/** Asks for a region at entry `ip` when it is hot, and says so. Slots are shared, by chance. */
+function warm(t: Interpreter, ip: usize, more: u32): bool {
   const slot = <usize>(HEAT_BASE + ((<u32>(ip >> 3) & (HEAT_SLOTS - 1)) << 1));
   const heat = <u32>load<u16>(slot) + more;
   const threshold = theMachine().heatThreshold;
   if (heat < threshold || threshold == 0) {
     store<u16>(slot, <u16>heat);
-    return;
+    return false;
   }
   store<u16>(slot, 0);
   requestRegion(t, pcAt(t, ip));
+  return true;
 }
 
 function requestRegion(h: Hart, pc: u64): void {
@@ -129,7 +139,9 @@ export function enterRegion(t: Interpreter, ip: usize, number: i64): usize {
     return enterSingle(t, pc);
   }
   for (;;) {
+    const before = t.countdown;
     pc = call_indirect<u64>(region.tableIndex, changetype<usize>(t), t.depth - 1);
+    noteRetired(before - t.countdown);
     if (pc == UNWIND) break;
     if (pc == t.stopPc) {
       t.pc = pc;
@@ -145,6 +157,12 @@ export function enterRegion(t: Interpreter, ip: usize, number: i64): usize {
   // An access that only the interpreter may make, such as one to a device.
   t.event = 0;
   return enterSingle(t, t.pc);
+}
+
+/** Counts instructions as retired in regions. */
+function noteRetired(count: u32): void {
+  const m = theMachine();
+  m.translatedRetired = m.translatedRetired + count;
 }
 
 // ---- what regions call ----
@@ -169,7 +187,7 @@ export function leaveCold(h: Hart, pc: u64, depth: u32, next: u64, number: u32):
   const exits = region.coldExits + 1;
   region.coldExits = exits;
   // Each time it takes twice as many, so that there is an end to it.
-  if (exits == COLD_EXITS_TOLERATED << region.translations) requestRewrite(region);
+  if ((exits & ((COLD_EXITS_TOLERATED << region.translations) - 1)) == 0) requestRewrite(region);
   return callRegion(h, pc, depth, next);
 }
 
@@ -177,6 +195,8 @@ export function leaveCold(h: Hart, pc: u64, depth: u32, next: u64, number: u32):
 function interpretUntil(h: Hart, pc: u64, stop: u64, depth: u32): bool {
   const stamp = h.codeStamp;
   const floats = floatLevel(h);
+  const before = h.countdown;
+  const retired = theMachine().translatedRetired;
   const outerStop = h.stopPc;
   const outerDepth = h.depth;
   h.stopPc = stop;
@@ -197,6 +217,8 @@ function interpretUntil(h: Hart, pc: u64, stop: u64, depth: u32): bool {
     }
     ip = enterPage(h, h.pc);
   }
+  // The region that waits counts all of this as its own; what its callees counted already comes back out.
+  theMachine().translatedRetired = retired - (before - h.countdown - <u32>(theMachine().translatedRetired - retired));
   h.stopPc = outerStop;
   h.depth = outerDepth;
   if (!hasStopped) h.leftFor = LEFT_FOR_NESTED;

@@ -1,5 +1,6 @@
-import { HART_CODE_STAMP, HART_LEFT_FOR, HART_FFLAGS, HART_FRM, HART_LEFT_REGION, HART_MSTATUS, HART_X, Hart } from "../generated/hart";
+import { HART_CODE_STAMP, HART_LEFT_FOR, HART_FFLAGS, HART_FRM, HART_LEFT_REGION, HART_MSTATUS, HART_X, Hart, theMachine } from "../generated/hart";
 import {
+  FLOAT_HELPER_COUNT,
   KIND_BRANCH,
   KIND_FLOAT,
   KIND_JUMP,
@@ -14,7 +15,8 @@ import { FLAG_NX } from "../float/environment";
 import { MSTATUS_FS } from "../hart/status";
 import { fetchedPage, FLOATS_EXACT, FLOATS_INEXACT, recordFor, Region, REGION_STAMP, REGION_TABLE_INDEX, WINDOW_PAGES } from "./cache";
 import { mayLeave } from "./flow";
-import { LEFT_FOR_ACCESS, LEFT_FOR_BUDGET, REASON_SHIFT } from "./exits";
+import { REASON_SHIFT } from "./exits";
+import { LEFT_FOR_ACCESS, LEFT_FOR_BUDGET } from "../shared/region-exit";
 import * as helper from "./helpers";
 import {
   Block,
@@ -47,6 +49,10 @@ export const UNWIND: u64 = u64.MAX_VALUE;
 
 /** The register that holds the return address by convention. */
 const RA: u32 = 1;
+/** Index of a module's first region among its functions: the imported ones come first. */
+export const FIRST_REGION_FUNCTION: u32 = helper.FIRST_FLOAT + FLOAT_HELPER_COUNT;
+/** No instruction has an odd address. */
+const NO_TARGET: u64 = 1;
 const WINDOW_BYTE_LENGTH: u64 = <u64>WINDOW_PAGES << 12;
 
 const LABELS: u32 = BUILD_END + 0x2000; // u16 an open label: kind and block
@@ -411,9 +417,8 @@ const MAX_EXITS: u32 = 2000;
     t.set_(LOCAL_PC);
     t.storeRegisters(last.dirty | last.writes);
     t.storeCount();
-    const isDirect = last.operation == op.OP_JAL;
-    const target = t.pc + last.imm;
-    const page = isDirect ? fetchedPage(this.h, target) : 0;
+    const target = this.callTarget(block, last);
+    const page = target == NO_TARGET ? 0 : fetchedPage(this.h, target);
     const callee = page == 0 ? changetype<Region>(0) : recordFor(target, page - 1);
     if (changetype<usize>(callee) != 0) {
       t.i32(0);
@@ -430,10 +435,15 @@ const MAX_EXITS: u32 = 2000;
       t.get_(LOCAL_DEPTH);
       t.i32(1);
       t.op(w.I32_SUB);
-      t.i32(0);
-      t.access(w.I32_LOAD, 2, <u32>changetype<usize>(callee) + REGION_TABLE_INDEX);
-      t.bytes2(w.CALL_INDIRECT, 0);
-      t.byte(0);
+      const m = theMachine();
+      if (callee.module == m.moduleNumber) {
+        t.call(FIRST_REGION_FUNCTION + callee.nextTableIndex - m.tableSize);
+      } else {
+        t.i32(0);
+        t.access(w.I32_LOAD, 2, <u32>changetype<usize>(callee) + REGION_TABLE_INDEX);
+        t.bytes2(w.CALL_INDIRECT, 0);
+        t.byte(0);
+      }
       t.op(w.ELSE);
     }
     t.hart();
@@ -458,6 +468,15 @@ const MAX_EXITS: u32 = 2000;
     t.loadCount();
     t.loadRegisters(last.live);
     this.branchTo(number, block.succ0, 0, 0);
+  }
+
+  /** Where a call goes, if that is known: JAL, or AUIPC and JALR next to each other. */
+  callTarget(block: Block, last: Instruction): u64 {
+    if (last.operation == op.OP_JAL) return this.t.pc + last.imm;
+    if (block.count < 2) return NO_TARGET;
+    const previous = this.b.instruction(block.first + block.count - 2);
+    if (previous.operation != op.OP_AUIPC || previous.rd != last.rs1) return NO_TARGET;
+    return (this.b.pcOf(previous.slot) + previous.imm + last.imm) & ~1;
   }
 
   /** To where a register says: a return gives the address to the caller, anything else goes on from here. */

@@ -1,7 +1,7 @@
 import { Hart, hartAt, theMachine } from "../generated/hart";
 import { FLOAT_HELPER_COUNT } from "../generated/translate";
 import {
-  fetchedPage,
+  mappedPage,
   floatLevel,
   FLOATS_EXACT,
   FLOATS_INEXACT,
@@ -16,15 +16,17 @@ import {
   STATE_KNOWN,
   STATE_QUEUED,
   STATE_READY,
+  NO_MODULE,
+  Region,
   STATE_REFUSED,
   STATE_WRITTEN,
   WINDOW_PAGES,
 } from "./cache";
-import { Emitter } from "./emit";
+import { Emitter, FIRST_REGION_FUNCTION } from "./emit";
 import { analyse } from "./flow";
 import * as helper from "./helpers";
 import { OUTPUT_BASE, OUTPUT_END } from "../shared/jit-layout";
-import { buildAt, BUILD_END, discover } from "./region";
+import { Build, buildAt, BUILD_END, discover } from "./region";
 import { Translator } from "./translator";
 import * as w from "./wasm";
 
@@ -35,6 +37,8 @@ const BUILD_AT: u32 = EMITTER_AT + 0x100;
 /** Bodies are written here first; the sections that come before them depend on how many there are. */
 const BODIES_BASE: u32 = OUTPUT_BASE + 0x20000;
 const HINTS_BASE: u32 = OUTPUT_BASE - 0x200000;
+/** Numbers of the regions of the module, u16 each. */
+const CHOSEN_BASE: u32 = HINTS_BASE - 0x10000;
 /** A region's body is at most so long. */
 const BODY_MAX: u32 = 0x200000;
 const MODULE_REGIONS_MAX: u32 = 500;
@@ -59,6 +63,26 @@ export function translate(id: u32): u32 {
   t.hasFusedMultiplyAdd = m.hasFusedMultiplyAdd;
   t.onlyHart = m.hartCount == 1 ? <u32>changetype<usize>(h) : 0;
   const firstSlot = m.tableSize;
+  const count = chooseRegions(h);
+  if (count == 0) return 0;
+  for (let n: u32 = 0; n < count; n++) {
+    const region = regionOf(chosen(n));
+    if (t.at + BODY_MAX <= OUTPUT_END && discover(b, h, region)) emitRegion(h, b, t, e, n);
+    else emitNothing(t, region);
+  }
+  m.tableSize = firstSlot + count;
+  m.moduleNumber = m.moduleNumber + 1;
+  m.compilingCount = 1;
+  return writeModule(t, firstSlot, count, t.at - BODIES_BASE);
+}
+
+@inline function chosen(n: u32): u32 {
+  return load<u16>(<usize>(CHOSEN_BASE + (n << 1)));
+}
+
+/** Decides which regions become the module's functions, so that they can call each other. @returns how many */
+function chooseRegions(h: Hart): u32 {
+  const m = theMachine();
   let count: u32 = 0;
   const known = m.regionCount;
   for (let n: u32 = 0; n < known && count < MODULE_REGIONS_MAX; n++) {
@@ -69,38 +93,52 @@ export function translate(id: u32): u32 {
     region.rewrite = REWRITE_NONE;
     if (!isNew && region.state != STATE_READY) continue;
     // Another address space may be in force than when it was asked for; it will be again.
-    if (fetchedPage(h, region.pc) != region.page(OWN_PAGE)) {
+    if (mappedPage(h, region, OWN_PAGE) != region.page(OWN_PAGE)) {
       if (isNew) region.state = STATE_KNOWN;
       continue;
     }
-    if (t.at + BODY_MAX > OUTPUT_END || !discover(b, h, region)) {
-      if (isNew) region.state = STATE_REFUSED;
-      continue;
-    }
-    if (b.floatLevel == FLOATS_EXACT && floatLevel(h) == FLOATS_INEXACT) b.floatLevel = FLOATS_INEXACT;
-    t.mustNoteInexact = b.floatLevel == FLOATS_INEXACT ? 0 : 1;
-    analyse(b);
-    // Hints of a function: its index and their number come before them.
-    const hintsAt = t.hintsEnd;
-    t.hintsEnd += 10;
-    t.hintCount = 0;
-    e.emit();
-    fillHints(hintsAt, helper.FIRST_FLOAT + FLOAT_HELPER_COUNT + count, t.hintCount);
     if (isNew) region.state = STATE_WRITTEN;
     else region.rewrite = REWRITE_WRITTEN;
-    region.translations += 1;
-    region.nextTableIndex = firstSlot + count;
-    region.nextNeed = b.block(0).path;
-    region.nextFloatLevel = b.floatLevel;
-    for (let k: u32 = 0; k < WINDOW_PAGES; k++) {
-      if (region.page(k) != 0) noteRegionPage(region.pc + ((<u64>k - OWN_PAGE) << 12));
-    }
+    region.module = m.moduleNumber;
+    region.nextTableIndex = m.tableSize + count;
+    store<u16>(<usize>(CHOSEN_BASE + (count << 1)), <u16>n);
     count++;
   }
-  if (count == 0) return 0;
-  m.tableSize = firstSlot + count;
-  m.compilingCount = 1;
-  return writeModule(t, firstSlot, count, t.at - BODIES_BASE);
+  return count;
+}
+
+function emitRegion(h: Hart, b: Build, t: Translator, e: Emitter, n: u32): void {
+  const region = b.region;
+  if (b.floatLevel == FLOATS_EXACT && floatLevel(h) == FLOATS_INEXACT) b.floatLevel = FLOATS_INEXACT;
+  t.mustNoteInexact = b.floatLevel == FLOATS_INEXACT ? 0 : 1;
+  analyse(b);
+  // Hints of a function: its index and their number come before them.
+  const hintsAt = t.hintsEnd;
+  t.hintsEnd += 10;
+  t.hintCount = 0;
+  e.emit();
+  fillHints(hintsAt, FIRST_REGION_FUNCTION + n, t.hintCount);
+  region.translations += 1;
+  region.nextNeed = b.block(0).path;
+  region.nextFloatLevel = b.floatLevel;
+  for (let k: u32 = 0; k < WINDOW_PAGES; k++) {
+    if (region.page(k) != 0) noteRegionPage(region.pc + ((<u64>k - OWN_PAGE) << 12));
+  }
+}
+
+/** A function that is never entered, in the place of a region that cannot be translated. */
+function emitNothing(t: Translator, region: Region): void {
+  if (region.state == STATE_WRITTEN) region.state = STATE_REFUSED;
+  region.rewrite = REWRITE_NONE;
+  region.module = NO_MODULE;
+  const place = t.reserve();
+  t.unsigned(0);
+  t.i64(<i64>region.pc);
+  t.op(w.END);
+  t.fill(place);
+  // The hints have an entry a function.
+  fillHints(t.hintsEnd, FIRST_REGION_FUNCTION + region.nextTableIndex - theMachine().tableSize, 0);
+  t.hintsEnd += 10;
 }
 
 /** The regions of the module the host has instantiated may be entered from now on. */
@@ -142,7 +180,7 @@ function writeModule(t: Translator, firstSlot: u32, count: u32, bodiesLength: u3
   t.i32(firstSlot);
   t.op(w.END);
   t.unsigned(count);
-  for (let n: u32 = 0; n < count; n++) t.unsigned(helper.FIRST_FLOAT + FLOAT_HELPER_COUNT + n);
+  for (let n: u32 = 0; n < count; n++) t.unsigned(FIRST_REGION_FUNCTION + n);
   t.fill(elements);
   const hints = begin(t, 0);
   writeText(t, "metadata.code.branch_hint");

@@ -1,3 +1,5 @@
+import type { TranslationStats } from "../core/region-linker.js";
+
 /** What `--stats` tells about a machine's run. */
 export interface RunReport {
   /** Instructions retired by all harts. */
@@ -7,7 +9,7 @@ export interface RunReport {
   /** How often the processor handed over to the machine, by reason. */
   readonly exits: Readonly<Record<string, number>>;
   /** Of the last machine, if anything was translated. */
-  readonly translation?: { readonly regions: number; readonly modules: number; readonly byteLength: number };
+  readonly translation?: TranslationStats;
   /** Since power-on until the guest was ready: its prompt, or its answer to `--exec`. Absent if it never was. */
   readonly boot?: { readonly elapsedMs: number; readonly instructions: bigint };
   /** Over harts, RAM and devices; with the virtual clock only, where it says something. */
@@ -26,14 +28,22 @@ export function formatRunReport(report: RunReport): readonly string[] {
     row("exits", exits.map(([reason, count]) => `${reason} ${count}`).join(", ") || "none"),
   ];
   const { boot, translation } = report;
-  if (translation !== undefined) lines.push(row("translated", translationText(translation)));
+  if (translation !== undefined) lines.push(...translationRows(translation, report.instructions));
   lines.push(row("boot", boot === undefined ? "not reached" : bootText(boot)));
   if (report.stateHash !== undefined) lines.push(row("state hash", report.stateHash));
   return lines;
 }
 
-function translationText({ regions, modules, byteLength }: NonNullable<RunReport["translation"]>): string {
-  return `${regions} regions in ${modules} modules, ${(byteLength / 1024).toFixed(0)} KiB`;
+function translationRows(translation: TranslationStats, instructions: bigint): readonly string[] {
+  const { regions, modules, byteLength, translateMs, compileMs, exits, invalidations, restarts } = translation;
+  const share = instructions === 0n ? 0 : (100 * Number(translation.instructions)) / Number(instructions);
+  return [
+    row("translated", `${share.toFixed(1)} % of the instructions`),
+    row("regions", `${regions} in ${modules} modules, ${(byteLength / 1024).toFixed(0)} KiB`),
+    row("compiling", `${seconds(translateMs)} s writing, ${seconds(compileMs)} s in the engine`),
+    row("regions left", Object.entries(exits).map(([reason, count]) => `${reason} ${count}`).join(", ")),
+    row("invalidated", `${invalidations} regions, everything ${restarts} times`),
+  ];
 }
 
 function bootText(boot: { readonly elapsedMs: number; readonly instructions: bigint }): string {

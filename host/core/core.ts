@@ -39,6 +39,8 @@ export interface CoreOptions {
   readonly hostFirmware: boolean;
   /** Off unless given. */
   readonly translate?: TranslationMode | TranslationTuning;
+  /** A clock for statistics, in ms; without one they say no times. */
+  readonly nowMs?: () => number;
 }
 
 /** Whether code is translated to Wasm: when it is hot, never, or at once. What the guest sees is the same. */
@@ -121,7 +123,7 @@ export class Core {
         if (!mmio.write(paddr >>> 0, byteLength as Width, unsigned)) fault();
       },
     });
-    const linker = new RegionLinker(exports, memory, wasmMemory, table);
+    const linker = new RegionLinker(exports, memory, wasmMemory, table, options.nowMs ?? (() => 0));
     const core = new Core(memory, exports, options, linker);
     core.reset();
     return core;

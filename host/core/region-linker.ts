@@ -34,20 +34,34 @@ const TRANSLATE_ALL = fieldNamed(MACHINE_FIELDS, "translateAll");
 const HAS_FUSED_MULTIPLY_ADD = fieldNamed(MACHINE_FIELDS, "hasFusedMultiplyAdd");
 const HEAT_THRESHOLD = fieldNamed(MACHINE_FIELDS, "heatThreshold");
 
-/** What has been translated since reset. */
+/** Why regions are left, in the order of assembly/shared/region-exit.ts. */
+const EXIT_REASONS = ["budget", "access", "step", "nested", "refused", "cold"] as const;
+export type RegionExitReason = (typeof EXIT_REASONS)[number];
+
+/** What has been translated since the core was made. */
 export interface TranslationStats {
-  /** Functions of the guest, or parts of them. */
+  /** Functions of the guest, or parts of them; again those that were translated anew. */
   readonly regions: number;
   readonly modules: number;
   /** Length of the modules. */
   readonly byteLength: number;
+  /** Spent writing modules, while the guest waited. */
+  readonly translateMs: number;
+  /** From handing a module to the engine until its functions were linked; the guest runs meanwhile. */
+  readonly compileMs: number;
+  /** Instructions retired in regions. */
+  readonly instructions: bigint;
+  /** How often regions were left other than by a return, by reason. */
+  readonly exits: Readonly<Record<RegionExitReason, number>>;
+  /** Regions dropped because their code was written. */
+  readonly invalidations: number;
   /** How often everything was forgotten because there was too much. */
   readonly restarts: number;
 }
 
 /** Regions worth a module at once, and calls of collect after which fewer are. */
 const QUEUED_ENOUGH = 24;
-const WAIT_CALLS = 8;
+const WAIT_CALLS = 4;
 /** Table slots added beyond those needed. */
 const TABLE_GROWTH = 256;
 /** Wasm that may be in use before everything is forgotten. */
@@ -62,9 +76,19 @@ export class RegionLinker {
   #isCompiling = false;
   #waited = 0;
   #byteLengthInUse = 0;
-  #stats = { regions: 0, modules: 0, byteLength: 0, restarts: 0 };
+  #counts = { regions: 0, modules: 0, byteLength: 0, translateMs: 0, compileMs: 0, restarts: 0 };
 
-  constructor(exports: CoreExports, memory: LinearMemory, wasmMemory: WasmMemory, table: WasmTable) {
+  readonly #nowMs: () => number;
+
+  /** @param nowMs a clock for statistics */
+  constructor(
+    exports: CoreExports,
+    memory: LinearMemory,
+    wasmMemory: WasmMemory,
+    table: WasmTable,
+    nowMs: () => number,
+  ) {
+    this.#nowMs = nowMs;
     this.#exports = exports;
     this.#memory = memory;
     this.#table = table;
@@ -84,7 +108,16 @@ export class RegionLinker {
     this.#memory.set(MACHINE_BASE, HEAT_THRESHOLD, BigInt(turns));
   }
   get stats(): TranslationStats {
-    return this.#stats;
+    const field = (name: string, index = 0) => this.#memory.get(MACHINE_BASE, fieldNamed(MACHINE_FIELDS, name), index);
+    return {
+      ...this.#counts,
+      instructions: field("translatedRetired"),
+      exits: Object.fromEntries(EXIT_REASONS.map((reason, n) => [reason, Number(field("regionExits", n))])) as Record<
+        RegionExitReason,
+        number
+      >,
+      invalidations: Number(field("killedRegions")),
+    };
   }
 
   /** Translates what has become hot since the last call; the functions are entered when they are compiled. */
@@ -95,12 +128,14 @@ export class RegionLinker {
       return;
     }
     const before = this.#tableSize;
+    const start = this.#nowMs();
     const byteLength = this.#exports.translate(Number(this.#memory.get(MACHINE_BASE, CURRENT_HART)));
+    this.#counts.translateMs += this.#nowMs() - start;
     if (byteLength === 0) return;
     this.#byteLengthInUse += byteLength;
-    this.#stats.modules++;
-    this.#stats.byteLength += byteLength;
-    this.#stats.regions += this.#tableSize - before;
+    this.#counts.modules++;
+    this.#counts.byteLength += byteLength;
+    this.#counts.regions += this.#tableSize - before;
     const bytes = this.#memory.bytes.slice(OUTPUT_BASE, OUTPUT_BASE + byteLength);
     if (synchronously) this.#link(new wasm.Module(bytes));
     else void this.#compile(bytes);
@@ -122,6 +157,7 @@ export class RegionLinker {
 
   async #compile(bytes: Uint8Array): Promise<void> {
     this.#isCompiling = true;
+    const start = this.#nowMs();
     try {
       this.#link(await wasm.compile(bytes));
     } catch {
@@ -129,6 +165,7 @@ export class RegionLinker {
       this.heatThreshold = 0;
     } finally {
       this.#isCompiling = false;
+      this.#counts.compileMs += this.#nowMs() - start;
     }
   }
 
@@ -143,6 +180,6 @@ export class RegionLinker {
     for (let slot = 1; slot < this.#table.length; slot++) this.#table.set(slot, null);
     this.#exports.forgetCode();
     this.#byteLengthInUse = 0;
-    this.#stats.restarts++;
+    this.#counts.restarts++;
   }
 }

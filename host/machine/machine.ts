@@ -305,6 +305,7 @@ async function createCore(options: MachineOptions, mmio: Bus): Promise<Core> {
       mmio,
       hostFirmware: boot.kind === "linux",
       translate: options.translate ?? "on",
+      nowMs: () => options.host.monotonicMs(),
     });
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
