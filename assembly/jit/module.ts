@@ -27,6 +27,7 @@ import { analyse } from "./flow";
 import * as helper from "./helpers";
 import { OUTPUT_BASE, OUTPUT_END } from "../shared/jit-layout";
 import { Build, buildAt, BUILD_END, discover } from "./region";
+import { startSources } from "./sources";
 import { Translator } from "./translator";
 import * as w from "./wasm";
 
@@ -59,6 +60,8 @@ export function translate(id: u32): u32 {
   e.b = b;
   e.h = h;
   t.at = BODIES_BASE;
+  e.bodiesStart = BODIES_BASE;
+  startSources();
   t.hintsEnd = HINTS_BASE;
   t.hasFusedMultiplyAdd = m.hasFusedMultiplyAdd;
   t.onlyHart = m.hartCount == 1 ? <u32>changetype<usize>(h) : 0;

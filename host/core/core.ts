@@ -13,6 +13,7 @@ import { Hart } from "./hart.js";
 import { fieldNamed, LinearMemory } from "./linear-memory.js";
 import { Ram } from "./ram.js";
 import { RegionLinker, type TranslationStats } from "./region-linker.js";
+import type { TranslatedRegion } from "./translated-region.js";
 import { WASM_PAGE_BYTE_LENGTH, type WasmModule, wasm } from "./wasm.js";
 
 export { EXIT_BUDGET, EXIT_ECALL, EXIT_IDLE, EXIT_STOP, EXIT_STUCK } from "../../assembly/shared/exit.js";
@@ -182,6 +183,11 @@ export class Core {
   /** What has been translated since the core was made. */
   get translation(): TranslationStats {
     return this.#linker.stats;
+  }
+
+  /** To be told of every region that is translated from now on, also those that turn out to be outdated. */
+  set onTranslation(observer: ((regions: readonly TranslatedRegion[]) => void) | undefined) {
+    this.#linker.observer = observer;
   }
 
   /** While on, instructions are executed one by one and the last one begun is recorded. */

@@ -214,7 +214,7 @@ const SAVED = [RA, ...COUNTERS];
 
 export function functionNode(maker: Maker, name: string, body: Body): Node {
   const { random } = maker;
-  const enter = `${name}: addi x${STACK}, x${STACK}, -32; ${SAVED.map((r, n) => `sd x${r}, ${8 * n}(x${STACK})`).join("; ")}`;
+  const enter = `${entry(maker, name)} addi x${STACK}, x${STACK}, -32; ${SAVED.map((r, n) => `sd x${r}, ${8 * n}(x${STACK})`).join("; ")}`;
   const leave = `${SAVED.map((r, n) => `ld x${r}, ${8 * n}(x${STACK})`).join("; ")}; addi x${STACK}, x${STACK}, 32`;
   const end =
     maker.functions.length > 0 && random.chance(15)
@@ -223,9 +223,16 @@ export function functionNode(maker: Maker, name: string, body: Body): Node {
   return fixed(enter, body(0), `${leave}; ${end}`);
 }
 
+/** The name of a function, of which the first instruction may be overwritten at times. */
+function entry(maker: Maker, name: string): string {
+  if (maker.random.chance(60)) return `${name}:`;
+  maker.slots.push(name);
+  return `${name}: .word ${harmlessWord(maker)};`;
+}
+
 /** Calls nothing, saves nothing. */
 export function leafFunction(maker: Maker, name: string): Node {
-  return fixed(`${name}:`, maker.straight(8), maker.random.pick(["ret", "c.jr x1"]));
+  return fixed(entry(maker, name), maker.straight(8), maker.random.pick(["ret", "c.jr x1"]));
 }
 
 export function recursiveFunction(maker: Maker, name: string): Node {

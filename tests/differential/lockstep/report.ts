@@ -1,13 +1,15 @@
 import { disassemble } from "../../../assembly/isa/disassemble.js";
 import { fName, xName } from "../../../assembly/isa/registers.js";
+import { regionText } from "../../../host/core/translated-region.js";
 import type { Difference, Divergence } from "./lockstep.js";
 import { textOf } from "./node.js";
 import { assembleScenario, type Scenario } from "./scenario.js";
 
-/** Differences told at most, registers apart. */
+/** Differences and regions told at most, registers apart. */
 const SHOWN = 20;
+const REGIONS_SHOWN = 12;
 
-/** A divergence for people: the program, its listing, and both register files with `*` where they differ. */
+/** A divergence for people: the program, its listing, both register files with `*` where they differ, and the Wasm. */
 export function reportOf(divergence: Divergence): string {
   const { scenario, way, slice, what, pair } = divergence;
   const { setting } = scenario;
@@ -20,7 +22,7 @@ export function reportOf(divergence: Divergence): string {
     textOf(scenario.code),
     ...scenario.twins.map((twin, n) => `twin ${n}:\n${textOf(twin)}`),
     "",
-    ...listing(scenario),
+    ...listingOf(scenario),
     "",
     ...pair.interpreted.core.harts.flatMap((hart, id) => [
       `hart ${id}         interpreted      translated         interpreted      translated`,
@@ -30,11 +32,12 @@ export function reportOf(divergence: Divergence): string {
     "",
     ...others.slice(0, SHOWN).map(line),
     others.length > SHOWN ? `and ${others.length - SHOWN} more` : "",
+    ...pair.translated.regions.slice(0, REGIONS_SHOWN).map((region) => `\nslot ${region.slot}\n${regionText(region)}`),
   ].join("\n");
 }
 
 /** All code as it was at the beginning. */
-function listing(scenario: Scenario): string[] {
+export function listingOf(scenario: Scenario): string[] {
   const { code, twins, symbols } = assembleScenario(scenario);
   const { at } = scenario.setting;
   const labels = new Map([...symbols].map(([name, address]) => [address, name]));

@@ -3,7 +3,7 @@ import { Random } from "../random.js";
 import * as flow from "./flow-items.js";
 import { MIXES } from "./instructions.js";
 import { CODE_PAGES, PAGE } from "./layout.js";
-import { Maker } from "./maker.js";
+import { type Item, Maker } from "./maker.js";
 import { fixed, type Node, textOf } from "./node.js";
 import { makeSetting, type Setting } from "./setting.js";
 import * as system from "./system-items.js";
@@ -48,7 +48,7 @@ export function assembleScenario({ setting, start, code, twins }: Scenario): Ass
 export function makeScenario(seed: number): Scenario {
   const random = new Random(seed);
   const setting = makeSetting(random);
-  const maker = new Maker(random, setting, random.pick(MIXES));
+  const maker = new Maker(random, setting, random.pick(MIXES), itemsOf(random));
   const twins = [makeTwin(maker), makeTwin(maker)] as const;
   return { seed, setting, start: 2 * random.below(PAGE), code: makeCode(maker), twins, slices: makeSlices(maker) };
 }
@@ -93,36 +93,59 @@ function body(maker: Maker, level: number): Node[] {
   return nodes;
 }
 
-type Item = (maker: Maker, level: number) => Node | undefined;
+/** Items that stand for themselves, by what they are about. */
+const GROUPS: Readonly<Record<string, readonly (readonly [weight: number, Item])[]>> = {
+  calls: [
+    [8, flow.call],
+    [3, flow.indirectCall],
+    [2, flow.recursion],
+    [2, flow.mark],
+    [1, flow.longJump],
+  ],
+  odd: [
+    [3, flow.intoTheMiddle],
+    [4, system.trap],
+  ],
+  memory: [
+    [6, system.movePointer],
+    [4, system.crossPages],
+    [4, system.reservationLoop],
+    [1, system.zeroBlock],
+    [3, system.lendPrivilege],
+  ],
+  code: [
+    [6, system.slot],
+    [6, system.overwrite],
+    [3, system.overwriteNext],
+    [1, system.overwriteByDevice],
+  ],
+  spaces: [
+    [6, system.callTwin],
+    [6, system.remap],
+    [3, system.switchSpace],
+    [3, system.revoke],
+    [2, system.movePointer],
+    [2, system.dropPrivilege],
+  ],
+  machine: [
+    [4, system.floatStatus],
+    [4, system.counter],
+    [7, system.status],
+    [4, system.interrupt],
+    [2, system.wait],
+    [3, system.dropPrivilege],
+    [3, system.deviceAccess],
+  ],
+};
 
-const SIMPLE: readonly (readonly [weight: number, Item])[] = [
-  [8, flow.call],
-  [3, flow.indirectCall],
-  [2, flow.recursion],
-  [2, flow.mark],
-  [1, flow.longJump],
-  [3, flow.intoTheMiddle],
-  [4, system.trap],
-  [6, system.movePointer],
-  [4, system.crossPages],
-  [4, system.reservationLoop],
-  [1, system.zeroBlock],
-  [5, system.slot],
-  [5, system.overwrite],
-  [3, system.overwriteNext],
-  [1, system.overwriteByDevice],
-  [4, system.callTwin],
-  [6, system.remap],
-  [4, system.switchSpace],
-  [5, system.floatStatus],
-  [5, system.counter],
-  [7, system.status],
-  [4, system.interrupt],
-  [2, system.wait],
-  [3, system.lendPrivilege],
-  [4, system.dropPrivilege],
-  [4, system.deviceAccess],
-];
+/** What a program has much of: two of the groups, so that they meet. */
+function itemsOf(random: Random): readonly (readonly [weight: number, Item])[] {
+  const names = Object.keys(GROUPS);
+  const themes = [random.pick(names), random.pick(names)];
+  return names.flatMap((name) =>
+    GROUPS[name]!.map(([weight, make]) => [themes.includes(name) ? 8 * weight : weight, make] as const),
+  );
+}
 
 const NESTED: readonly (readonly [weight: number, (maker: Maker, level: number, body: (level: number) => Node[]) => Node | undefined])[] = [
   [14, flow.choice],
@@ -135,9 +158,9 @@ const NESTED: readonly (readonly [weight: number, (maker: Maker, level: number, 
 function item(maker: Maker, level: number): Node[] {
   const { random } = maker;
   const roll = random.below(100);
-  if (roll < 35) return maker.straight(6);
+  if (roll < 30) return maker.straight(6);
   const inner = (deeper: number) => (deeper >= DEEPEST ? maker.straight(4) : body(maker, deeper));
-  const node = roll < 65 ? random.weighted(NESTED)(maker, level, inner) : random.weighted(SIMPLE)(maker, level);
+  const node = roll < 55 ? random.weighted(NESTED)(maker, level, inner) : random.weighted(maker.items)(maker, level);
   return node ? [node] : maker.straight(3);
 }
 

@@ -89,11 +89,11 @@ export function makeSetting(random: Random): Setting {
     [1, 3],
   ]);
   const mode = random.weighted<Mode>([
-    [4, SUPERVISOR],
-    [3, USER],
+    [5, SUPERVISOR],
+    [2, USER],
     [3, MACHINE],
   ]);
-  const isTranslated = mode !== MACHINE && random.chance(75);
+  const isTranslated = mode !== MACHINE && random.chance(85);
   const isDelegated = mode !== MACHINE && random.chance(50);
   const hasTimer = random.chance(40);
   const isTwinUsers = mode === SUPERVISOR && isTranslated && random.chance(40);
@@ -180,7 +180,7 @@ function makeCsrs(random: Random, mode: Mode, at: Places, isDelegated: boolean, 
     mcounteren: 7n,
     scounteren: 7n,
     stimecmp: hasTimer ? BigInt(random.between(50, 2000)) : 0xffff_ffff_ffff_ffffn,
-    fcsr: BigInt((random.chance(70) ? 0 : random.bits(3)) << 5) | BigInt(random.bits(5)),
+    fcsr: BigInt((random.chance(85) ? 0 : random.bits(3)) << 5) | BigInt(random.bits(5) | random.bits(1)),
     pmpaddr0: (1n << 54n) - 1n,
     pmpcfg0: 0x1fn,
     mstatus: fs | interruptsOn | sum | (random.chance(10) ? 1n << 19n : 0n),

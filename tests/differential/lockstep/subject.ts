@@ -1,5 +1,6 @@
 import type { HartState } from "../../../host/core/hart.js";
 import { Core, type CoreState, EXIT_IDLE, EXIT_STUCK, type MmioPort, type TranslationMode, type TranslationTuning } from "../../../host/core/core.js";
+import type { TranslatedRegion } from "../../../host/core/translated-region.js";
 import type { WasmModule } from "../../../host/core/wasm.js";
 import { csrs } from "../../../assembly/isa/csrs.js";
 import { machineHandler, supervisorHandler } from "./handler.js";
@@ -50,6 +51,8 @@ export class Subject {
   readonly core: Core;
   /** What devices saw, when: at which mtime, which counts instructions. */
   readonly accesses: bigint[] = [];
+  /** What was translated since the last fresh start, if it is watched. */
+  readonly regions: TranslatedRegion[] = [];
   #number = 0;
   #place = 0;
   #codePages: readonly number[] = [];
@@ -75,6 +78,11 @@ export class Subject {
     return subject;
   }
 
+  /** From now on `regions` is filled. */
+  watch(): void {
+    this.core.onTranslation = (regions) => this.regions.push(...regions);
+  }
+
   /** Puts a scenario in place. What the core has translated stays, unless `isFresh`. */
   load({ setting, start }: Scenario, { code, twins, symbols }: Assembled, data: Uint8Array, isFresh: boolean): void {
     const { core } = this;
@@ -82,7 +90,10 @@ export class Subject {
     this.#number = 0;
     this.#place = 0;
     this.#codePages = setting.codePages;
-    if (isFresh) core.reset();
+    if (isFresh) {
+      core.reset();
+      this.regions.length = 0;
+    }
     core.load(this.#powerOn.core);
     for (const hart of core.harts) hart.load(this.#powerOn.harts[hart.id]!);
     const ram = new Uint8Array(RAM_BYTE_LENGTH);

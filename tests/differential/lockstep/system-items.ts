@@ -8,6 +8,7 @@ import {
   DEVICE_PLACE,
   DEVICE_STOP,
   DEVICE_WORD,
+  LEAF_CODE,
   LEAF_DATA,
   LEAF_TWIN,
   PAGE,
@@ -16,7 +17,7 @@ import {
   SUPERVISOR_SAVED,
 } from "./layout.js";
 import type { Maker } from "./maker.js";
-import { around, leaf, type Node } from "./node.js";
+import { around, fixed, leaf, type Node } from "./node.js";
 import { A, D, W, X } from "./setting.js";
 
 // What changes the machine around the program: code, page tables, CSRs, interrupts, devices, other harts.
@@ -234,6 +235,24 @@ export function remap(maker: Maker): Node | undefined {
   }
 }
 
+/** Takes away the right to execute code a little further on, and gives it back in the other mapping. */
+export function revoke(maker: Maker): Node | undefined {
+  const { random, setting } = maker;
+  if (setting.mode !== SUPERVISOR || !setting.isTranslated) return undefined;
+  const { at } = setting;
+  const [there, back] = [maker.label(), maker.label()];
+  const entries = BigInt.asIntN(64, at.leaf + BigInt(8 * LEAF_CODE));
+  const bits = random.pick([X, 1n, A]);
+  // Both mappings' addresses have the page's number in their low bits.
+  const find = `la x5, ${there}; srli x5, x5, 12; andi x5, x5, 7; slli x5, x5, 3; li x6, ${entries}; add x5, x5, x6`;
+  const flush = random.pick([`la x6, ${there}; sfence.vma x6, x0`, "sfence.vma"]);
+  return around(
+    `${recoverAt(`${back}+${at.alias - at.code}`)}; ${find}; ld x6, 0(x5); andi x6, x6, ${~bits}; sd x6, 0(x5); ${flush}`,
+    [...maker.straight(4), fixed(`${there}:`, maker.straight(3), "")],
+    `${back}: ld x6, 0(x5); ori x6, x6, ${bits | A}; sd x6, 0(x5); sfence.vma`,
+  );
+}
+
 export function switchSpace(maker: Maker): Node | undefined {
   const { random, setting } = maker;
   if (setting.mode === USER || setting.spaces[0] === 0n) return undefined;
@@ -243,8 +262,19 @@ export function switchSpace(maker: Maker): Node | undefined {
 
 // ---- CSRs ----
 
+/** Rounding modes and flags, mostly for a while: what rounds otherwise than usual is not translated. */
 export function floatStatus({ random }: Maker): Node {
   const register = free(random);
+  if (random.chance(50)) {
+    const floats = Array.from({ length: random.between(1, 4) }, () => leaf(anyInstruction(random, [[1, "float"]])));
+    const [before, after] = random.pick([
+      [`csrrwi x${register}, frm, ${random.between(1, 4)}`, "csrrwi x0, frm, 0"],
+      [`csrrw x${register}, fcsr, x0`, `csrrsi x${register}, fflags, 1`],
+      ["csrrci x0, fflags, 1", `csrrw x0, fcsr, x${register}; csrrwi x0, frm, 0; csrrsi x0, fflags, 1`],
+      ["csrrwi x0, frm, 5", "csrrwi x0, frm, 0"],
+    ] as const);
+    return around(before, floats, after);
+  }
   return leaf(
     random.pick([
       `csrrwi x${register}, frm, ${random.below(5)}`,
