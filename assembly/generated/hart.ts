@@ -13,7 +13,7 @@ export const HART_DATA_TLB: u32 = 592;
 export const HART_CODE_STAMP: u32 = 600;
 export const HART_LEFT_FOR: u32 = 628;
 export const HART_LEFT_REGION: u32 = 632;
-export const HART_MSTATUS: u32 = 792;
+export const HART_MSTATUS: u32 = 808;
 export const HART_FRM: u32 = 540;
 
 @unmanaged export class Hart {
@@ -206,270 +206,284 @@ export const HART_FRM: u32 = 540;
   @inline set nextSpace(value: u32) {
     store<u32>(changetype<usize>(this), value, 640);
   }
+  /** Satp value whose translations the TLBs hold. */
+  @inline get spaceKey(): u64 {
+    return load<u64>(changetype<usize>(this), 648);
+  }
+  @inline set spaceKey(value: u64) {
+    store<u64>(changetype<usize>(this), value, 648);
+  }
+  /** Its number; 0 for none. */
+  @inline get spaceNumber(): u32 {
+    return load<u32>(changetype<usize>(this), 656);
+  }
+  @inline set spaceNumber(value: u32) {
+    store<u32>(changetype<usize>(this), value, 656);
+  }
   /** Next slot of the table of known address spaces. */
   @inline get spaceCursor(): u32 {
-    return load<u32>(changetype<usize>(this), 644);
+    return load<u32>(changetype<usize>(this), 660);
   }
   @inline set spaceCursor(value: u32) {
-    store<u32>(changetype<usize>(this), value, 644);
+    store<u32>(changetype<usize>(this), value, 660);
   }
   /** Satp values of the known address spaces. */
   @inline spaceKeys(n: u32): u64 {
-    return load<u64>(changetype<usize>(this) + (<usize>n << 3), 648);
+    return load<u64>(changetype<usize>(this) + (<usize>n << 3), 664);
   }
   @inline set_spaceKeys(n: u32, value: u64): void {
-    store<u64>(changetype<usize>(this) + (<usize>n << 3), value, 648);
+    store<u64>(changetype<usize>(this) + (<usize>n << 3), value, 664);
   }
   /** Their numbers; 0 is none. */
   @inline spaceNumbers(n: u32): u32 {
-    return load<u32>(changetype<usize>(this) + (<usize>n << 2), 712);
+    return load<u32>(changetype<usize>(this) + (<usize>n << 2), 728);
   }
   @inline set_spaceNumbers(n: u32, value: u32): void {
-    store<u32>(changetype<usize>(this) + (<usize>n << 2), value, 712);
+    store<u32>(changetype<usize>(this) + (<usize>n << 2), value, 728);
   }
   /** Lowest user address a superpage was cached for. */
   @inline get userSuperpageLow(): u64 {
-    return load<u64>(changetype<usize>(this), 744);
-  }
-  @inline set userSuperpageLow(value: u64) {
-    store<u64>(changetype<usize>(this), value, 744);
-  }
-  /** Highest. */
-  @inline get userSuperpageHigh(): u64 {
-    return load<u64>(changetype<usize>(this), 752);
-  }
-  @inline set userSuperpageHigh(value: u64) {
-    store<u64>(changetype<usize>(this), value, 752);
-  }
-  /** Lowest upper-half address a superpage was cached for. */
-  @inline get kernelSuperpageLow(): u64 {
     return load<u64>(changetype<usize>(this), 760);
   }
-  @inline set kernelSuperpageLow(value: u64) {
+  @inline set userSuperpageLow(value: u64) {
     store<u64>(changetype<usize>(this), value, 760);
   }
   /** Highest. */
-  @inline get kernelSuperpageHigh(): u64 {
+  @inline get userSuperpageHigh(): u64 {
     return load<u64>(changetype<usize>(this), 768);
   }
-  @inline set kernelSuperpageHigh(value: u64) {
+  @inline set userSuperpageHigh(value: u64) {
     store<u64>(changetype<usize>(this), value, 768);
+  }
+  /** Lowest upper-half address a superpage was cached for. */
+  @inline get kernelSuperpageLow(): u64 {
+    return load<u64>(changetype<usize>(this), 776);
+  }
+  @inline set kernelSuperpageLow(value: u64) {
+    store<u64>(changetype<usize>(this), value, 776);
+  }
+  /** Highest. */
+  @inline get kernelSuperpageHigh(): u64 {
+    return load<u64>(changetype<usize>(this), 784);
+  }
+  @inline set kernelSuperpageHigh(value: u64) {
+    store<u64>(changetype<usize>(this), value, 784);
   }
   /** Level of the leaf the last page-table walk ended at; 0 is a 4 KiB page. */
   @inline get walkLevel(): u32 {
-    return load<u32>(changetype<usize>(this), 776);
+    return load<u32>(changetype<usize>(this), 792);
   }
   @inline set walkLevel(value: u32) {
-    store<u32>(changetype<usize>(this), value, 776);
+    store<u32>(changetype<usize>(this), value, 792);
   }
   /** Whether any PMP entry is on or locked. */
   @inline get pmpActive(): u32 {
-    return load<u32>(changetype<usize>(this), 780);
+    return load<u32>(changetype<usize>(this), 796);
   }
   @inline set pmpActive(value: u32) {
-    store<u32>(changetype<usize>(this), value, 780);
+    store<u32>(changetype<usize>(this), value, 796);
   }
   /** Traps taken since an instruction was retired. */
   @inline get trapsInARow(): u32 {
-    return load<u32>(changetype<usize>(this), 784);
+    return load<u32>(changetype<usize>(this), 800);
   }
   @inline set trapsInARow(value: u32) {
-    store<u32>(changetype<usize>(this), value, 784);
+    store<u32>(changetype<usize>(this), value, 800);
   }
   @inline get mstatus(): u64 {
-    return load<u64>(changetype<usize>(this), 792);
-  }
-  @inline set mstatus(value: u64) {
-    store<u64>(changetype<usize>(this), value, 792);
-  }
-  @inline get medeleg(): u64 {
-    return load<u64>(changetype<usize>(this), 800);
-  }
-  @inline set medeleg(value: u64) {
-    store<u64>(changetype<usize>(this), value, 800);
-  }
-  @inline get mideleg(): u64 {
     return load<u64>(changetype<usize>(this), 808);
   }
-  @inline set mideleg(value: u64) {
+  @inline set mstatus(value: u64) {
     store<u64>(changetype<usize>(this), value, 808);
   }
-  @inline get mie(): u64 {
+  @inline get medeleg(): u64 {
     return load<u64>(changetype<usize>(this), 816);
   }
-  @inline set mie(value: u64) {
+  @inline set medeleg(value: u64) {
     store<u64>(changetype<usize>(this), value, 816);
+  }
+  @inline get mideleg(): u64 {
+    return load<u64>(changetype<usize>(this), 824);
+  }
+  @inline set mideleg(value: u64) {
+    store<u64>(changetype<usize>(this), value, 824);
+  }
+  @inline get mie(): u64 {
+    return load<u64>(changetype<usize>(this), 832);
+  }
+  @inline set mie(value: u64) {
+    store<u64>(changetype<usize>(this), value, 832);
   }
   /** Software-written bits and the levels of outside lines. */
   @inline get mip(): u64 {
-    return load<u64>(changetype<usize>(this), 824);
+    return load<u64>(changetype<usize>(this), 840);
   }
   @inline set mip(value: u64) {
-    store<u64>(changetype<usize>(this), value, 824);
+    store<u64>(changetype<usize>(this), value, 840);
   }
   /** Levels of MSIP, MTIP, SEIP and MEIP as driven from outside the hart. */
   @inline get externalLines(): u64 {
-    return load<u64>(changetype<usize>(this), 832);
-  }
-  @inline set externalLines(value: u64) {
-    store<u64>(changetype<usize>(this), value, 832);
-  }
-  @inline get mtvec(): u64 {
-    return load<u64>(changetype<usize>(this), 840);
-  }
-  @inline set mtvec(value: u64) {
-    store<u64>(changetype<usize>(this), value, 840);
-  }
-  @inline get mcounteren(): u64 {
     return load<u64>(changetype<usize>(this), 848);
   }
-  @inline set mcounteren(value: u64) {
+  @inline set externalLines(value: u64) {
     store<u64>(changetype<usize>(this), value, 848);
   }
-  @inline get mcountinhibit(): u64 {
+  @inline get mtvec(): u64 {
     return load<u64>(changetype<usize>(this), 856);
   }
-  @inline set mcountinhibit(value: u64) {
+  @inline set mtvec(value: u64) {
     store<u64>(changetype<usize>(this), value, 856);
   }
-  @inline get menvcfg(): u64 {
+  @inline get mcounteren(): u64 {
     return load<u64>(changetype<usize>(this), 864);
   }
-  @inline set menvcfg(value: u64) {
+  @inline set mcounteren(value: u64) {
     store<u64>(changetype<usize>(this), value, 864);
   }
-  @inline get mscratch(): u64 {
+  @inline get mcountinhibit(): u64 {
     return load<u64>(changetype<usize>(this), 872);
   }
-  @inline set mscratch(value: u64) {
+  @inline set mcountinhibit(value: u64) {
     store<u64>(changetype<usize>(this), value, 872);
   }
-  @inline get mepc(): u64 {
+  @inline get menvcfg(): u64 {
     return load<u64>(changetype<usize>(this), 880);
   }
-  @inline set mepc(value: u64) {
+  @inline set menvcfg(value: u64) {
     store<u64>(changetype<usize>(this), value, 880);
   }
-  @inline get mcause(): u64 {
+  @inline get mscratch(): u64 {
     return load<u64>(changetype<usize>(this), 888);
   }
-  @inline set mcause(value: u64) {
+  @inline set mscratch(value: u64) {
     store<u64>(changetype<usize>(this), value, 888);
   }
-  @inline get mtval(): u64 {
+  @inline get mepc(): u64 {
     return load<u64>(changetype<usize>(this), 896);
   }
-  @inline set mtval(value: u64) {
+  @inline set mepc(value: u64) {
     store<u64>(changetype<usize>(this), value, 896);
   }
-  @inline get stvec(): u64 {
+  @inline get mcause(): u64 {
     return load<u64>(changetype<usize>(this), 904);
   }
-  @inline set stvec(value: u64) {
+  @inline set mcause(value: u64) {
     store<u64>(changetype<usize>(this), value, 904);
   }
-  @inline get scounteren(): u64 {
+  @inline get mtval(): u64 {
     return load<u64>(changetype<usize>(this), 912);
   }
-  @inline set scounteren(value: u64) {
+  @inline set mtval(value: u64) {
     store<u64>(changetype<usize>(this), value, 912);
   }
-  @inline get senvcfg(): u64 {
+  @inline get stvec(): u64 {
     return load<u64>(changetype<usize>(this), 920);
   }
-  @inline set senvcfg(value: u64) {
+  @inline set stvec(value: u64) {
     store<u64>(changetype<usize>(this), value, 920);
   }
-  @inline get sscratch(): u64 {
+  @inline get scounteren(): u64 {
     return load<u64>(changetype<usize>(this), 928);
   }
-  @inline set sscratch(value: u64) {
+  @inline set scounteren(value: u64) {
     store<u64>(changetype<usize>(this), value, 928);
   }
-  @inline get sepc(): u64 {
+  @inline get senvcfg(): u64 {
     return load<u64>(changetype<usize>(this), 936);
   }
-  @inline set sepc(value: u64) {
+  @inline set senvcfg(value: u64) {
     store<u64>(changetype<usize>(this), value, 936);
   }
-  @inline get scause(): u64 {
+  @inline get sscratch(): u64 {
     return load<u64>(changetype<usize>(this), 944);
   }
-  @inline set scause(value: u64) {
+  @inline set sscratch(value: u64) {
     store<u64>(changetype<usize>(this), value, 944);
   }
-  @inline get stval(): u64 {
+  @inline get sepc(): u64 {
     return load<u64>(changetype<usize>(this), 952);
   }
-  @inline set stval(value: u64) {
+  @inline set sepc(value: u64) {
     store<u64>(changetype<usize>(this), value, 952);
   }
-  @inline get stimecmp(): u64 {
+  @inline get scause(): u64 {
     return load<u64>(changetype<usize>(this), 960);
   }
-  @inline set stimecmp(value: u64) {
+  @inline set scause(value: u64) {
     store<u64>(changetype<usize>(this), value, 960);
   }
-  @inline get satp(): u64 {
+  @inline get stval(): u64 {
     return load<u64>(changetype<usize>(this), 968);
   }
-  @inline set satp(value: u64) {
+  @inline set stval(value: u64) {
     store<u64>(changetype<usize>(this), value, 968);
+  }
+  @inline get stimecmp(): u64 {
+    return load<u64>(changetype<usize>(this), 976);
+  }
+  @inline set stimecmp(value: u64) {
+    store<u64>(changetype<usize>(this), value, 976);
+  }
+  @inline get satp(): u64 {
+    return load<u64>(changetype<usize>(this), 984);
+  }
+  @inline set satp(value: u64) {
+    store<u64>(changetype<usize>(this), value, 984);
   }
   /** Of the CLINT; here so that a run sees it. */
   @inline get mtimecmp(): u64 {
-    return load<u64>(changetype<usize>(this), 976);
+    return load<u64>(changetype<usize>(this), 992);
   }
   @inline set mtimecmp(value: u64) {
-    store<u64>(changetype<usize>(this), value, 976);
+    store<u64>(changetype<usize>(this), value, 992);
   }
   /** Mcycle less retired instructions. */
   @inline get cycleOffset(): u64 {
-    return load<u64>(changetype<usize>(this), 984);
+    return load<u64>(changetype<usize>(this), 1000);
   }
   @inline set cycleOffset(value: u64) {
-    store<u64>(changetype<usize>(this), value, 984);
+    store<u64>(changetype<usize>(this), value, 1000);
   }
   /** Minstret less retired instructions. */
   @inline get instretOffset(): u64 {
-    return load<u64>(changetype<usize>(this), 992);
+    return load<u64>(changetype<usize>(this), 1008);
   }
   @inline set instretOffset(value: u64) {
-    store<u64>(changetype<usize>(this), value, 992);
+    store<u64>(changetype<usize>(this), value, 1008);
   }
   /** Instructions retired since reset, less those of the present turn. */
   @inline get retired(): u64 {
-    return load<u64>(changetype<usize>(this), 1000);
+    return load<u64>(changetype<usize>(this), 1016);
   }
   @inline set retired(value: u64) {
-    store<u64>(changetype<usize>(this), value, 1000);
+    store<u64>(changetype<usize>(this), value, 1016);
   }
   /** Bits 55:2 of addresses. */
   @inline pmpaddr(n: u32): u64 {
-    return load<u64>(changetype<usize>(this) + (<usize>n << 3), 1008);
+    return load<u64>(changetype<usize>(this) + (<usize>n << 3), 1024);
   }
   @inline set_pmpaddr(n: u32, value: u64): void {
-    store<u64>(changetype<usize>(this) + (<usize>n << 3), value, 1008);
+    store<u64>(changetype<usize>(this) + (<usize>n << 3), value, 1024);
   }
   @inline pmpcfg(n: u32): u8 {
-    return load<u8>(changetype<usize>(this) + <usize>n, 1136);
+    return load<u8>(changetype<usize>(this) + <usize>n, 1152);
   }
   @inline set_pmpcfg(n: u32, value: u8): void {
-    store<u8>(changetype<usize>(this) + <usize>n, value, 1136);
+    store<u8>(changetype<usize>(this) + <usize>n, value, 1152);
   }
   /** Physical address LR reserved, or NO_RESERVATION. */
   @inline get reservation(): u64 {
-    return load<u64>(changetype<usize>(this), 1152);
+    return load<u64>(changetype<usize>(this), 1168);
   }
   @inline set reservation(value: u64) {
-    store<u64>(changetype<usize>(this), value, 1152);
+    store<u64>(changetype<usize>(this), value, 1168);
   }
   /** What LR read there. */
   @inline get reservedValue(): u64 {
-    return load<u64>(changetype<usize>(this), 1160);
+    return load<u64>(changetype<usize>(this), 1176);
   }
   @inline set reservedValue(value: u64) {
-    store<u64>(changetype<usize>(this), value, 1160);
+    store<u64>(changetype<usize>(this), value, 1176);
   }
 }
 

@@ -180,16 +180,17 @@ export class Interpreter extends FloatInterpreter {
   }
   @inline load<W>(vaddr: u64): u64 {
     const entry = entryOf(this.dataTlb, vaddr);
-    // With the low bits of a misaligned address in it, the page matches nothing: one that crosses pages goes the long way.
-    if ((vaddr & (~0xfff | <u64>(sizeof<W>() - 1))) == load<u64>(entry)) {
-      return <u64>(<i64>load<W>(<usize>(<u32>vaddr + load<u32>(entry, 8))));
+    const offset = vaddr ^ load<u64>(entry);
+    if (offset <= 4096 - sizeof<W>()) {
+      return <u64>(<i64>load<W>(<usize>(<u32>offset + load<u32>(entry, 8))));
     }
     return <u64>(<i64>(<W>loadSlow(this, vaddr, sizeof<W>())));
   }
   @inline store<W>(vaddr: u64, value: u64): void {
     const entry = entryOf(this.dataTlb + STORES, vaddr);
-    if ((vaddr & (~0xfff | <u64>(sizeof<W>() - 1))) == load<u64>(entry)) {
-      store<W>(<usize>(<u32>vaddr + load<u32>(entry, 8)), <W>value);
+    const offset = vaddr ^ load<u64>(entry);
+    if (offset <= 4096 - sizeof<W>()) {
+      store<W>(<usize>(<u32>offset + load<u32>(entry, 8)), <W>value);
     } else {
       storeSlow(this, vaddr, value, sizeof<W>());
     }
@@ -224,8 +225,9 @@ export class Interpreter extends FloatInterpreter {
   }
   @inline loadForUpdate<W>(vaddr: u64): u64 {
     const entry = entryOf(this.dataTlb + STORES, vaddr);
-    if ((vaddr & (~0xfff | <u64>(sizeof<W>() - 1))) == load<u64>(entry)) {
-      return <u64>(<i64>load<W>(<usize>(<u32>vaddr + load<u32>(entry, 8))));
+    const offset = vaddr ^ load<u64>(entry);
+    if ((<u32>vaddr & (sizeof<W>() - 1)) == 0 && offset < 4096) {
+      return <u64>(<i64>load<W>(<usize>(<u32>offset + load<u32>(entry, 8))));
     }
     const paddr = translateAtomic(this, vaddr, sizeof<W>(), ACCESS_STORE);
     return paddr == NO_PADDR ? 0 : <u64>(<i64>load<W>(ramAddress(paddr)));

@@ -31,7 +31,7 @@ const derived = (type: Field["type"], name: string, doc: string, count = 1): Fie
 /** The discarded results of instructions whose rd is x0 go to a register of their own, so that no write needs a test. */
 export const DISCARD_REGISTER = 32;
 
-/** Address spaces whose translations a hart's TLBs hold at a time. */
+/** Address spaces whose numbers a hart remembers. */
 const SPACE_COUNT = 8;
 
 export const hartFields: readonly Field[] = [
@@ -68,6 +68,8 @@ export const hartFields: readonly Field[] = [
   derived("u32", "leftRegion", "number of the region that was left"),
   derived("u32", "codeEpoch", "counts flushes of pages that hold translated code"),
   derived("u32", "nextSpace", "next unused address-space number"),
+  derived("u64", "spaceKey", "satp value whose translations the TLBs hold"),
+  derived("u32", "spaceNumber", "its number; 0 for none"),
   derived("u32", "spaceCursor", "next slot of the table of known address spaces"),
   derived("u64", "spaceKeys", "satp values of the known address spaces", SPACE_COUNT),
   derived("u32", "spaceNumbers", "their numbers; 0 is none", SPACE_COUNT),

@@ -5,6 +5,7 @@ import { MSTATUS_FS } from "../hart/status";
 import { codeSlot } from "../mmu/memory";
 import { decodedPageOfSlot, pageOfDecoded } from "../mmu/code";
 import { entryOf, markStoresOf } from "../mmu/tlb";
+import { PRIVILEGE_USER } from "../shared/causes";
 import { OPERATION_MASK } from "../shared/decoded";
 import { RAM_BASE } from "../shared/layout";
 import { BUCKETS_BASE, LINKS_BASE, PAGE_LINKS_BASE, REGIONS_BASE } from "../shared/jit-layout";
@@ -13,7 +14,7 @@ import { BUCKETS_BASE, LINKS_BASE, PAGE_LINKS_BASE, REGIONS_BASE } from "../shar
 export const WINDOW_PAGES: u32 = 4;
 export const OWN_PAGE: u32 = 1;
 export const MAX_REGIONS: u32 = 16000;
-const RECORD_BYTE_LENGTH: u32 = 112;
+const RECORD_BYTE_LENGTH: u32 = 120;
 const BUCKET_COUNT: u32 = 32768;
 
 export const STATE_KNOWN: u32 = 0; // something refers to it
@@ -64,6 +65,8 @@ export const REWRITE_WRITTEN: u32 = 2;
   nextTableIndex: u32;
   nextNeed: u32;
   nextFloatLevel: u32;
+  /** Whether it is for user mode only: its accesses are to the user's TLB. */
+  isUser: u32;
   /** The module its newest function is in. */
   module: u32;
 
@@ -176,8 +179,9 @@ export function mayEnter(h: Hart, region: Region, pc: u64): bool {
   return region.stamp == h.codeStamp || isStillMapped(h, region);
 }
 
-/** Whether every page of the region is mapped as it was translated; then its stamp says so. */
+/** Whether the mode is one for the region and each of its pages is mapped as it was; then its stamp says so. */
 function isStillMapped(h: Hart, region: Region): bool {
+  if (region.isUser != 0 && h.privilege != PRIVILEGE_USER) return false;
   for (let n: u32 = 0; n < WINDOW_PAGES; n++) {
     const page = region.page(n);
     if (page != 0 && fetchedPage(h, region.pc + ((<u64>n - OWN_PAGE) << 12)) != page) return false;

@@ -38,6 +38,7 @@ import {
   LOCAL_AHEAD,
   LOCAL_COUNT,
   LOCAL_DEPTH,
+  LOCAL_DISPATCH,
   LOCAL_PC,
   LOCAL_RETURN,
 } from "./formula-translator";
@@ -86,8 +87,8 @@ const MAX_EXITS: u32 = 2000;
     for (let n: u32 = 0; n < this.exitCount; n++) t.opIndex(w.BLOCK, w.TYPE_VOID);
     this.labelCount = 0;
     this.checkFloats();
-    t.loadRegisters(this.b.block(0).liveIn);
-    this.emitTree(0);
+    t.loadRegisters(this.b.block(this.b.root).liveIn);
+    this.emitTree(this.b.root);
     t.op(w.UNREACHABLE);
     for (let n = this.exitCount; n != 0; n--) {
       t.op(w.END);
@@ -258,7 +259,8 @@ const MAX_EXITS: u32 = 2000;
   mergeBelow(number: u32, below: u32): u32 {
     for (let n = below; n != 0; n--) {
       const child = this.b.ordered(n - 1);
-      if (child != 0 && this.b.block(child).idom == number && this.b.block(child).forwardCount > 1) return n;
+      if (child == this.b.root || this.b.block(child).idom != number) continue;
+      if (number == this.b.dispatch || this.b.block(child).forwardCount > 1) return n;
     }
     return 0;
   }
@@ -278,6 +280,10 @@ const MAX_EXITS: u32 = 2000;
   emitBlock(number: u32): void {
     const t = this.t;
     const b = this.b;
+    if (number == b.dispatch) {
+      this.emitDispatch();
+      return;
+    }
     const block = b.block(number);
     t.get_(LOCAL_COUNT);
     t.i32(block.count);
@@ -308,6 +314,15 @@ const MAX_EXITS: u32 = 2000;
     this.emitEnd(number, block);
   }
 
+  emitDispatch(): void {
+    const t = this.t;
+    const b = this.b;
+    t.get_(LOCAL_DISPATCH);
+    t.op(w.BR_TABLE);
+    t.unsigned(b.entryCount - 1);
+    for (let n: u32 = 0; n < b.entryCount; n++) t.unsigned(this.labelOf(LABEL_AFTER | b.entry(n)));
+  }
+
   emitEnd(number: u32, block: Block): void {
     const t = this.t;
     const b = this.b;
@@ -317,19 +332,19 @@ const MAX_EXITS: u32 = 2000;
     const target = t.pc + last.imm;
     switch (block.end) {
       case END_FALL:
-        this.branchTo(number, block.succ0, next, last.isStep ? 0 : dirtyAfter(last));
+        this.branchTo(number, block.succ0, block.entry0, next, last.isStep ? 0 : dirtyAfter(last));
         return;
       case END_BRANCH: {
         translateCondition(t, last.operation, last.decoded);
         t.opIndex(w.IF, w.TYPE_VOID);
         this.push(LABEL_OTHER);
-        this.branchTo(number, block.succ0, target, dirtyAfter(last));
+        this.branchTo(number, block.succ0, block.entry0, target, dirtyAfter(last));
         this.pop();
-        this.branchTo(number, block.succ1, next, dirtyAfter(last));
+        this.branchTo(number, block.succ1, block.entry1, next, dirtyAfter(last));
         return;
       }
       case END_JUMP:
-        this.branchTo(number, block.succ0, target, dirtyAfter(last));
+        this.branchTo(number, block.succ0, block.entry0, target, dirtyAfter(last));
         return;
       case END_CALL:
         this.emitCall(number, block, last);
@@ -348,7 +363,7 @@ const MAX_EXITS: u32 = 2000;
   }
 
   /** Goes to a block, or to `pc` outside of the region when there is none. */
-  branchTo(from: u32, successor: u32, pc: u64, dirty: u64): void {
+  branchTo(from: u32, successor: u32, entry: u32, pc: u64, dirty: u64): void {
     const t = this.t;
     if (successor == 0) {
       this.goOn(pc, dirty);
@@ -356,6 +371,10 @@ const MAX_EXITS: u32 = 2000;
     }
     const target = successor - 1;
     const block = this.b.block(target);
+    if (target == this.b.dispatch) {
+      t.i32(entry);
+      t.set_(LOCAL_DISPATCH);
+    }
     if (block.order <= this.b.block(from).order) t.opIndex(w.BR, this.labelOf(LABEL_LOOP | target));
     else if (block.forwardCount > 1) t.opIndex(w.BR, this.labelOf(LABEL_AFTER | target));
     else this.emitTree(target);
@@ -471,7 +490,7 @@ const MAX_EXITS: u32 = 2000;
     }
     t.loadCount();
     t.loadRegisters(last.live);
-    this.branchTo(number, block.succ0, 0, 0);
+    this.branchTo(number, block.succ0, block.entry0, 0, 0);
   }
 
   /** Where a call goes, if that is known: JAL, or AUIPC and JALR next to each other. */

@@ -11,16 +11,16 @@ export const LOCAL_DEPTH: u32 = 1; // i32: how many calls may still be nested
 export const LOCAL_COUNT: u32 = 2; // i32: instructions left
 export const LOCAL_ENTRY: u32 = 3; // i32: TLB entry
 export const LOCAL_AHEAD: u32 = 4; // i32: at an exit, instructions counted but not executed, and the reason
-export const LOCAL_ADDRESS: u32 = 5; // i64
-export const LOCAL_VALUE: u32 = 6; // i64
-export const LOCAL_PC: u32 = 7; // i64: where to go on, at an exit
-export const LOCAL_RETURN: u32 = 8; // i64: where the function will probably return to
-export const LOCAL_KEPT: u32 = 9; // i64, three of them
-export const FIRST_REGISTER_LOCAL: u32 = 12;
-export const I32_LOCAL_COUNT: u32 = 3;
-export const I64_LOCAL_COUNT: u32 = 7;
-
-const PAGE_MASK: i64 = ~0xfff;
+export const LOCAL_DISPATCH: u32 = 5; // i32: which entry the dispatch block goes to
+export const LOCAL_ADDRESS: u32 = 6; // i64
+export const LOCAL_OFFSET: u32 = 7; // i64: in a page
+export const LOCAL_VALUE: u32 = 8; // i64
+export const LOCAL_PC: u32 = 9; // i64: where to go on, at an exit
+export const LOCAL_RETURN: u32 = 10; // i64: where the function will probably return to
+export const LOCAL_KEPT: u32 = 11; // i64, three of them
+export const FIRST_REGISTER_LOCAL: u32 = 14;
+export const I32_LOCAL_COUNT: u32 = 4;
+export const I64_LOCAL_COUNT: u32 = 8;
 
 /**
  * The translator as a target of the semantics: a value is on the Wasm stack, and an operation writes the instruction
@@ -43,6 +43,8 @@ const PAGE_MASK: i64 = ~0xfff;
    * takes no register. 0 where there are several, and the hart is a parameter.
    */
   onlyHart: u32;
+  /** Address of the load TLB where it is always the same: a lone hart's in user mode. Otherwise 0. */
+  dataBank: u32;
   /** Where the function's body begins, and the end of its branch hints so far. */
   bodyStart: u32;
   hintsEnd: u32;
@@ -311,29 +313,35 @@ const PAGE_MASK: i64 = ~0xfff;
     return false;
   }
 
-  /** Pushes whether the TLB entry of the address on the stack, left in LOCAL_ENTRY, is for all bytes of the access. */
+  /**
+   * Pushes whether the access at the address on the stack hits; LOCAL_ENTRY is then its TLB entry and LOCAL_OFFSET the
+   * offset in its page. LOCAL_ADDRESS is the address.
+   */
   lookUp(bank: u32, byteLength: u32): void {
     this.opIndex(w.LOCAL_TEE, LOCAL_ADDRESS);
+    this.get_(LOCAL_ADDRESS);
     this.op(w.I32_WRAP_I64);
     this.i32(8);
     this.op(w.I32_SHR_U);
     this.i32((TLB_ENTRY_COUNT - 1) << 4);
     this.op(w.I32_AND);
-    this.loadHart(w.I32_LOAD, 2, HART_DATA_TLB);
-    this.op(w.I32_ADD);
+    if (this.dataBank == 0) {
+      this.loadHart(w.I32_LOAD, 2, HART_DATA_TLB);
+      this.op(w.I32_ADD);
+    }
     this.opIndex(w.LOCAL_TEE, LOCAL_ENTRY);
-    this.access(w.I64_LOAD, 3, bank);
-    this.get_(LOCAL_ADDRESS);
-    this.i64(PAGE_MASK | (byteLength - 1));
-    this.op(w.I64_AND);
-    this.op(w.I64_EQ);
+    this.access(w.I64_LOAD, 3, this.dataBank + bank);
+    this.op(w.I64_XOR);
+    this.opIndex(w.LOCAL_TEE, LOCAL_OFFSET);
+    this.i64(4096 - byteLength);
+    this.op(w.I64_LE_U);
   }
   /** Pushes the address in linear memory that the entry gives. */
   locate(bank: u32): void {
-    this.get_(LOCAL_ADDRESS);
+    this.get_(LOCAL_OFFSET);
     this.op(w.I32_WRAP_I64);
     this.get_(LOCAL_ENTRY);
-    this.access(w.I32_LOAD, 2, bank + 8);
+    this.access(w.I32_LOAD, 2, this.dataBank + bank + 8);
     this.op(w.I32_ADD);
   }
   /** Leaves the region when an event is pending: a trap, or something the interpreter must do. One label deeper. */

@@ -24,6 +24,8 @@ import {
 } from "./cache";
 import { Emitter, FIRST_REGION_FUNCTION } from "./emit";
 import { analyse } from "./flow";
+import { tlbBase, USER_DATA } from "../mmu/tlb";
+import { PRIVILEGE_USER } from "../shared/causes";
 import * as helper from "./helpers";
 import { OUTPUT_BASE, OUTPUT_END } from "../shared/jit-layout";
 import { Build, buildAt, BUILD_END, discover } from "./region";
@@ -65,6 +67,7 @@ export function translate(id: u32): u32 {
   t.hintsEnd = HINTS_BASE;
   t.hasFusedMultiplyAdd = m.hasFusedMultiplyAdd;
   t.onlyHart = m.hartCount == 1 ? <u32>changetype<usize>(h) : 0;
+  t.dataBank = t.onlyHart != 0 && h.privilege == PRIVILEGE_USER ? tlbBase(h) + USER_DATA : 0;
   const firstSlot = m.tableSize;
   const count = chooseRegions(h);
   if (count == 0) return 0;
@@ -124,6 +127,7 @@ function emitRegion(h: Hart, b: Build, t: Translator, e: Emitter, n: u32): void 
   region.translations += 1;
   region.nextNeed = b.block(0).path;
   region.nextFloatLevel = b.floatLevel;
+  if (t.dataBank != 0) region.isUser = 1;
   for (let k: u32 = 0; k < WINDOW_PAGES; k++) {
     if (region.page(k) != 0) noteRegionPage(region.pc + ((<u64>k - OWN_PAGE) << 12));
   }

@@ -37,7 +37,7 @@ import { BUILD_BASE } from "../shared/jit-layout";
 export const MAX_INSTRUCTIONS: u32 = 1500;
 export const MAX_BLOCKS: u32 = 400;
 const INSTRUCTION_BYTE_LENGTH: u32 = 40;
-const BLOCK_BYTE_LENGTH: u32 = 72;
+const BLOCK_BYTE_LENGTH: u32 = 80;
 /** Rounding modes above it are reserved, but for the dynamic one. */
 const LAST_MODE: u32 = 4;
 const DYNAMIC: u32 = 7;
@@ -48,7 +48,10 @@ const INSTRUCTIONS: u32 = SLOTS + WINDOW_HALFWORDS * 2;
 const BLOCKS: u32 = INSTRUCTIONS + MAX_INSTRUCTIONS * INSTRUCTION_BYTE_LENGTH;
 const WORK: u32 = BLOCKS + (MAX_BLOCKS + 1) * BLOCK_BYTE_LENGTH;
 const ORDER: u32 = WORK + 0x8000;
-export const BUILD_END: u32 = ORDER + 0x2000;
+const ENTRIES: u32 = ORDER + 0x2000; // u16 an entry of the dispatch block
+export const MAX_ENTRIES: u32 = 64;
+export const BUILD_END: u32 = ENTRIES + 0x100;
+export const NO_BLOCK: u32 = u32.MAX_VALUE;
 
 /** How a block ends. */
 export const END_FALL: u32 = 0; // into succ0
@@ -57,7 +60,8 @@ export const END_JUMP: u32 = 2; // to succ0, or out
 export const END_CALL: u32 = 3; // a direct or indirect call; succ0 is where it returns to
 export const END_COMPUTED: u32 = 4; // to a computed address: a return or a table jump
 export const END_STEP: u32 = 5; // its last instruction is executed by the interpreter and does not go on to the next
-export const END_LEAVE: u32 = 6; // the interpreter goes on at `leavePc`
+export const END_LEAVE: u32 = 6; // the interpreter goes on at `leaveSlot`
+export const END_DISPATCH: u32 = 7; // to the entry that a local tells: it has no instructions
 
 @unmanaged export class Instruction {
   decoded: u64;
@@ -133,7 +137,9 @@ export const END_LEAVE: u32 = 6; // the interpreter goes on at `leavePc`
   path: u32;
   /** Where the interpreter goes on, as a halfword of the window from its start, when the end is END_LEAVE. */
   leaveSlot: i32;
-  visited: u32;
+  /** Where succ0 and succ1 are the dispatch block: which of its entries is meant. */
+  entry0: u32;
+  entry1: u32;
   dirtyIn: u64;
   liveIn: u64;
 }
@@ -145,6 +151,11 @@ export const END_LEAVE: u32 = 6; // the interpreter goes on at `leavePc`
   instructionCount: u32;
   blockCount: u32;
   orderCount: u32;
+  /** Where the flow begins: block 0, or the dispatch block. */
+  root: u32;
+  /** The dispatch block (flow.ts), NO_BLOCK when there is none, and the blocks it leads to. */
+  dispatch: u32;
+  entryCount: u32;
   /** Registers that any instruction names. */
   usedRegisters: u64;
   /** FLOATS_* of cache.ts that a hart must have to enter the region. */
@@ -173,6 +184,12 @@ export const END_LEAVE: u32 = 6; // the interpreter goes on at `leavePc`
   }
   @inline setOrdered(n: u32, block: u32): void {
     store<u16>(<usize>(ORDER + (n << 1)), <u16>block);
+  }
+  @inline entry(n: u32): u32 {
+    return load<u16>(<usize>(ENTRIES + (n << 1)));
+  }
+  @inline setEntry(n: u32, block: u32): void {
+    store<u16>(<usize>(ENTRIES + (n << 1)), <u16>block);
   }
   @inline pcOf(slot: u32): u64 {
     return this.base + (<u64>slot << 1);
@@ -204,6 +221,9 @@ export function discover(b: Build, h: Hart, region: Region): bool {
   b.blockCount = 0;
   b.usedRegisters = 0;
   b.floatLevel = 0;
+  b.root = 0;
+  b.dispatch = NO_BLOCK;
+  b.entryCount = 0;
   memory.fill(<usize>SLOTS, 0, <usize>(WINDOW_HALFWORDS * 2));
   for (let n: u32 = 0; n < WINDOW_PAGES; n++) {
     b.setPage(n, mappedPage(h, region, n));

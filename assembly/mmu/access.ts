@@ -35,9 +35,6 @@ const PAGE_MASK: u64 = ~0xfff;
  */
 export function loadSlow(h: Hart, vaddr: u64, byteLength: u32): u64 {
   if ((vaddr & 0xfff) + byteLength > 4096) return loadAcrossPages(h, vaddr, byteLength);
-  const entry = entryOf(h.dataTlb, vaddr);
-  // A misaligned access misses on purpose: so the hit needs no test of its own for the end of the page.
-  if (load<u64>(entry) == (vaddr & PAGE_MASK)) return readAt(<usize>(<u32>vaddr + load<u32>(entry, 8)), byteLength);
   const paddr = translate(h, vaddr, byteLength, ACCESS_LOAD);
   if (paddr == NO_PADDR) return 0;
   return loadPhysical(h, vaddr, paddr, byteLength);
@@ -47,11 +44,6 @@ export function loadSlow(h: Hart, vaddr: u64, byteLength: u32): u64 {
 export function storeSlow(h: Hart, vaddr: u64, value: u64, byteLength: u32): void {
   if ((vaddr & 0xfff) + byteLength > 4096) {
     storeAcrossPages(h, vaddr, value, byteLength);
-    return;
-  }
-  const entry = entryOf(h.dataTlb + STORES, vaddr);
-  if (load<u64>(entry) == (vaddr & PAGE_MASK)) {
-    writeAt(<usize>(<u32>vaddr + load<u32>(entry, 8)), value, byteLength);
     return;
   }
   const paddr = translateForStore(h, vaddr, byteLength);
@@ -64,8 +56,6 @@ export function storeSlow(h: Hart, vaddr: u64, value: u64, byteLength: u32): voi
  */
 export function loadForRegion(h: Hart, vaddr: u64, byteLength: u32): u64 {
   if ((vaddr & 0xfff) + byteLength > 4096) return loadAcrossPages(h, vaddr, byteLength);
-  const entry = entryOf(h.dataTlb, vaddr);
-  if (load<u64>(entry) == (vaddr & PAGE_MASK)) return readAt(<usize>(<u32>vaddr + load<u32>(entry, 8)), byteLength);
   const paddr = translate(h, vaddr, byteLength, ACCESS_LOAD);
   if (paddr == NO_PADDR) return 0;
   if (isRam(paddr, byteLength)) return readRam(paddr, byteLength);
@@ -77,11 +67,6 @@ export function loadForRegion(h: Hart, vaddr: u64, byteLength: u32): u64 {
 export function storeForRegion(h: Hart, vaddr: u64, value: u64, byteLength: u32): void {
   if ((vaddr & 0xfff) + byteLength > 4096) {
     h.event |= EVENT_ATTENTION;
-    return;
-  }
-  const entry = entryOf(h.dataTlb + STORES, vaddr);
-  if (load<u64>(entry) == (vaddr & PAGE_MASK)) {
-    writeAt(<usize>(<u32>vaddr + load<u32>(entry, 8)), value, byteLength);
     return;
   }
   const paddr = translateForStore(h, vaddr, byteLength);
@@ -120,8 +105,8 @@ export function storeAtomic(h: Hart, paddr: u64, value: u64, byteLength: u32): v
 export function translateForStore(h: Hart, vaddr: u64, byteLength: u32): u64 {
   // A page with decoded code is in the TLB under a marked tag: its translation and rights are known.
   const entry = entryOf(h.dataTlb + STORES, vaddr);
-  if (load<u64>(entry) == ((vaddr & PAGE_MASK) | CODE_MARK)) {
-    return <u64>(load<u32>(entry, 12) + (<u32>vaddr & 0xfff)) + RAM_OFFSET;
+  if (load<u64>(entry) == ((vaddr & PAGE_MASK) ^ CODE_MARK)) {
+    return <u64>(load<u32>(entry, 8) + (<u32>vaddr & 0xfff)) + RAM_OFFSET;
   }
   return translate(h, vaddr, byteLength, ACCESS_STORE);
 }
@@ -163,12 +148,11 @@ function fillData(h: Hart, vaddr: u64, page: u64, access: u32): void {
     bank += STORES;
     const number = pageNumber(page);
     store<u8>(<usize>(DIRTY_BASE + number), 1);
-    if (hasCode(number)) tag |= CODE_MARK;
+    if (hasCode(number)) tag ^= CODE_MARK;
   }
   const entry = entryOf(bank, vaddr);
   store<u64>(entry, tag);
-  store<u32>(entry, hostPage - <u32>(vaddr & PAGE_MASK), 8);
-  store<u32>(entry, hostPage, 12);
+  store<u32>(entry, hostPage, 8);
 }
 
 function loadPhysical(h: Hart, vaddr: u64, paddr: u64, byteLength: u32): u64 {

@@ -5,43 +5,47 @@ import { PRIVILEGE_MACHINE, PRIVILEGE_USER } from "../shared/causes";
 import { TLB_STRIDE, TLBS_BASE } from "../shared/layout";
 
 /**
- * Translation look-aside buffers of a hart: one for loads, one for stores and one for fetches, each in banks by mode,
- * for each of the address spaces it knows.
+ * Translation look-aside buffers of a hart: one for loads, one for stores and one for fetches, each in banks by mode.
  *
- *   offset in a hart's part        bank
- *   0x00000 + space * 0x8000       0x0000 user loads, then stores        0x4000 supervisor loads with SUM, then stores
- *                                  0x2000 supervisor loads, then stores  0x6000 user fetches, then supervisor fetches
- *   0x40000                        machine loads, then stores, then fetches
- *   0x44000                        the scratch entries of interpreter/fetch.ts
+ *   offset in a hart's part   bank
+ *   0x0000                    user loads, then stores
+ *   0x2000                    supervisor loads, then stores
+ *   0x4000                    supervisor loads with SUM, then stores
+ *   0x6000                    machine loads, then stores
+ *   0x8000                    user fetches, supervisor fetches, machine fetches
+ *   0xb000                    the scratch entries of interpreter/fetch.ts
  *
  * An entry is 16 bytes, direct-mapped by the low bits of the page number:
  *
- *   0  u64  the page's virtual address; all ones for none
- *   8  u32  loads and stores: what to add to an address, modulo 2^32, to find it in linear memory
+ *   0  u64  the page's virtual address; for none, one that belongs in another entry
+ *   8  u32  loads and stores: where the page stands in linear memory
  *           fetches: address of the decoded page
- *  12  u32  loads and stores: where the page stands in linear memory
  *
- * An address space is a satp value. It has a number, which changes when the space is flushed, and which translated code
- * is checked against. The tags need none: a space has banks of its own, so that an access compares its page and no more.
+ * An access of n bytes hits when its address XOR the entry's, the offset in the page, is at most 4096 - n: so one that
+ * reaches into the next page misses, and misaligned ones need no other test.
+ *
+ * Entries are those of the address space in satp: writing another one there empties the user's and supervisor's banks.
+ * Address spaces have numbers, which change when they are flushed, and which translated code is checked against.
  */
 export const TLB_ENTRY_COUNT: u32 = 256;
 export const TLB_BANK_BYTE_LENGTH: u32 = TLB_ENTRY_COUNT * 16;
 /** From a mode's loads to its stores. */
 export const STORES: u32 = TLB_BANK_BYTE_LENGTH;
 
-const SPACE_BYTE_LENGTH: u32 = 8 * TLB_BANK_BYTE_LENGTH;
-const USER_DATA: u32 = 0;
-const SUPERVISOR_DATA: u32 = 2 * TLB_BANK_BYTE_LENGTH;
-const SUPERVISOR_SUM_DATA: u32 = 4 * TLB_BANK_BYTE_LENGTH;
-const USER_FETCHES: u32 = 6 * TLB_BANK_BYTE_LENGTH;
-const SUPERVISOR_FETCHES: u32 = 7 * TLB_BANK_BYTE_LENGTH;
+export const USER_DATA: u32 = 0;
+const SUPERVISOR_DATA: u32 = 0x2000;
+const SUPERVISOR_SUM_DATA: u32 = 0x4000;
+const MACHINE_DATA: u32 = 0x6000;
+const USER_FETCHES: u32 = 0x8000;
+const SUPERVISOR_FETCHES: u32 = 0x9000;
+const MACHINE_FETCHES: u32 = 0xa000;
+export const SCRATCH_OFFSET: u32 = 0xb000;
 
-const MACHINE: u32 = 0x40000;
-const MACHINE_FETCHES: u32 = MACHINE + 2 * TLB_BANK_BYTE_LENGTH;
-export const SCRATCH_OFFSET: u32 = 0x44000;
-
-/** In the tag of a store entry: the page holds decoded or translated code, and a store must go the long way. */
-export const CODE_MARK: u64 = 0x800;
+/**
+ * In the tag of a store entry: the page holds decoded or translated code, and a store must go the long way. The tag is
+ * then that of the entry's neighbour, and never matches.
+ */
+export const CODE_MARK: u64 = 0x1000;
 /** Numbers of address spaces are so small that a code stamp holds one. */
 const LAST_SPACE: u32 = 0xffffff;
 
@@ -56,23 +60,30 @@ const MACHINE_SPACE: u32 = 1;
   return <usize>(bank + (<u32>(vaddr >> 8) & ((TLB_ENTRY_COUNT - 1) << 4)));
 }
 
+/** Empties a bank. All ones belong in the last entry; what does not belong there is zero. */
+function emptyBank(bank: u32): void {
+  memory.fill(<usize>bank, 0xff, <usize>TLB_BANK_BYTE_LENGTH);
+  emptyEntry(<usize>(bank + TLB_BANK_BYTE_LENGTH - 16));
+}
+@inline function emptyEntry(entry: usize): void {
+  const isLast = (<u32>entry & (TLB_BANK_BYTE_LENGTH - 1)) == TLB_BANK_BYTE_LENGTH - 16;
+  store<u64>(entry, isLast ? 0 : u64.MAX_VALUE);
+  store<u32>(entry, u32.MAX_VALUE, 8);
+}
+
 /** Recomputes which TLBs apply; to be called when privilege, mstatus, satp or a flush changes it. */
 export function refreshMode(h: Hart): void {
   const base = tlbBase(h);
   const privilege = h.privilege;
   const dataPrivilege = effectivePrivilege(h);
-  let space: u32 = base;
-  let number: u32 = MACHINE_SPACE;
-  if (dataPrivilege != PRIVILEGE_MACHINE) {
-    const slot = slotOf(h);
-    space += slot * SPACE_BYTE_LENGTH;
-    number = h.spaceNumbers(slot);
+  if (dataPrivilege != PRIVILEGE_MACHINE) enterSpace(h);
+  h.dataTlb = base + dataBank(h, dataPrivilege);
+  let number = MACHINE_SPACE;
+  if (privilege == PRIVILEGE_MACHINE) h.fetchTlb = base + MACHINE_FETCHES;
+  else {
+    h.fetchTlb = base + (privilege == PRIVILEGE_USER ? USER_FETCHES : SUPERVISOR_FETCHES);
+    number = h.spaceNumber;
   }
-  h.dataTlb = dataPrivilege == PRIVILEGE_MACHINE ? base + MACHINE : space + dataBank(h, dataPrivilege);
-  if (privilege == PRIVILEGE_MACHINE) {
-    number = MACHINE_SPACE;
-    h.fetchTlb = base + MACHINE_FETCHES;
-  } else h.fetchTlb = space + (privilege == PRIVILEGE_USER ? USER_FETCHES : SUPERVISOR_FETCHES);
   h.codeStamp = ((<u64>h.codeEpoch) << 32) | (<u64>(number << 8) | (privilege << 4) | (h.id + 1));
 }
 
@@ -85,22 +96,34 @@ export function effectivePrivilege(h: Hart): u32 {
 }
 
 function dataBank(h: Hart, privilege: u32): u32 {
+  if (privilege == PRIVILEGE_MACHINE) return MACHINE_DATA;
   if (privilege == PRIVILEGE_USER) return USER_DATA;
   return (h.mstatus & MSTATUS_SUM) != 0 ? SUPERVISOR_SUM_DATA : SUPERVISOR_DATA;
 }
 
-/** The slot of the address space in satp; it takes over the one that was first taken when it has none. */
-function slotOf(h: Hart): u32 {
+/** Makes the entries those of the address space in satp. */
+function enterSpace(h: Hart): void {
   const key = h.satp;
+  if (h.spaceNumber != 0 && h.spaceKey == key) return;
+  h.spaceKey = key;
+  h.spaceNumber = numberOf(h, key);
+  const base = tlbBase(h);
+  for (let bank = USER_DATA; bank < MACHINE_DATA; bank += TLB_BANK_BYTE_LENGTH) emptyBank(base + bank);
+  emptyBank(base + USER_FETCHES);
+  emptyBank(base + SUPERVISOR_FETCHES);
+}
+
+/** The number of an address space: the one it had last, unless it was flushed or is forgotten. */
+function numberOf(h: Hart, key: u64): u32 {
   for (let n: u32 = 0; n < SPACE_COUNT; n++) {
-    if (h.spaceKeys(n) == key && h.spaceNumbers(n) != 0) return n;
+    if (h.spaceKeys(n) == key && h.spaceNumbers(n) != 0) return h.spaceNumbers(n);
   }
   const slot = h.spaceCursor;
   h.spaceCursor = slot + 1 == SPACE_COUNT ? 0 : slot + 1;
-  memory.fill(<usize>(tlbBase(h) + slot * SPACE_BYTE_LENGTH), 0xff, <usize>SPACE_BYTE_LENGTH);
+  const number = nextNumber(h);
   h.set_spaceKeys(slot, key);
-  h.set_spaceNumbers(slot, nextNumber(h));
-  return slot;
+  h.set_spaceNumbers(slot, number);
+  return number;
 }
 
 /** When numbers run out, the epoch of the code stamps makes a difference between the old and the new. */
@@ -116,28 +139,40 @@ function nextNumber(h: Hart): u32 {
 
 /** Power-on: no entries at all. */
 export function resetTlb(h: Hart): void {
-  memory.fill(<usize>(tlbBase(h)), 0xff, <usize>SCRATCH_OFFSET);
+  for (let bank: u32 = 0; bank < SCRATCH_OFFSET; bank += TLB_BANK_BYTE_LENGTH) emptyBank(tlbBase(h) + bank);
   h.nextSpace = MACHINE_SPACE + 1;
-  for (let n: u32 = 0; n < SPACE_COUNT; n++) h.set_spaceNumbers(n, 0);
+  forgetSpaces(h);
   forgetSuperpages(h);
   refreshMode(h);
 }
 
 /** SFENCE.VMA without operands: forgets every translation of the hart. */
 export function flushAll(h: Hart): void {
-  memory.fill(<usize>(tlbBase(h) + MACHINE), 0xff, <usize>(3 * TLB_BANK_BYTE_LENGTH));
+  emptyBank(tlbBase(h) + MACHINE_DATA);
+  emptyBank(tlbBase(h) + MACHINE_DATA + STORES);
+  emptyBank(tlbBase(h) + MACHINE_FETCHES);
   h.codeEpoch = h.codeEpoch + 1;
-  for (let n: u32 = 0; n < SPACE_COUNT; n++) h.set_spaceNumbers(n, 0);
+  forgetSpaces(h);
   forgetSuperpages(h);
   refreshMode(h);
+}
+
+function forgetSpaces(h: Hart): void {
+  for (let n: u32 = 0; n < SPACE_COUNT; n++) h.set_spaceNumbers(n, 0);
+  h.spaceNumber = 0;
 }
 
 /** SFENCE.VMA with an ASID: forgets that address space. Its global entries go too, which is allowed. */
 export function flushSpace(h: Hart, asid: u64): void {
   for (let n: u32 = 0; n < SPACE_COUNT; n++) {
-    if (((h.spaceKeys(n) >> 44) & 0xffff) == (asid & 0xffff)) h.set_spaceNumbers(n, 0);
+    if (hasAsid(h.spaceKeys(n), asid)) h.set_spaceNumbers(n, 0);
   }
+  if (hasAsid(h.spaceKey, asid)) h.spaceNumber = 0;
   refreshMode(h);
+}
+
+@inline function hasAsid(satp: u64, asid: u64): bool {
+  return ((satp >> 44) & 0xffff) == (asid & 0xffff);
 }
 
 /** SFENCE.VMA with an address: forgets what any address space has for its page. */
@@ -156,7 +191,7 @@ export function flushPage(h: Hart, vaddr: u64): void {
   }
   // The machine's banks are no translations, but nothing is lost by looking there too.
   const end = tlbBase(h) + SCRATCH_OFFSET;
-  for (let bank = tlbBase(h); bank < end; bank += TLB_BANK_BYTE_LENGTH) store<u64>(entryOf(bank, vaddr), u64.MAX_VALUE);
+  for (let bank = tlbBase(h); bank < end; bank += TLB_BANK_BYTE_LENGTH) emptyEntry(entryOf(bank, vaddr));
 }
 
 /** Notes that a page of a superpage [first, last] is cached. */
@@ -183,21 +218,19 @@ function forgetSuperpages(h: Hart): void {
 export function markStoresOf(hostPage: u32): void {
   const harts = theMachine().hartCount;
   for (let id: u32 = 0; id < harts; id++) {
-    const h = hartAt(id);
-    for (let slot: u32 = 0; slot < SPACE_COUNT; slot++) {
-      if (h.spaceNumbers(slot) == 0) continue;
-      for (let data = USER_DATA; data <= SUPERVISOR_SUM_DATA; data += 2 * TLB_BANK_BYTE_LENGTH) {
-        markStoresIn(tlbBase(h) + slot * SPACE_BYTE_LENGTH + data + STORES, hostPage);
-      }
+    const base = tlbBase(hartAt(id));
+    for (let data = USER_DATA; data <= MACHINE_DATA; data += 2 * TLB_BANK_BYTE_LENGTH) {
+      markStoresIn(base + data + STORES, hostPage);
     }
-    markStoresIn(tlbBase(h) + MACHINE + STORES, hostPage);
   }
 }
 
 function markStoresIn(bank: u32, hostPage: u32): void {
   const end = bank + TLB_BANK_BYTE_LENGTH;
   for (let entry = bank; entry < end; entry += 16) {
-    if (load<u32>(<usize>entry, 12) == hostPage) store<u64>(<usize>entry, load<u64>(<usize>entry) | CODE_MARK);
+    if (load<u32>(<usize>entry, 8) != hostPage) continue;
+    const tag = load<u64>(<usize>entry);
+    if (((<u32>(tag >> 8) ^ entry) & (TLB_BANK_BYTE_LENGTH - 16)) == 0) store<u64>(<usize>entry, tag ^ CODE_MARK);
   }
 }
 
@@ -206,35 +239,17 @@ export function dropStores(): void {
   const harts = theMachine().hartCount;
   for (let id: u32 = 0; id < harts; id++) {
     const base = tlbBase(hartAt(id));
-    for (let slot: u32 = 0; slot < SPACE_COUNT; slot++) {
-      for (let data = USER_DATA; data <= SUPERVISOR_SUM_DATA; data += 2 * TLB_BANK_BYTE_LENGTH) {
-        dropBank(base + slot * SPACE_BYTE_LENGTH + data + STORES);
-      }
-    }
-    dropBank(base + MACHINE + STORES);
+    for (let data = USER_DATA; data <= MACHINE_DATA; data += 2 * TLB_BANK_BYTE_LENGTH) emptyBank(base + data + STORES);
   }
-}
-
-function dropBank(bank: u32): void {
-  memory.fill(<usize>bank, 0xff, <usize>TLB_BANK_BYTE_LENGTH);
 }
 
 /** Drops the fetch entries of every hart that point to the decoded page at `decoded`. */
 export function dropFetchesOf(decoded: u32): void {
   const harts = theMachine().hartCount;
   for (let id: u32 = 0; id < harts; id++) {
-    const base = tlbBase(hartAt(id));
-    for (let slot: u32 = 0; slot < SPACE_COUNT; slot++) {
-      dropFetchesIn(base + slot * SPACE_BYTE_LENGTH + USER_FETCHES, decoded);
-      dropFetchesIn(base + slot * SPACE_BYTE_LENGTH + SUPERVISOR_FETCHES, decoded);
+    const end = tlbBase(hartAt(id)) + SCRATCH_OFFSET;
+    for (let entry = tlbBase(hartAt(id)) + USER_FETCHES; entry < end; entry += 16) {
+      if (load<u32>(<usize>entry, 8) == decoded) emptyEntry(<usize>entry);
     }
-    dropFetchesIn(base + MACHINE_FETCHES, decoded);
-  }
-}
-
-function dropFetchesIn(bank: u32, decoded: u32): void {
-  const end = bank + TLB_BANK_BYTE_LENGTH;
-  for (let entry = bank; entry < end; entry += 16) {
-    if (load<u32>(<usize>entry, 8) == decoded) store<u64>(<usize>entry, u64.MAX_VALUE);
   }
 }

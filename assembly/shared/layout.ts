@@ -8,7 +8,7 @@
  *   0x0100000  slot of the decoded page, a u16 a RAM page     CODE_SLOTS_BASE
  *   0x0300000  written since the last snapshot, a u8 a page   DIRTY_BASE
  *   0x0400000  decoded pages                                  DECODED_BASE
- *   0x1420000  TLBs, 288 KiB a hart                           TLBS_BASE
+ *   0x1420000  TLBs, 64 KiB a hart                            TLBS_BASE
  *   0x1700000  the translator's                               jit-layout.ts
  *   0x4000000  guest RAM, page-aligned, to the end            RAM_BASE
  */
@@ -20,7 +20,7 @@ export const HARTS_BASE: u32 = 0x11000;
 export const HART_STRIDE: u32 = 0x1000;
 
 export const TLBS_BASE: u32 = 0x1420000;
-export const TLB_STRIDE: u32 = 0x48000;
+export const TLB_STRIDE: u32 = 0x10000;
 
 export const CODE_SLOTS_BASE: u32 = 0x100000;
 export const DIRTY_BASE: u32 = 0x300000;

@@ -58,7 +58,7 @@ export interface TranslationTuning {
 }
 
 const TUNINGS: Readonly<Record<TranslationMode, TranslationTuning>> = {
-  on: { heatThreshold: 16_000, translatesAll: false, isSynchronous: false },
+  on: { heatThreshold: 8_000, translatesAll: false, isSynchronous: false },
   off: { heatThreshold: 0, translatesAll: false, isSynchronous: false },
   eager: { heatThreshold: 1, translatesAll: true, isSynchronous: true },
 };

@@ -64,7 +64,7 @@ export interface TranslationStats {
 
 /** Regions worth a module at once, and calls of collect after which fewer are. */
 const QUEUED_ENOUGH = 24;
-const WAIT_CALLS = 4;
+const WAIT_CALLS = 1;
 /** Table slots added beyond those needed. */
 const TABLE_GROWTH = 256;
 /** Wasm that may be in use before everything is forgotten. */
