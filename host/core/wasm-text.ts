@@ -39,7 +39,9 @@ const NUMERIC = [
       .map((name) => `${type}.${name}`),
   ),
   ...["f32", "f64"].flatMap((type) =>
-    "abs neg ceil floor trunc nearest sqrt add sub mul div min max copysign".split(" ").map((name) => `${type}.${name}`),
+    "abs neg ceil floor trunc nearest sqrt add sub mul div min max copysign"
+      .split(" ")
+      .map((name) => `${type}.${name}`),
   ),
   ..."i32.wrap_i64 i32.trunc_f32_s i32.trunc_f32_u i32.trunc_f64_s i32.trunc_f64_u".split(" "),
   ..."i64.extend_i32_s i64.extend_i32_u i64.trunc_f32_s i64.trunc_f32_u i64.trunc_f64_s i64.trunc_f64_u".split(" "),
@@ -63,20 +65,20 @@ const SATURATING = ["i32", "i64"].flatMap((type) =>
 
 /** By opcode behind the prefix: what is written, and bytes of immediates that are shown as numbers. */
 const SIMD: Readonly<Record<number, readonly [name: string, immediates: number]>> = {
-  0x13: ["f32x4.splat", 0],
-  0x14: ["f64x2.splat", 0],
-  0x1f: ["f32x4.extract_lane", 1],
-  0x21: ["f64x2.extract_lane", 1],
-  0x105: ["f32x4.relaxed_madd", 0],
-  0x107: ["f64x2.relaxed_madd", 0],
+  19: ["f32x4.splat", 0],
+  20: ["f64x2.splat", 0],
+  31: ["f32x4.extract_lane", 1],
+  33: ["f64x2.extract_lane", 1],
+  261: ["f32x4.relaxed_madd", 0],
+  263: ["f64x2.relaxed_madd", 0],
 };
 
 const VALUE_TYPES: Readonly<Record<number, string>> = {
-  0x7f: "i32",
-  0x7e: "i64",
-  0x7d: "f32",
-  0x7c: "f64",
-  0x7b: "v128",
+  127: "i32",
+  126: "i64",
+  125: "f32",
+  124: "f64",
+  123: "v128",
 };
 const TYPE_EMPTY = 0x40;
 

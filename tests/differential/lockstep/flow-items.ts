@@ -1,8 +1,7 @@
-import { COUNTERS, free, LINK, RA, RECURSION, STACK } from "./instructions.js";
+import { anyInstruction, COUNTERS, free, LINK, RA, RECURSION, STACK } from "./instructions.js";
 import { MARKED_PLACE, MARKED_STACK } from "./layout.js";
 import type { Maker } from "./maker.js";
 import { around, fixed, leaf, type Node } from "./node.js";
-import { anyInstruction } from "./instructions.js";
 
 /** Control flow of all shapes. `body` makes what goes inside, one level deeper. */
 
@@ -24,11 +23,7 @@ export function choice(maker: Maker, level: number, body: Body): Node {
     return around(condition, maker.straight(4), `${other}:`);
   }
   if (maker.random.chance(40)) return around(condition, body(level + 1), `${other}:`);
-  return around(
-    condition,
-    [...body(level + 1), fixed(`j ${end}; ${other}:`, body(level + 1), "")],
-    `${end}:`,
-  );
+  return around(condition, [...body(level + 1), fixed(`j ${end}; ${other}:`, body(level + 1), "")], `${end}:`);
 }
 
 export function loop(maker: Maker, level: number, body: Body): Node | undefined {
@@ -77,7 +72,10 @@ export function irreducible(maker: Maker, level: number, body: Body): Node | und
   const again = conditional(maker, first).replace(/^c\..*/, "nop");
   return around(
     `li x${counter}, ${maker.random.between(2, 6)}; ${enter}; ${first}:`,
-    [...body(level + 1), fixed(`${second}:`, body(level + 1), `addi x${counter}, x${counter}, -1; blez x${counter}, ${third}; ${again}`)],
+    [
+      ...body(level + 1),
+      fixed(`${second}:`, body(level + 1), `addi x${counter}, x${counter}, -1; blez x${counter}, ${third}; ${again}`),
+    ],
     `j ${second}; ${third}:`,
   );
 }
@@ -92,7 +90,11 @@ export function jumpTable(maker: Maker, level: number, body: Body): Node {
   const select = `andi x6, x${index}, 3; slli x6, x6, 2; la x7, ${table}; add x6, x6, x7`;
   if (random.chance(50)) {
     const jumps = cases.map((label) => `j ${label}`).join("; ");
-    return around(`${select}; ${random.pick(["jr x6", "c.jr x6", "jalr x0, 0(x6)"])}; ${table}: ${jumps}`, parts, `${end}:`);
+    return around(
+      `${select}; ${random.pick(["jr x6", "c.jr x6", "jalr x0, 0(x6)"])}; ${table}: ${jumps}`,
+      parts,
+      `${end}:`,
+    );
   }
   const distances = cases.map((label) => `.word ${label}-${table}`).join("; ");
   return around(`${select}; lw x6, 0(x6); add x6, x6, x7; jr x6; ${table}: ${distances}`, parts, `${end}:`);
@@ -124,7 +126,13 @@ export function harmlessWord(maker: Maker): number {
   const { random } = maker;
   if (random.chance(40)) return ((harmlessHalfword(maker) << 16) | harmlessHalfword(maker)) >>> 0;
   for (;;) {
-    const bits = /^\.word (.*)$/.exec(anyInstruction(random, [[8, "integer"], [1, "relative"], [1, "float"]]));
+    const bits = /^\.word (.*)$/.exec(
+      anyInstruction(random, [
+        [8, "integer"],
+        [1, "relative"],
+        [1, "float"],
+      ]),
+    );
     if (bits) return Number(bits[1]) >>> 0;
   }
 }
@@ -180,9 +188,13 @@ export function oddCall(maker: Maker, level: number, body: Body): Node {
         `addi x1, x1, 4; ret; ${end}:`,
       );
     case 1: // the alternate link register
-      return around(`jal x5, ${callee}; j ${end}; ${callee}:`, maker.straight(3), `jr x5; ${end}:`);
+      return around(`jal x5, ${callee}; c.j ${end}; ${callee}:`, maker.straight(3), `jr x5; ${end}:`);
     case 2: // no link register at all
-      return around(`jal x10, ${callee}; j ${end}; ${callee}: mv x6, x10`, maker.straight(2), `la x6, ${end}; jr x6; ${end}:`);
+      return around(
+        `jal x10, ${callee}; j ${end}; ${callee}: mv x6, x10`,
+        maker.straight(2),
+        `la x6, ${end}; jr x6; ${end}:`,
+      );
     case 3: // coroutines: both link registers in one jump
       return around(
         `la x${RA}, ${callee}; jalr x${LINK}, 0(x${RA}); ${skipped}; j ${end}; ${callee}:`,
@@ -244,4 +256,3 @@ export function recursiveFunction(maker: Maker, name: string): Node {
     `ld x1, 0(x${STACK}); addi x${STACK}, x${STACK}, 16; ${end}: ret`,
   );
 }
-

@@ -1,4 +1,10 @@
-import { Core, EXIT_BUDGET, type MmioPort, type TranslationMode, type TranslationTuning } from "../../../host/core/core.js";
+import {
+  Core,
+  EXIT_BUDGET,
+  type MmioPort,
+  type TranslationMode,
+  type TranslationTuning,
+} from "../../../host/core/core.js";
 import type { WasmModule } from "../../../host/core/wasm.js";
 import { generateProgram } from "../generator.js";
 import { buildImage } from "../image.js";

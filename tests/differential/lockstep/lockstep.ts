@@ -101,7 +101,8 @@ function differences({ interpreted, translated }: Pair, exit: number | undefined
     for (const [name, value] of Object.entries(mine!)) {
       const otherValue = theirs![name];
       if (typeof value === "bigint") compare(name, id, 0, value, otherValue as bigint);
-      else for (const [n, item] of (value as bigint[]).entries()) compare(name, id, n, item, (otherValue as bigint[])[n]!);
+      else
+        for (const [n, item] of (value as bigint[]).entries()) compare(name, id, n, item, (otherValue as bigint[])[n]!);
     }
   }
   const [mine, theirs] = [interpreted.accesses, translated.accesses];

@@ -16,7 +16,7 @@ export function reportOf(divergence: Divergence): string {
   const others = what.filter(({ place }) => place !== "x" && place !== "f");
   return [
     `seed ${scenario.seed}, ${way.name}: ${setting.title}; after slice ${slice} of ${scenario.slices
-      .map(({ budget, then }) => `${budget}${then === undefined ? "" : ` ${then}`}`)
+      .map(({ budget, afterwards }) => `${budget}${afterwards === undefined ? "" : ` ${then}`}`)
       .join(", ")}`,
     "",
     textOf(scenario.code),
@@ -57,7 +57,12 @@ function disassembly(bytes: Uint8Array, from: bigint, labels: ReadonlyMap<bigint
     const pc = BigInt.asUintN(64, from + BigInt(offset));
     const label = labels.get(pc);
     if (label !== undefined) lines.push(`${label}:`);
-    lines.push(`  ${hex(pc)}  ${bits.toString(16).padStart(isWide ? 8 : 4, "0").padEnd(8)}  ${disassemble(bits, pc)}`);
+    lines.push(
+      `  ${hex(pc)}  ${bits
+        .toString(16)
+        .padStart(isWide ? 8 : 4, "0")
+        .padEnd(8)}  ${disassemble(bits, pc)}`,
+    );
     offset += isWide ? 4 : 2;
   }
   return lines;
@@ -71,10 +76,8 @@ function registers({ pair, what }: Divergence, id: number): string[] {
     const isOther = differs(place, n);
     return `${isOther ? "*" : " "} ${name.padEnd(6)} ${hex(mine)} ${isOther ? hex(theirs) : "=".padEnd(16)}`;
   };
-  return Array.from(
-    { length: 32 },
-    (_, n) =>
-      `${cell(xName(n), "x", n, one.x(n), other.x(n))}   ${cell(fName(n), "f", n, one.f(n), other.f(n))}`.trimEnd(),
+  return Array.from({ length: 32 }, (_, n) =>
+    `${cell(xName(n), "x", n, one.x(n), other.x(n))}   ${cell(fName(n), "f", n, one.f(n), other.f(n))}`.trimEnd(),
   );
 }
 

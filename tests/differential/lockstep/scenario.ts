@@ -23,7 +23,7 @@ export interface Scenario {
 /** Instructions to execute, and what the host does afterwards. */
 export interface Slice {
   readonly budget: number;
-  readonly then: HostAction | undefined;
+  readonly afterwards: HostAction | undefined;
 }
 
 export type HostAction = "flushTlb" | "saveAndLoad" | "softwareInterrupt" | "externalInterrupt" | "writeCode";
@@ -110,7 +110,7 @@ const GROUPS: Readonly<Record<string, readonly (readonly [weight: number, Item])
     [6, system.movePointer],
     [4, system.crossPages],
     [4, system.reservationLoop],
-    [1, system.zeroBlock],
+    [2, system.cache],
     [3, system.lendPrivilege],
   ],
   code: [
@@ -147,7 +147,10 @@ function itemsOf(random: Random): readonly (readonly [weight: number, Item])[] {
   );
 }
 
-const NESTED: readonly (readonly [weight: number, (maker: Maker, level: number, body: (level: number) => Node[]) => Node | undefined])[] = [
+const NESTED: readonly (readonly [
+  weight: number,
+  (maker: Maker, level: number, body: (level: number) => Node[]) => Node | undefined,
+])[] = [
   [14, flow.choice],
   [14, flow.loop],
   [5, flow.irreducible],
@@ -179,12 +182,11 @@ function makeSlices({ random, setting }: Maker): Slice[] {
       [3, () => random.between(20, 400)],
       [3, () => random.between(400, Math.max(400, total >> 2))],
     ])();
-    const then = random.chance(20)
+    const afterwards = random.chance(20)
       ? random.pick<HostAction>(["flushTlb", "saveAndLoad", "softwareInterrupt", "externalInterrupt", "writeCode"])
       : undefined;
-    slices.push({ budget: Math.min(budget, left), then });
+    slices.push({ budget: Math.min(budget, left), afterwards });
     left -= budget;
   }
   return slices;
 }
-

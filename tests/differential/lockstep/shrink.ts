@@ -43,7 +43,8 @@ function* variants(scenario: Scenario): Generator<Scenario> {
   for (const first of smaller(twins[0])) yield { ...scenario, twins: [first, twins[1]] };
   for (const second of smaller(twins[1])) yield { ...scenario, twins: [twins[0], second] };
   for (const [n, slice] of slices.entries()) {
-    if (slice.then !== undefined) yield { ...scenario, slices: replaced(slices, n, [{ ...slice, then: undefined }]) };
+    if (slice.afterwards !== undefined)
+      yield { ...scenario, slices: replaced(slices, n, [{ ...slice, afterwards: undefined }]) };
     yield { ...scenario, slices: replaced(slices, n, []) };
   }
 }

@@ -1,9 +1,18 @@
+import { csrs } from "../../../assembly/isa/csrs.js";
+import {
+  Core,
+  type CoreState,
+  EXIT_IDLE,
+  EXIT_STUCK,
+  type MmioPort,
+  type TranslationMode,
+  type TranslationTuning,
+} from "../../../host/core/core.js";
 import type { HartState } from "../../../host/core/hart.js";
-import { Core, type CoreState, EXIT_IDLE, EXIT_STUCK, type MmioPort, type TranslationMode, type TranslationTuning } from "../../../host/core/core.js";
 import type { TranslatedRegion } from "../../../host/core/translated-region.js";
 import type { WasmModule } from "../../../host/core/wasm.js";
-import { csrs } from "../../../assembly/isa/csrs.js";
 import { machineHandler, supervisorHandler } from "./handler.js";
+import { HART_NUMBER, SAVED_POINTER, STACK } from "./instructions.js";
 import {
   CLINT,
   CLINT_MTIME,
@@ -37,7 +46,6 @@ import {
   TABLES,
   TWINS,
 } from "./layout.js";
-import { HART_NUMBER, SAVED_POINTER, STACK } from "./instructions.js";
 import type { Assembled, HostAction, Scenario, Slice } from "./scenario.js";
 
 const SEIP = 9;
@@ -110,7 +118,8 @@ export class Subject {
       const main = symbols.get(`main${hart.id}`)!;
       const saved = SAVED - RAM_BASE + SAVED_STRIDE * hart.id;
       for (const part of [saved, saved + SUPERVISOR_SAVED]) {
-        const set = (offset: number, value: bigint) => view.setBigUint64(part + offset, BigInt.asUintN(64, value), true);
+        const set = (offset: number, value: bigint) =>
+          view.setBigUint64(part + offset, BigInt.asUintN(64, value), true);
         set(SAVED_RECOVER, main);
         set(SAVED_STACK, stack);
         set(SAVED_PRIVILEGE, BigInt(setting.mode) << 11n);
@@ -159,7 +168,7 @@ export class Subject {
    *
    * @returns why `run` returned; undefined when nothing will ever happen any more
    */
-  run({ budget, then }: Slice): number | undefined {
+  run({ budget, afterwards }: Slice): number | undefined {
     const { core } = this;
     const exit = core.run(budget);
     if (exit === EXIT_IDLE || exit === EXIT_STUCK) {
@@ -167,7 +176,7 @@ export class Subject {
       if (timer === null || exit === EXIT_STUCK) return undefined;
       if (timer > core.mtime) core.setTime(timer, 1);
     }
-    if (then !== undefined) this.#act(then);
+    if (afterwards !== undefined) this.#act(afterwards);
     return exit;
   }
 

@@ -39,28 +39,30 @@ export function trap(maker: Maker): Node {
   const hole = BigInt.asIntN(64, setting.at.hole);
   const lost = (way: string) => `${recoverAt(label)}; li x6, ${hole}; ${way}; ${label}:`;
   return leaf(
-    random.pick([
-      "ecall",
-      "ebreak",
-      "c.ebreak",
-      ".word 0",
-      ".half 0",
-      `.word ${0xffffffff}`,
-      `csrr x${register}, mscratch`,
-      `csrr x${register}, 0x8ff`,
-      `csrw cycle, x${register}`,
-      `amoadd.w x${register}, x${register}, (x9)`,
-      `li x6, ${hole}; lw x${register}, 4(x6)`,
-      `li x6, ${hole}; sd x${register}, 8(x6)`,
-      `li x6, ${hole - 4n}; ld x${register}, 0(x6)`,
-      `li x6, ${hole}; lr.d x${register}, (x6)`,
-      lost("jr x6"),
-      lost("jalr x1, 0(x6)"),
-      lost("jalr x5, 2(x6)"),
-      "mret",
-      "sfence.vma",
-      "fadd.s f1, f2, f3, dyn",
-    ].filter((text) => isKind(maker, text))),
+    random.pick(
+      [
+        "ecall",
+        "ebreak",
+        "c.ebreak",
+        ".word 0",
+        ".half 0",
+        `.word ${0xffffffff}`,
+        `csrr x${register}, mscratch`,
+        `csrr x${register}, 0x8ff`,
+        `csrw cycle, x${register}`,
+        `amoadd.w x${register}, x${register}, (x9)`,
+        `li x6, ${hole}; lw x${register}, 4(x6)`,
+        `li x6, ${hole}; sd x${register}, 8(x6)`,
+        `li x6, ${hole - 4n}; ld x${register}, 0(x6)`,
+        `li x6, ${hole}; lr.d x${register}, (x6)`,
+        lost("jr x6"),
+        lost("jalr x1, 0(x6)"),
+        lost("jalr x5, 2(x6)"),
+        "mret",
+        "sfence.vma",
+        "fadd.s f1, f2, f3, dyn",
+      ].filter((text) => isKind(maker, text)),
+    ),
   );
 }
 
@@ -77,7 +79,7 @@ export function movePointer({ random }: Maker): Node {
   return leaf(
     random.chance(50)
       ? `srli x9, x${source}, 52; add x9, x9, x2`
-      : `slli x15, x${source}, 52; srli x15, x15, 52; andi x15, x15, -4; add x15, x15, x8`,
+      : `slli x15, x${source}, 52; srli x15, x15, 52; andi x15, x15, -4; add x15, x15, x8; c.addi16sp sp, 16; c.addi16sp sp, -16`,
   );
 }
 
@@ -112,8 +114,10 @@ export function reservationLoop(maker: Maker): Node {
   );
 }
 
-export function zeroBlock({ random }: Maker): Node {
-  return leaf(`cbo.zero (x${random.pick(POINTERS)})`);
+/** Cache blocks and fences. */
+export function cache({ random }: Maker): Node {
+  const operation = random.pick(["cbo.zero", "cbo.zero", "cbo.inval", "cbo.clean", "cbo.flush", "fence", "fence.tso"]);
+  return leaf(operation.startsWith("cbo") ? `${operation} (x${random.pick(POINTERS)})` : operation);
 }
 
 // ---- code that changes ----
@@ -156,7 +160,9 @@ export function overwriteNext(maker: Maker): Node {
   const [top, target] = [maker.label(), maker.label()];
   const delta = setting.at.alias - setting.at.code;
   const words = [harmlessWord(maker), harmlessWord(maker)] as const;
-  const distance = random.chance(50) ? "" : Array.from({ length: 3 }, () => anyInstruction(random, [[1, "integer"]])).join("; ");
+  const distance = random.chance(50)
+    ? ""
+    : Array.from({ length: 3 }, () => anyInstruction(random, [[1, "integer"]])).join("; ");
   const fence = random.chance(50) ? "fence.i" : "";
   return leaf(
     `li x16, 3; ${top}: la x6, ${target}; li x7, ${delta}; add x6, x6, x7; li x7, ${words[1] | 0}; sw x7, 0(x6); ${fence}\n${distance}\n` +
@@ -178,7 +184,11 @@ export function overwriteByDevice(maker: Maker): Node | undefined {
 export function callTwin(maker: Maker): Node {
   const { random } = maker;
   const label = maker.label();
-  const way = random.pick(["jal x1, twin", "call twin", `li x6, ${BigInt.asIntN(64, maker.setting.at.twin)}; jalr x1, 0(x6)`]);
+  const way = random.pick([
+    "jal x1, twin",
+    "call twin",
+    `li x6, ${BigInt.asIntN(64, maker.setting.at.twin)}; jalr x1, 0(x6)`,
+  ]);
   return leaf(`${recoverAt(label)}; ${way}; ${label}:`);
 }
 
