@@ -15,6 +15,8 @@ export const HART_LEFT_FOR: u32 = 628;
 export const HART_LEFT_REGION: u32 = 632;
 export const HART_MSTATUS: u32 = 808;
 export const HART_FRM: u32 = 540;
+export const HART_RESERVATION: u32 = 1168;
+export const HART_RESERVED_VALUE: u32 = 1176;
 
 @unmanaged export class Hart {
   /** Integer registers. */

@@ -5,6 +5,7 @@ import { lui, addi, slti, sltiu, xori, ori, andi, slli, srli, srai, add_, sub_, 
 import { auipc, beq, bne, blt, bge, bltu, bgeu, jal, jalr } from "../semantics/control";
 import { lb, lh, lw, ld, lbu, lhu, lwu, sb, sh, sw, sd, flw, fsw, fld, fsd } from "../semantics/memory";
 import { mul_, mulh, mulhsu, mulhu, div_, divu, rem_, remu, mulw, divw, divuw, remw, remuw } from "../semantics/multiply";
+import { lr_w, sc_w, amoswap_w, amoadd_w, amoxor_w, amoand_w, amoor_w, amomin_w, amomax_w, amominu_w, amomaxu_w, lr_d, sc_d, amoswap_d, amoadd_d, amoxor_d, amoand_d, amoor_d, amomin_d, amomax_d, amominu_d, amomaxu_d } from "../semantics/atomic";
 import { add_uw, sh1add, sh1add_uw, sh2add, sh2add_uw, sh3add, sh3add_uw, slli_uw, andn, orn, xnor, clz_, clzw, ctz_, ctzw, cpop, cpopw, sext_b, sext_h, zext_h, max_, maxu, min_, minu, rol, rolw, ror, rorw, rori, roriw, orc_b, rev8, clmul, clmulr, clmulh, pack, packh, packw, brev8, xperm4, xperm8, bclr, bclri, bext, bexti, binv, binvi, bset, bseti, czero_eqz, czero_nez } from "../semantics/bitmanip";
 import { prefetch_i, prefetch_r, prefetch_w } from "../semantics/cacheblock";
 import { fmadd_s, fmsub_s, fnmsub_s, fnmadd_s, fadd_s, fsub_s, fmul_s, fdiv_s, fsqrt_s, fsgnj_s, fsgnjn_s, fsgnjx_s, fmin_s, fmax_s, feq_s, flt_s, fle_s, fclass_s, fcvt_w_s, fcvt_wu_s, fcvt_l_s, fcvt_lu_s, fcvt_s_w, fcvt_s_wu, fcvt_s_l, fcvt_s_lu, fmv_x_w, fmv_w_x, fmadd_d, fmsub_d, fnmsub_d, fnmadd_d, fadd_d, fsub_d, fmul_d, fdiv_d, fsqrt_d, fsgnj_d, fsgnjn_d, fsgnjx_d, fmin_d, fmax_d, feq_d, flt_d, fle_d, fclass_d, fcvt_w_d, fcvt_wu_d, fcvt_l_d, fcvt_lu_d, fcvt_d_w, fcvt_d_wu, fcvt_d_l, fcvt_d_lu, fcvt_s_d, fcvt_d_s, fmv_x_d, fmv_d_x } from "../semantics/float";
@@ -45,7 +46,7 @@ export function floatHelperOf(operation: u32): u32 {
   return load<u8>(FLOAT_HELPERS + <usize>operation);
 }
 
-/** Emits an instruction of kind integer, relative or memory. */
+/** Emits an instruction of kind integer, relative, memory or atomic. */
 export function translateFormula(t: Translator, operation: u32, i: u64): void {
   switch (operation) {
     case op.OP_LUI:
@@ -212,6 +213,72 @@ export function translateFormula(t: Translator, operation: u32, i: u64): void {
       break;
     case op.OP_REMUW:
       remuw<Translator>(t, i);
+      break;
+    case op.OP_LR_W:
+      lr_w<Translator>(t, i);
+      break;
+    case op.OP_SC_W:
+      sc_w<Translator>(t, i);
+      break;
+    case op.OP_AMOSWAP_W:
+      amoswap_w<Translator>(t, i);
+      break;
+    case op.OP_AMOADD_W:
+      amoadd_w<Translator>(t, i);
+      break;
+    case op.OP_AMOXOR_W:
+      amoxor_w<Translator>(t, i);
+      break;
+    case op.OP_AMOAND_W:
+      amoand_w<Translator>(t, i);
+      break;
+    case op.OP_AMOOR_W:
+      amoor_w<Translator>(t, i);
+      break;
+    case op.OP_AMOMIN_W:
+      amomin_w<Translator>(t, i);
+      break;
+    case op.OP_AMOMAX_W:
+      amomax_w<Translator>(t, i);
+      break;
+    case op.OP_AMOMINU_W:
+      amominu_w<Translator>(t, i);
+      break;
+    case op.OP_AMOMAXU_W:
+      amomaxu_w<Translator>(t, i);
+      break;
+    case op.OP_LR_D:
+      lr_d<Translator>(t, i);
+      break;
+    case op.OP_SC_D:
+      sc_d<Translator>(t, i);
+      break;
+    case op.OP_AMOSWAP_D:
+      amoswap_d<Translator>(t, i);
+      break;
+    case op.OP_AMOADD_D:
+      amoadd_d<Translator>(t, i);
+      break;
+    case op.OP_AMOXOR_D:
+      amoxor_d<Translator>(t, i);
+      break;
+    case op.OP_AMOAND_D:
+      amoand_d<Translator>(t, i);
+      break;
+    case op.OP_AMOOR_D:
+      amoor_d<Translator>(t, i);
+      break;
+    case op.OP_AMOMIN_D:
+      amomin_d<Translator>(t, i);
+      break;
+    case op.OP_AMOMAX_D:
+      amomax_d<Translator>(t, i);
+      break;
+    case op.OP_AMOMINU_D:
+      amominu_d<Translator>(t, i);
+      break;
+    case op.OP_AMOMAXU_D:
+      amomaxu_d<Translator>(t, i);
       break;
     case op.OP_FLW:
       flw<Translator>(t, i);

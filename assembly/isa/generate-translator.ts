@@ -4,7 +4,7 @@ import { functionName, operationName } from "./operations.js";
 import { instructionTable } from "./table.js";
 
 /** Kinds whose functions are generic over the target and make a value or an effect by themselves. */
-const FORMULA_KINDS: readonly Kind[] = ["integer", "relative", "memory"];
+const FORMULA_KINDS: readonly Kind[] = ["integer", "relative", "memory", "atomic"];
 
 /** A flag an operand field stands for in what operandsOf gives. */
 const OPERAND_BITS: readonly (readonly [string, number, string])[] = [
@@ -57,7 +57,7 @@ export function floatHelperOf(operation: u32): u32 {
   return load<u8>(FLOAT_HELPERS + <usize>operation);
 }
 
-/** Emits an instruction of kind integer, relative or memory. */
+/** Emits an instruction of kind integer, relative, memory or atomic. */
 export function translateFormula(t: Translator, operation: u32, i: u64): void {
   switch (operation) {
 ${formulas.map((row) => translation(row, "")).join("\n")}

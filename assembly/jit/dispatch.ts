@@ -24,6 +24,7 @@ import { UNWIND } from "./emit";
 import { noteExit } from "./exits";
 import { LEFT_FOR_COLD, LEFT_FOR_NESTED, LEFT_FOR_REFUSAL, LEFT_FOR_STEP } from "../shared/region-exit";
 import { DISCARDED, rd, rs1 } from "../semantics/operands";
+import { isCsrRead, performCsr } from "../semantics/system";
 import { HEAT_BASE } from "../shared/jit-layout";
 
 /** In Hart.event, from a region: what comes next is the outer loop's, for an interrupt may have to be taken. */
@@ -234,7 +235,7 @@ function mustLeave(h: Hart): bool {
     m.stopRequested != 0 ||
     h.countdown == 0 ||
     interruptToTake(h) != NO_INTERRUPT ||
-    // A timer was set, or enabled, that fires before the turn ends.
+    // A timer was set that fires before the turn ends: both are counted from its beginning.
     instructionsUntilTimer(h, h.turn) != h.turn
   );
 }
@@ -267,6 +268,30 @@ export function regionStep(h: Hart, pc: u64, i: u64): bool {
   h.event &= EVENT_TRAP;
   if (h.event != 0) return true;
   if (h.pc == pc + 4 && h.codeStamp == stamp && floatLevel(h) >= floats && !mustLeave(h)) return false;
+  return leaveForOuterLoop(h);
+}
+
+/** As regionStep, for the CSR instructions, which a kernel executes at every trap. */
+export function regionCsr(h: Hart, pc: u64, i: u64): bool {
+  const stamp = h.codeStamp;
+  const floats = floatLevel(h);
+  h.countdown = h.countdown - 1;
+  h.pc = pc + 4;
+  performCsr(h, i);
+  if ((h.event & EVENT_TRAP) != 0) {
+    h.countdown = h.countdown + 1;
+    h.pc = pc;
+    h.leftFor = LEFT_FOR_STEP;
+    return true;
+  }
+  if (isCsrRead(i)) return h.countdown == 0 && leaveForOuterLoop(h);
+  if (h.codeStamp == stamp && floatLevel(h) >= floats && !mustLeave(h)) return false;
+  return leaveForOuterLoop(h);
+}
+
+/** Nothing follows but what the outer loop decides. @returns true */
+function leaveForOuterLoop(h: Hart): bool {
+  h.leftFor = LEFT_FOR_STEP;
   h.event = EVENT_OUTER_LOOP;
   return true;
 }

@@ -4,7 +4,6 @@ import {
   KIND_BRANCH,
   KIND_FLOAT,
   KIND_JUMP,
-  KIND_MEMORY,
   translateCondition,
   translateFloat,
   translateFormula,
@@ -304,7 +303,7 @@ const MAX_EXITS: u32 = 2000;
       if (i.isStep) this.emitStep(block, i, n + 1 == block.count && block.end == END_STEP);
       else if (kind == KIND_FLOAT) translateFloat(t, i.operation, i.decoded);
       else {
-        if (kind == KIND_MEMORY) {
+        if (mayLeave(i)) {
           t.exitLabel = this.exitLabel(i.dirty);
           t.leaveReason = LEFT_FOR_ACCESS;
         }
@@ -414,7 +413,7 @@ const MAX_EXITS: u32 = 2000;
     t.hart();
     t.i64(t.pc);
     t.i64(i.decoded);
-    t.call(helper.STEP);
+    t.call(isCsr(i.operation) ? helper.CSR : helper.STEP);
     if (isEnd) {
       t.op(w.DROP);
       t.i64(-1);
@@ -520,6 +519,10 @@ const MAX_EXITS: u32 = 2000;
     }
     t.op(w.RETURN);
   }
+}
+
+function isCsr(operation: u32): bool {
+  return operation >= op.OP_CSRRW && operation <= op.OP_CSRRCI;
 }
 
 /** Registers dirty behind an instruction that is no step. */

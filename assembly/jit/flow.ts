@@ -1,4 +1,4 @@
-import { KIND_MEMORY } from "../generated/translate";
+import { KIND_ATOMIC, KIND_MEMORY } from "../generated/translate";
 import { Block, Build, END_BRANCH, END_CALL, END_COMPUTED, END_DISPATCH, END_FALL, END_JUMP, END_LEAVE, Instruction, MAX_ENTRIES } from "./region";
 import { BUILD_END } from "./region";
 
@@ -262,7 +262,7 @@ function dirtyThrough(b: Build, block: Block): u64 {
 
 /** Whether the instruction may leave the region, so that what is dirty must be there to be stored. */
 export function mayLeave(i: Instruction): bool {
-  return i.kind == KIND_MEMORY || i.isStep;
+  return i.kind == KIND_MEMORY || i.kind == KIND_ATOMIC || i.isStep;
 }
 
 /** Backwards: a register is live when its local's value may still be used, also to be stored at an exit. */

@@ -1,4 +1,7 @@
-import { HART_COUNTDOWN, HART_DATA_TLB, HART_EVENT, HART_F, HART_PC, HART_X } from "../generated/hart";
+import { HART_COUNTDOWN, HART_DATA_TLB, HART_EVENT, HART_F, HART_PC, HART_RESERVATION, HART_RESERVED_VALUE, HART_X } from "../generated/hart";
+import { EVENT_ATTENTION } from "../hart/trap";
+import { NO_RESERVATION } from "../mmu/access";
+import { RAM_BASE, RAM_PADDR } from "../shared/layout";
 import { STORES, TLB_ENTRY_COUNT } from "../mmu/tlb";
 import { REASON_SHIFT } from "./exits";
 import * as helper from "./helpers";
@@ -12,14 +15,15 @@ export const LOCAL_COUNT: u32 = 2; // i32: instructions left
 export const LOCAL_ENTRY: u32 = 3; // i32: TLB entry
 export const LOCAL_AHEAD: u32 = 4; // i32: at an exit, instructions counted but not executed, and the reason
 export const LOCAL_DISPATCH: u32 = 5; // i32: which entry the dispatch block goes to
-export const LOCAL_ADDRESS: u32 = 6; // i64
-export const LOCAL_OFFSET: u32 = 7; // i64: in a page
-export const LOCAL_VALUE: u32 = 8; // i64
-export const LOCAL_PC: u32 = 9; // i64: where to go on, at an exit
-export const LOCAL_RETURN: u32 = 10; // i64: where the function will probably return to
-export const LOCAL_KEPT: u32 = 11; // i64, three of them
-export const FIRST_REGISTER_LOCAL: u32 = 14;
-export const I32_LOCAL_COUNT: u32 = 4;
+export const LOCAL_PLACE: u32 = 6; // i32: what an atomic instruction updates, in linear memory
+export const LOCAL_ADDRESS: u32 = 7; // i64
+export const LOCAL_OFFSET: u32 = 8; // i64: in a page
+export const LOCAL_VALUE: u32 = 9; // i64
+export const LOCAL_PC: u32 = 10; // i64: where to go on, at an exit
+export const LOCAL_RETURN: u32 = 11; // i64: where the function will probably return to
+export const LOCAL_KEPT: u32 = 12; // i64, three of them
+export const FIRST_REGISTER_LOCAL: u32 = 15;
+export const I32_LOCAL_COUNT: u32 = 5;
 export const I64_LOCAL_COUNT: u32 = 8;
 
 /**
@@ -346,12 +350,16 @@ export const I64_LOCAL_COUNT: u32 = 8;
   }
   /** Leaves the region when an event is pending: a trap, or something the interpreter must do. One label deeper. */
   leaveOnEvent(): void {
+    this.prepareExit();
+    this.loadHart(w.I32_LOAD, 2, HART_EVENT);
+    this.opIndex(w.BR_IF, this.exitLabel + 1);
+  }
+  /** To an exit at this instruction, which counts as not executed. */
+  prepareExit(): void {
     this.i64(this.pc);
     this.set_(LOCAL_PC);
     this.i32(this.ahead | (this.leaveReason << REASON_SHIFT));
     this.set_(LOCAL_AHEAD);
-    this.loadHart(w.I32_LOAD, 2, HART_EVENT);
-    this.opIndex(w.BR_IF, this.exitLabel + 1);
   }
 
   load<W>(vaddr: u64): u64 {
@@ -429,6 +437,96 @@ export const I64_LOCAL_COUNT: u32 = 8;
     this.call(helper.STORE);
     this.leaveOnEvent();
     this.op(w.END);
+  }
+
+  // ---- atomics ----
+
+  // A hit means what it does for other accesses: no other hart runs meanwhile. For what is misaligned or misses, the
+  // region is left before anything has happened.
+
+  loadForUpdate<W>(vaddr: u64): u64 {
+    this.findPlace(STORES, sizeof<W>());
+    this.get_(LOCAL_PLACE);
+    this.loadPlace(sizeof<W>());
+    return 0;
+  }
+  /** The address was found by loadForUpdate. */
+  storeUpdated<W>(vaddr: u64, value: u64): void {
+    this.set_(LOCAL_VALUE);
+    this.op(w.DROP);
+    this.storePlace(sizeof<W>());
+  }
+  loadReserved<W>(vaddr: u64): u64 {
+    this.findPlace(0, sizeof<W>());
+    this.beforeAccess();
+    this.placePaddr();
+    this.accessHart(w.I64_STORE, 3, HART_RESERVATION);
+    this.get_(LOCAL_PLACE);
+    this.loadPlace(sizeof<W>());
+    this.set_(LOCAL_VALUE);
+    this.beforeAccess();
+    this.get_(LOCAL_VALUE);
+    this.accessHart(w.I64_STORE, 3, HART_RESERVED_VALUE);
+    this.get_(LOCAL_VALUE);
+    return 0;
+  }
+  storeConditional<W>(vaddr: u64, value: u64): u64 {
+    this.set_(LOCAL_VALUE);
+    this.findPlace(STORES, sizeof<W>());
+    this.placePaddr();
+    this.loadHart(w.I64_LOAD, 3, HART_RESERVATION);
+    this.op(w.I64_EQ);
+    this.get_(LOCAL_PLACE);
+    this.loadPlace(sizeof<W>());
+    this.loadHart(w.I64_LOAD, 3, HART_RESERVED_VALUE);
+    this.op(w.I64_EQ);
+    this.op(w.I32_AND);
+    this.set_(LOCAL_ENTRY);
+    this.beforeAccess();
+    this.i64(<i64>NO_RESERVATION);
+    this.accessHart(w.I64_STORE, 3, HART_RESERVATION);
+    this.get_(LOCAL_ENTRY);
+    this.opIndex(w.IF, w.TYPE_VOID);
+    this.storePlace(sizeof<W>());
+    this.op(w.END);
+    this.get_(LOCAL_ENTRY);
+    this.op(w.I32_EQZ);
+    return this.formula(w.I64_EXTEND_I32_U);
+  }
+  /** Leaves in LOCAL_PLACE where the aligned address on the stack stands in linear memory. */
+  findPlace(bank: u32, byteLength: u32): void {
+    this.lookUp(bank, byteLength);
+    this.get_(LOCAL_ADDRESS);
+    this.i64(byteLength - 1);
+    this.op(w.I64_AND);
+    this.op(w.I64_EQZ);
+    this.op(w.I32_AND);
+    this.op(w.I32_EQZ);
+    this.hintTaken(0);
+    this.opIndex(w.IF, w.TYPE_VOID);
+    this.beforeAccess();
+    this.i32(EVENT_ATTENTION);
+    this.accessHart(w.I32_STORE, 2, HART_EVENT);
+    this.prepareExit();
+    this.opIndex(w.BR, this.exitLabel + 1);
+    this.op(w.END);
+    this.locate(bank);
+    this.set_(LOCAL_PLACE);
+  }
+  loadPlace(byteLength: u32): void {
+    this.access(byteLength == 8 ? w.I64_LOAD : w.I64_LOAD32_S, 0, 0);
+  }
+  storePlace(byteLength: u32): void {
+    this.get_(LOCAL_PLACE);
+    this.get_(LOCAL_VALUE);
+    this.access(byteLength == 8 ? w.I64_STORE : w.I64_STORE32, 0, 0);
+  }
+  /** Pushes the physical address of LOCAL_PLACE. */
+  placePaddr(): void {
+    this.get_(LOCAL_PLACE);
+    this.op(w.I64_EXTEND_I32_U);
+    this.i64(<i64>RAM_PADDR - <i64>RAM_BASE);
+    this.op(w.I64_ADD);
   }
 
   // ---- state of the hart ----

@@ -37,9 +37,11 @@ const TRANSLATOR_AT: u32 = BUILD_END + 0x10000;
 const EMITTER_AT: u32 = TRANSLATOR_AT + 0x100;
 const BUILD_AT: u32 = EMITTER_AT + 0x100;
 
+/** Branch hints, all functions together. */
+const HINTS_MAX: u32 = 0x200000;
 /** Bodies are written here first; the sections that come before them depend on how many there are. */
-const BODIES_BASE: u32 = OUTPUT_BASE + 0x20000;
-const HINTS_BASE: u32 = OUTPUT_BASE - 0x200000;
+const BODIES_BASE: u32 = OUTPUT_BASE + HINTS_MAX + 0x10000;
+const HINTS_BASE: u32 = OUTPUT_BASE - HINTS_MAX;
 /** Numbers of the regions of the module, u16 each. */
 const CHOSEN_BASE: u32 = HINTS_BASE - 0x10000;
 /** A region's body is at most so long. */
@@ -73,13 +75,18 @@ export function translate(id: u32): u32 {
   if (count == 0) return 0;
   for (let n: u32 = 0; n < count; n++) {
     const region = regionOf(chosen(n));
-    if (t.at + BODY_MAX <= OUTPUT_END && discover(b, h, region)) emitRegion(h, b, t, e, n);
+    if (hasRoom(t) && discover(b, h, region)) emitRegion(h, b, t, e, n);
     else emitNothing(t, region);
   }
   m.tableSize = firstSlot + count;
   m.moduleNumber = m.moduleNumber + 1;
   m.compilingCount = 1;
   return writeModule(t, firstSlot, count, t.at - BODIES_BASE);
+}
+
+/** Whether another body and its hints fit: hints take far less than a tenth of the body. */
+@inline function hasRoom(t: Translator): bool {
+  return t.at + BODY_MAX <= OUTPUT_END && t.hintsEnd + BODY_MAX / 8 <= HINTS_BASE + HINTS_MAX;
 }
 
 @inline function chosen(n: u32): u32 {
@@ -280,7 +287,7 @@ function typeOfHelper(n: u32): u32 {
   if (n >= helper.FIRST_FLOAT) return TYPE_FLOAT;
   if (n == helper.LOAD) return TYPE_LOAD;
   if (n == helper.STORE) return TYPE_STORE;
-  if (n == helper.STEP) return TYPE_STEP;
+  if (n == helper.STEP || n == helper.CSR) return TYPE_STEP;
   if (n == helper.CALL_REGION) return TYPE_CALL;
   if (n == helper.LEAVE_COLD) return TYPE_COLD;
   return TYPE_BINARY;

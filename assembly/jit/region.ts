@@ -1,7 +1,6 @@
 import { Hart, theMachine } from "../generated/hart";
 import { OP_ILLEGAL } from "../generated/operations";
 import {
-  KIND_ATOMIC,
   KIND_BRANCH,
   KIND_FLOAT,
   KIND_JUMP,
@@ -113,7 +112,7 @@ export const END_DISPATCH: u32 = 7; // to the entry that a local tells: it has n
   get isStep(): bool {
     const kind = this.kind;
     if (kind == KIND_FLOAT) return (this.operands & ROUNDS) != 0 && rm(this.decoded) > LAST_MODE && rm(this.decoded) != DYNAMIC;
-    return kind == KIND_SYSTEM || kind == KIND_ATOMIC || kind == KIND_PLAIN;
+    return kind == KIND_SYSTEM || kind == KIND_PLAIN;
   }
 }
 

@@ -1,4 +1,5 @@
 import { HART_X, Hart, theMachine } from "../generated/hart";
+import * as op from "../generated/operations";
 import { accessCsr, CSR_CLEAR, CSR_SET, CSR_WRITE } from "../hart/csr";
 import { MSTATUS_TSR, MSTATUS_TVM, MSTATUS_TW } from "../hart/status";
 import { raise, raiseIllegal, returnFromMachine, returnFromSupervisor } from "../hart/trap";
@@ -10,6 +11,7 @@ import {
   PRIVILEGE_SUPERVISOR,
   PRIVILEGE_USER,
 } from "../shared/causes";
+import { OPERATION_MASK } from "../shared/decoded";
 import { HART_WAITING } from "../shared/exit";
 import { csrNumber, rd, rs1, rs2, uimm } from "./operands";
 
@@ -47,6 +49,34 @@ function csrInstruction(h: Hart, i: u64, operation: u32, operand: u64, writes: b
   const old = accessCsr(h, csrNumber(i), operation, operand, writes);
   if (<u8>h.event != 0) return;
   writeX(h, rd(i), old);
+}
+
+/** Executes a CSR instruction of any kind. */
+export function performCsr(h: Hart, i: u64): void {
+  switch (<u32>i & OPERATION_MASK) {
+    case op.OP_CSRRW:
+      csrrw(h, i);
+      break;
+    case op.OP_CSRRS:
+      csrrs(h, i);
+      break;
+    case op.OP_CSRRC:
+      csrrc(h, i);
+      break;
+    case op.OP_CSRRWI:
+      csrrwi(h, i);
+      break;
+    case op.OP_CSRRSI:
+      csrrsi(h, i);
+      break;
+    default:
+      csrrci(h, i);
+  }
+}
+/** Whether a CSR instruction writes nothing: of those that set or clear bits, with x0 or 0. */
+export function isCsrRead(i: u64): bool {
+  const operation = <u32>i & OPERATION_MASK;
+  return operation != op.OP_CSRRW && operation != op.OP_CSRRWI && rs1(i) == 0;
 }
 
 /** ECALL: the causes for U, S and M follow the privilege's number. */

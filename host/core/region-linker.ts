@@ -13,6 +13,7 @@ const HELPERS = [
   "regionLoad",
   "regionStore",
   "regionStep",
+  "regionCsr",
   "callRegion",
   "leaveCold",
   "mulHighSS",

@@ -16,7 +16,7 @@ export function reportOf(divergence: Divergence): string {
   const others = what.filter(({ place }) => place !== "x" && place !== "f");
   return [
     `seed ${scenario.seed}, ${way.name}: ${setting.title}; after slice ${slice} of ${scenario.slices
-      .map(({ budget, afterwards }) => `${budget}${afterwards === undefined ? "" : ` ${then}`}`)
+      .map(({ budget, afterwards }) => `${budget}${afterwards === undefined ? "" : ` ${afterwards}`}`)
       .join(", ")}`,
     "",
     textOf(scenario.code),
