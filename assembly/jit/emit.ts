@@ -42,6 +42,7 @@ import {
   LOCAL_RETURN,
 } from "./formula-translator";
 import { DOUBLE_LOCAL_COUNT, SINGLE_LOCAL_COUNT, Translator } from "./translator";
+import { noteSource } from "./sources";
 import * as w from "./wasm";
 
 /** What a region returns when the hart's pc, and not its result, says where to go on. */
@@ -69,6 +70,8 @@ const MAX_EXITS: u32 = 2000;
   h: Hart;
   labelCount: u32;
   exitCount: u32;
+  /** Where the bodies of the module begin. */
+  bodiesStart: u32;
 
   emit(): void {
     const t = this.t;
@@ -290,6 +293,7 @@ const MAX_EXITS: u32 = 2000;
       const kind = i.kind;
       t.pc = b.pcOf(i.slot);
       t.next = t.pc + i.byteLength;
+      noteSource(b, i, t.at - this.bodiesStart);
       t.ahead = block.count - n;
       t.kept = 0;
       if (kind == KIND_BRANCH || kind == KIND_JUMP) break;

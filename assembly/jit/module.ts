@@ -29,6 +29,7 @@ import { PRIVILEGE_USER } from "../shared/causes";
 import * as helper from "./helpers";
 import { OUTPUT_BASE, OUTPUT_END } from "../shared/jit-layout";
 import { Build, buildAt, BUILD_END, discover } from "./region";
+import { startSources } from "./sources";
 import { Translator } from "./translator";
 import * as w from "./wasm";
 
@@ -63,6 +64,8 @@ export function translate(id: u32): u32 {
   e.b = b;
   e.h = h;
   t.at = BODIES_BASE;
+  e.bodiesStart = BODIES_BASE;
+  startSources();
   t.hintsEnd = HINTS_BASE;
   t.hasFusedMultiplyAdd = m.hasFusedMultiplyAdd;
   t.onlyHart = m.hartCount == 1 ? <u32>changetype<usize>(h) : 0;

@@ -7,4 +7,3 @@ export const LEFT_FOR_REFUSAL: u32 = 4; // the region that comes next may not be
 /** Not an exit, for it comes back: code of the function that had never been executed when it was translated. */
 export const LEFT_FOR_COLD: u32 = 5;
 export const EXIT_REASON_COUNT: u32 = 6;
-

@@ -13,6 +13,7 @@ import { Hart } from "./hart.js";
 import { fieldNamed, LinearMemory } from "./linear-memory.js";
 import { Ram } from "./ram.js";
 import { DEFAULT_TRANSLATION_BYTE_LENGTH, RegionLinker, type TranslationStats } from "./region-linker.js";
+import type { TranslatedRegion } from "./translated-region.js";
 import { WASM_PAGE_BYTE_LENGTH, type WasmModule, wasm } from "./wasm.js";
 
 export { EXIT_BUDGET, EXIT_ECALL, EXIT_IDLE, EXIT_STOP, EXIT_STUCK } from "../../assembly/shared/exit.js";
@@ -38,7 +39,7 @@ export interface CoreOptions {
   /** Whether environment calls from S-mode make `run` return EXIT_ECALL instead of trapping to M-mode. */
   readonly hostFirmware: boolean;
   /** Off unless given. */
-  readonly translate?: TranslationMode;
+  readonly translate?: TranslationMode | TranslationTuning;
   /** Translated code that is kept, in bytes of Wasm; DEFAULT_TRANSLATION_BYTE_LENGTH unless given. */
   readonly translationByteLengthMax?: number;
   /** A clock for statistics, in ms; without one they say no times. */
@@ -50,8 +51,21 @@ export interface CoreOptions {
 /** Whether code is translated to Wasm: when it is hot, never, or at once. What the guest sees is the same. */
 export type TranslationMode = "on" | "off" | "eager";
 
-/** How often a jump's target is reached before it is translated; 0 is never. */
-const HEAT_THRESHOLDS = { on: 8_000, off: 0, eager: 1 } as const;
+/** When code is translated, in detail: for tests and experiments. */
+export interface TranslationTuning {
+  /** How hot a jump's target must get: what a turn of a loop or a call adds is in jit/dispatch.ts. 0 is never. */
+  readonly heatThreshold: number;
+  /** Whether code that was never executed is translated with what was. */
+  readonly translatesAll: boolean;
+  /** Whether `run` waits for the host to compile, so that what it does next depends on nothing else. */
+  readonly isSynchronous: boolean;
+}
+
+const TUNINGS: Readonly<Record<TranslationMode, TranslationTuning>> = {
+  on: { heatThreshold: 8_000, translatesAll: false, isSynchronous: false },
+  off: { heatThreshold: 0, translatesAll: false, isSynchronous: false },
+  eager: { heatThreshold: 1, translatesAll: true, isSynchronous: true },
+};
 
 const named = (name: string) => fieldNamed(MACHINE_FIELDS, name);
 const RETIRED = named("retired");
@@ -78,12 +92,15 @@ export class Core {
   readonly #exports: CoreExports;
   readonly #options: CoreOptions;
   readonly #linker: RegionLinker;
+  readonly #tuning: TranslationTuning;
 
   private constructor(memory: LinearMemory, exports: CoreExports, options: CoreOptions, linker: RegionLinker) {
     this.#linker = linker;
     this.#memory = memory;
     this.#exports = exports;
     this.#options = options;
+    const { translate = "off" } = options;
+    this.#tuning = typeof translate === "string" ? TUNINGS[translate] : translate;
     this.ram = new Ram(memory, exports, options.memoryByteLength);
     this.harts = Array.from({ length: options.hartCount }, (_, id) => new Hart(id, memory, exports));
   }
@@ -124,8 +141,7 @@ export class Core {
   /** Power-on state of all harts, each stopped until started; RAM is left as it is. */
   reset(): void {
     this.#exports.reset(this.harts.length, this.ram.byteLength, this.#options.hostFirmware ? 1 : 0);
-    const mode = this.#options.translate ?? "off";
-    this.#linker.start(HEAT_THRESHOLDS[mode], mode === "eager");
+    this.#linker.start(this.#tuning.heatThreshold, this.#tuning.translatesAll);
   }
 
   /**
@@ -136,7 +152,7 @@ export class Core {
    */
   run(budget: number): number {
     const exit = this.#exports.run(budget);
-    this.#linker.collect(this.#options.translate === "eager");
+    this.#linker.collect(this.#tuning.isSynchronous);
     return exit;
   }
 
@@ -175,6 +191,11 @@ export class Core {
   /** What has been translated since the core was made. */
   get translation(): TranslationStats {
     return this.#linker.stats;
+  }
+
+  /** To be told of every region that is translated from now on, also those that turn out to be outdated. */
+  set onTranslation(observer: ((regions: readonly TranslatedRegion[]) => void) | undefined) {
+    this.#linker.observer = observer;
   }
 
   /** While on, instructions are executed one by one and the last one begun is recorded. */

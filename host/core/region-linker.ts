@@ -5,6 +5,7 @@ import { MACHINE_BASE } from "../../assembly/shared/layout.js";
 import type { CoreExports } from "./exports.js";
 import { hasFusedMultiplyAdd } from "./fused-multiply-add.js";
 import { fieldNamed, type LinearMemory } from "./linear-memory.js";
+import { readTranslation, type TranslatedRegion } from "./translated-region.js";
 import { type WasmMemory, type WasmModule, type WasmTable, wasm } from "./wasm.js";
 
 /** Functions of the core that regions import, in the order of assembly/jit/helpers.ts. */
@@ -27,6 +28,8 @@ const HELPERS = [
   "xperm4",
   "xperm8",
 ] as const;
+
+const IMPORTED_FUNCTIONS: readonly string[] = [...HELPERS, ...FLOAT_HELPERS];
 
 const QUEUED_COUNT = fieldNamed(MACHINE_FIELDS, "queuedCount");
 const TABLE_SIZE = fieldNamed(MACHINE_FIELDS, "tableSize");
@@ -83,6 +86,8 @@ export class RegionLinker {
   readonly #memory: LinearMemory;
   readonly #table: WasmTable;
   readonly #imports: object;
+  /** Told of the regions of each module that is written. */
+  observer: ((regions: readonly TranslatedRegion[]) => void) | undefined;
   #isCompiling = false;
   #waited = 0;
   #byteLengthInUse = 0;
@@ -104,7 +109,7 @@ export class RegionLinker {
     this.#memory = memory;
     this.#table = table;
     const functions = exports as unknown as Readonly<Record<string, unknown>>;
-    const named = [wasmMemory, table, ...[...HELPERS, ...FLOAT_HELPERS].map((name) => functions[name])];
+    const named = [wasmMemory, table, ...IMPORTED_FUNCTIONS.map((name) => functions[name])];
     this.#imports = { e: Object.fromEntries(named.map((value, n) => [n.toString(16).padStart(3, "0"), value])) };
   }
 
@@ -149,6 +154,7 @@ export class RegionLinker {
     this.#counts.byteLength += byteLength;
     this.#counts.regions += this.#tableSize - before;
     const bytes = this.#memory.bytes.slice(OUTPUT_BASE, OUTPUT_BASE + byteLength);
+    this.observer?.(readTranslation(this.#memory, bytes, IMPORTED_FUNCTIONS));
     if (synchronously) this.#compileNow(bytes);
     else void this.#compile(bytes);
   }

@@ -1,81 +1,60 @@
-/** Interpreter and translated regions, side by side on the random programs: they agree after every slice. */
-import { expect, test } from "vitest";
-import { Core, EXIT_BUDGET, type MmioPort, type TranslationMode } from "../../host/core/core.js";
-import { generateProgram } from "./generator.js";
-import { buildImage } from "./image.js";
-import { CLINT_MTIME, CLINT_MTIMECMP, RAM_BASE, RAM_BYTE_LENGTH, TEST_DEVICE } from "./layout.js";
+/** Interpreter and translated regions, side by side: whatever a program does, they agree after every slice. */
+import { describe, expect, it } from "vitest";
+import { compressedTable, instructionTable } from "../../assembly/isa/table.js";
+import { runCampaign } from "./lockstep/campaign.js";
+import { runImageInLockstep } from "./lockstep/image.js";
+import { WAYS } from "./lockstep/lockstep.js";
+import { textOf } from "./lockstep/node.js";
+import { listingOf } from "./lockstep/report.js";
+import { makeScenario } from "./lockstep/scenario.js";
 import { loadCore } from "./vivarium.js";
 
-const PROGRAMS = 1900;
-/** As in vivarium.ts: the monitor's seconds are few instructions. */
-const TICKS_PER_INSTRUCTION = 1000;
+// Longer: VIV_FUZZ_PROGRAMS=20000 VIV_FUZZ_SEED=1000000 npx vitest run tests/differential/lockstep
 
-interface Subject {
-  readonly core: Core;
-  isOff: boolean;
-}
+const PROGRAM_COUNT = Number(process.env.VIV_FUZZ_PROGRAMS ?? 1200);
+const FIRST_SEED = Number(process.env.VIV_FUZZ_SEED ?? 1);
+/** Of the programs that are also compared with QEMU, one after the other in an image; MAX_PROGRAMS is 2000. */
+const IMAGE_PROGRAMS = 1900;
+const TIMEOUT_MS = 120_000 + 300 * PROGRAM_COUNT;
 
-/** The board the monitor needs. */
-async function start(image: Uint8Array, translate: TranslationMode): Promise<Subject> {
-  const mmio: MmioPort = {
-    read: (paddr) => {
-      if (paddr === CLINT_MTIME) return Number(subject.core.mtime & 0xffff_ffffn);
-      return paddr === CLINT_MTIME + 4 ? Number(subject.core.mtime >> 32n) : -1;
+describe("interpreted and translated", () => {
+  it(
+    `${PROGRAM_COUNT} programs from seed ${FIRST_SEED} on that change their machine agree after every slice`,
+    async () => {
+      const { divergences, report, translatedShare } = await runCampaign(await loadCore(), FIRST_SEED, PROGRAM_COUNT);
+      expect(divergences, `\n${report}\n`).toBe(0);
+      // Otherwise it has said nothing.
+      expect(translatedShare).toBeGreaterThan(0.3);
     },
-    write: (paddr, _width, value) => {
-      const hart = subject.core.harts[0]!;
-      if (paddr === CLINT_MTIMECMP) hart.mtimecmp = ((hart.mtimecmp >> 32n) << 32n) | BigInt(value);
-      else if (paddr === CLINT_MTIMECMP + 4) hart.mtimecmp = (BigInt(value) << 32n) | (hart.mtimecmp & 0xffff_ffffn);
-      else if (paddr === TEST_DEVICE) {
-        subject.isOff = true;
-        subject.core.requestStop();
-      } else return false;
-      return true;
+    TIMEOUT_MS,
+  );
+
+  it.each([
+    [WAYS[0]!, 7001, 499],
+    [WAYS[1]!, 1 + IMAGE_PROGRAMS, 5003],
+  ])(
+    `$name: ${IMAGE_PROGRAMS} of the programs that are compared with QEMU agree after every slice`,
+    async (way, seed, budget) => {
+      const run = await runImageInLockstep(await loadCore(), way, seed, IMAGE_PROGRAMS, budget);
+      expect(run.difference).toBeUndefined();
+      expect(run.regions).toBeGreaterThan(10);
     },
-  };
-  const core = await Core.create({
-    module: await loadCore(),
-    memoryByteLength: RAM_BYTE_LENGTH,
-    hartCount: 1,
-    mmio,
-    hostFirmware: false,
-    translate,
+    TIMEOUT_MS,
+  );
+});
+
+describe("the generator of programs that change their machine", () => {
+  it("makes the same program of a seed every time, and others of other seeds", () => {
+    expect(makeScenario(7)).toEqual(makeScenario(7));
+    expect(textOf(makeScenario(7).code)).not.toEqual(textOf(makeScenario(8).code));
   });
-  const subject: Subject = { core, isOff: false };
-  core.ram.write(RAM_BASE, image);
-  core.setTime(0n, TICKS_PER_INSTRUCTION);
-  core.harts[0]!.start(BigInt(RAM_BASE), 3, 0n, 0n);
-  return subject;
-}
 
-/** Everything the architecture lets a program see, but memory. */
-function stateOf({ core }: Subject, exit: number): unknown {
-  return { exit, retired: core.retired, mtime: core.mtime, hart: core.harts[0]!.save() };
-}
-
-test.each([
-  ["short", 7001, 97],
-  ["long", 1 + PROGRAMS, 5003],
-])(
-  "translated and interpreted, random programs agree after every one of many %s slices",
-  async (_, seed, slice) => {
-    const programs = Array.from({ length: PROGRAMS }, (_, n) => generateProgram(seed + n, new Set()));
-    const image = buildImage(programs);
-    const interpreted = await start(image, "off");
-    const translated = await start(image, "eager");
-    while (!interpreted.isOff) {
-      const exit = interpreted.core.run(slice);
-      expect(stateOf(translated, translated.core.run(slice))).toEqual(stateOf(interpreted, exit));
-      if (exit === EXIT_BUDGET || interpreted.isOff) continue;
-      // Everything waits, or is stuck, until the monitor's timer.
-      const timer = interpreted.core.nextTimer;
-      expect(timer).not.toBeNull();
-      for (const { core } of [interpreted, translated]) core.setTime(timer!, TICKS_PER_INSTRUCTION);
-    }
-    expect(translated.isOff).toBe(true);
-    const ram = (subject: Subject) => subject.core.ram.view(RAM_BASE, RAM_BYTE_LENGTH);
-    expect(Buffer.compare(ram(translated), ram(interpreted))).toBe(0);
-    expect(translated.core.translation.regions).toBeGreaterThan(10);
-  },
-  300_000,
-);
+  it("uses every row of the instruction table in 300 programs", () => {
+    const text = Array.from({ length: 300 }, (_, seed) => listingOf(makeScenario(seed)).join("\n")).join("\n");
+    const seen = new Set(
+      [...text.matchAll(/^ {2}\S+ {2}\S+ +(\S+)/gm)].map((match) => match[1]!.replace(/\.(aq|rl|aqrl)$/, "")),
+    );
+    const rows = [...instructionTable, ...compressedTable].map((row) => row.mnemonic);
+    expect(rows.filter((mnemonic) => !seen.has(mnemonic))).toEqual([]);
+  });
+});

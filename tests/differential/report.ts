@@ -11,9 +11,9 @@ const DATA_SHOWN = 8;
 
 /** A mismatch for people: the program, what it began with, and both register files with `*` where they differ. */
 export function reportOf(mismatch: Mismatch): string {
-  const { program, ours, theirs, differences } = mismatch;
+  const { program, engine, ours, theirs, differences } = mismatch;
   return [
-    `seed ${program.seed}: ${program.title}`,
+    `seed ${program.seed}: ${program.title}${engine === "off" ? "" : ", translated"}`,
     "",
     ...listing(program),
     "",

@@ -6,6 +6,12 @@ import { CLINT_MTIME, CLINT_MTIMECMP, RAM_BASE, RAM_BYTE_LENGTH, TEST_DEVICE, TE
 /** So that the monitor's 20 seconds are 200,000 instructions. */
 const TICKS_PER_INSTRUCTION = 1000;
 const SLICE = 10_000_000;
+/** What is hot is translated between slices. */
+const EAGER_SLICE = 5003;
+
+/** Ways in which our core executes. */
+export const ENGINES = ["off", "eager"] as const;
+export type Engine = (typeof ENGINES)[number];
 /** Far more than a full image of programs that all run into the timer takes. */
 const LIMIT = 2_000_000_000n;
 
@@ -19,7 +25,11 @@ export async function loadCore(): Promise<WasmModule> {
  * @returns RAM afterwards
  * @throws Error when it does not power off
  */
-export async function runInVivarium(module: WasmModule, image: Uint8Array): Promise<Uint8Array> {
+export async function runInVivarium(
+  module: WasmModule,
+  image: Uint8Array,
+  translate: Engine = "off",
+): Promise<Uint8Array> {
   let isOff = false;
   const mmio: MmioPort = {
     read(paddr) {
@@ -45,12 +55,13 @@ export async function runInVivarium(module: WasmModule, image: Uint8Array): Prom
     hartCount: 1,
     mmio,
     hostFirmware: false,
+    translate,
   });
   core.ram.write(RAM_BASE, image);
   core.setTime(0n, TICKS_PER_INSTRUCTION);
   core.harts[0]!.start(BigInt(RAM_BASE), 3, 0n, 0n);
   while (!isOff) {
-    const exit = core.run(SLICE);
+    const exit = core.run(translate === "off" ? SLICE : EAGER_SLICE);
     const waits = exit === EXIT_IDLE || exit === EXIT_STUCK;
     if (waits && core.nextTimer !== null) core.setTime(core.nextTimer, TICKS_PER_INSTRUCTION);
     else if (exit !== EXIT_BUDGET && exit !== EXIT_STOP) throw new Error(`run ended with ${exit} at ${where(core)}`);
