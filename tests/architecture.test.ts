@@ -84,7 +84,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const PACKAGES: readonly { readonly files: RegExp; readonly packages: RegExp }[] = [
   { files: /^assembly\/isa\/generate-main\.ts$/, packages: /^node:fs$/ },
   { files: /^host\/core\/exports\.ts$/, packages: /^@assemblyscript\/loader$/ },
-  { files: /^host\/platform\/node\//, packages: /^(node:.+|commander)$/ },
+  { files: /^host\/platform\/node\//, packages: /^(node:.+|commander|ws)$/ },
 ];
 
 interface Import {
