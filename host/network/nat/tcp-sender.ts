@@ -108,6 +108,11 @@ export class TcpSender {
     return ahead(acknowledgment, this.#max) <= 0;
   }
 
+  /** Whether a window that stands in a segment is the one there is, and open: its closing is no sign of a loss. */
+  isWindow(window: number): boolean {
+    return window !== 0 && window << this.windowScale === this.#window;
+  }
+
   /** @param window as it stands in the segment */
   updateWindow(sequence: number, acknowledgment: number, window: number): void {
     const isNewer =
