@@ -31,11 +31,11 @@ export function readRelayOptions(options: RelayOptions): RelayAction {
     // What is denied stays so, whatever else is allowed.
     egress: [
       ...readEgress(
-        "",
+        "--",
         (options.deny ?? []).map((value) => ({ name: "deny", value })),
       ),
       ...readEgress(
-        "",
+        "--",
         (options.allow ?? []).map((value) => ({ name: "allow", value })),
       ),
     ],
