@@ -14,25 +14,36 @@ export function frameWithLength(frame: Uint8Array): Uint8Array {
 
 /** Finds the frames in a stream. */
 export class FrameReader {
-  #rest = new Uint8Array();
+  /** What has come and is not a whole frame yet. */
+  #chunks: Uint8Array[] = [];
+  #byteLength = 0;
+  /** How many bytes it takes to go on. */
+  #needed = LENGTH_BYTE_LENGTH;
 
   /**
-   * @param bytes what has come, whose frames are the receiver's
-   * @returns the frames that are whole now, or null when the stream is not one of frames
+   * @param bytes what has come
+   * @returns copies of the frames that are whole now, or null when the stream is not one of frames
    */
   push(bytes: Uint8Array): readonly Uint8Array[] | null {
-    const input = this.#rest.length === 0 ? bytes : joinBytes(this.#rest, bytes);
+    this.#chunks.push(bytes);
+    this.#byteLength += bytes.length;
+    if (this.#byteLength < this.#needed) return [];
+    const input = this.#chunks.length === 1 ? bytes : joinBytes(...this.#chunks);
     const frames: Uint8Array[] = [];
     let offset = 0;
-    while (input.length - offset >= LENGTH_BYTE_LENGTH) {
+    for (;;) {
+      const left = input.length - offset;
+      this.#needed = LENGTH_BYTE_LENGTH;
+      if (left < LENGTH_BYTE_LENGTH) break;
       const byteLength = read32(input, offset);
       if (byteLength === 0 || byteLength > FRAME_BYTE_LENGTH_MAX) return null;
-      const end = offset + LENGTH_BYTE_LENGTH + byteLength;
-      if (end > input.length) break;
-      frames.push(input.slice(offset + LENGTH_BYTE_LENGTH, end));
-      offset = end;
+      this.#needed += byteLength;
+      if (left < this.#needed) break;
+      frames.push(new Uint8Array(input.subarray(offset + LENGTH_BYTE_LENGTH, offset + this.#needed)));
+      offset += this.#needed;
     }
-    this.#rest = input.slice(offset);
+    this.#chunks = offset === input.length ? [] : [new Uint8Array(input.subarray(offset))];
+    this.#byteLength = input.length - offset;
     return frames;
   }
 }

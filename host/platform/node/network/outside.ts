@@ -189,7 +189,7 @@ function askServer({ address, port }: Endpoint, message: Uint8Array): Promise<Ui
     socket.once("error", () => finish(null));
     socket.on("message", (answer) => {
       const isOurs = answer.length >= 12 && answer[0] === message[0] && answer[1] === message[1];
-      if (isOurs) finish(answer);
+      if (isOurs) finish(new Uint8Array(answer));
     });
     // Connected, so that nobody else's answer counts.
     socket.connect(port, formatAddress(address), () => socket.send(message));
