@@ -128,7 +128,9 @@ export class VirtioNet implements VirtioDevice<NetFields> {
   readonly #control: NetControl;
   readonly #waiting = new WaitingFrames();
   #mac: Uint8Array;
+  /** What the driver is told of the cable, and how it is. They differ after a restore, until the driver is there. */
   #linkUp = true;
+  #isCableIn = true;
   #announce = false;
   #configGeneration = 0;
   /** What the driver has set; null is all it knows of. */
@@ -178,6 +180,7 @@ export class VirtioNet implements VirtioDevice<NetFields> {
 
   /** Plugs the cable in or pulls it out; while it is out, nothing passes. */
   set linkUp(isUp: boolean) {
+    this.#isCableIn = isUp;
     if (isUp === this.#linkUp) return;
     this.#linkUp = isUp;
     if (!isUp) this.#forget();
@@ -193,6 +196,7 @@ export class VirtioNet implements VirtioDevice<NetFields> {
 
   start(driver: VirtioDriver): void {
     this.#driver = driver;
+    this.linkUp = this.#isCableIn;
   }
 
   kick(queueIndex: number): void {
@@ -230,7 +234,7 @@ export class VirtioNet implements VirtioDevice<NetFields> {
 
   reset(): void {
     this.stop();
-    this.#linkUp = true;
+    this.#linkUp = this.#isCableIn;
     this.#configGeneration = 0;
   }
 

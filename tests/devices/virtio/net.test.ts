@@ -376,6 +376,18 @@ describe("virtio-net: the link and the state", () => {
     expect(bench.driver.takeInterrupts()).toBe(0);
   });
 
+  test("whether the cable is in does not change with a reset, and a restored driver is told how it is now", () => {
+    start();
+    const saved = bench.transport.save();
+    link.station.setLinkUp(false);
+    bench.transport.reset();
+    start();
+    expect(bench.driver.config(6, 2)).toBe(0);
+    bench.transport.load(saved);
+    expect(bench.driver.config(6, 2)).toBe(0);
+    expect(bench.driver.takeInterrupts() & INTERRUPT_CONFIG_CHANGE).toBe(INTERRUPT_CONFIG_CHANGE);
+  });
+
   test("a restored device goes on with the driver's address and filter", () => {
     const queues = start();
     const send = (...bytes: number[]) => queues[NET_QUEUE_CONTROL].send([Uint8Array.from(bytes)], [1]);
