@@ -6,6 +6,8 @@ export interface GuestFiles {
   readonly initrd: string;
   readonly commandLine: string;
   readonly memoryMiB: number;
+  /** Whether the guest has a network device behind the system's NAT. */
+  readonly network?: boolean;
 }
 
 /** Another machine emulator, installed here. */
@@ -38,9 +40,10 @@ const PEER_KINDS: readonly PeerKind[] = [
     program: "qemu-system-riscv64",
     version: /version (\S+)/,
     install: "qemu-system-riscv64 is not installed; on Debian, apt install qemu-system-misc opensbi",
-    arguments: ({ kernel, initrd, commandLine, memoryMiB }) => [
+    arguments: ({ kernel, initrd, commandLine, memoryMiB, network }) => [
       ...["-machine", "virt", "-accel", "tcg", "-m", `${memoryMiB}M`, "-nographic", "-no-reboot"],
       ...["-kernel", kernel, "-initrd", initrd, "-append", commandLine],
+      ...(network === true ? ["-netdev", "user,id=net", "-device", "virtio-net-device,netdev=net"] : []),
     ],
   },
 ];

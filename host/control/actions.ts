@@ -1,9 +1,16 @@
+import type { LinkRate } from "../network/limited-link.js";
+import type { EgressRule } from "../network/nat/egress.js";
+import type { NetworkRequest } from "./network-options.js";
+
 /**
  * Every request an operator can make, its arguments checked but no file opened yet.
  *
  * Front ends (command line, later REST) make actions; whoever performs them switches exhaustively over `action`.
  */
-export type Action = RunAction | ExecAction;
+export type Action = MachineAction | RelayAction;
+
+/** Requests that start a machine. */
+export type MachineAction = RunAction | ExecAction;
 
 /** Runs a machine with the operator at its console, until the guest ends or the operator leaves. */
 export interface RunAction {
@@ -18,6 +25,19 @@ export interface ExecAction {
   readonly command: string;
 }
 
+/** Gives machines elsewhere a network of this host, until it is ended. */
+export interface RelayAction {
+  readonly action: "relay";
+  readonly host: string;
+  /** 0 for any free one. */
+  readonly port: number;
+  readonly egress: readonly EgressRule[];
+  /** For each machine. */
+  readonly rate: LinkRate | null;
+  /** Web pages that may connect besides those of this host. */
+  readonly origins: readonly string[];
+}
+
 /** The machine an operator asks for. Files are named as the operator named them. */
 export interface MachineRequest {
   readonly guest: GuestSource;
@@ -25,6 +45,10 @@ export interface MachineRequest {
   readonly hartCount: number;
   /** In slot order: the first is the guest's first virtio disk. */
   readonly drives: readonly DriveRequest[];
+  /** Network devices, in slot order. */
+  readonly networks: readonly NetworkRequest[];
+  /** File that receives what passes on the networks, in pcap's format. */
+  readonly capture?: string;
   /** `virtual` makes guest time a function of retired instructions. */
   readonly clock: ClockChoice;
   /** Whether code is translated to Wasm. */

@@ -1,8 +1,16 @@
 import { MAX_HARTS, MAX_RAM_BYTE_LENGTH } from "../../assembly/shared/layout.js";
 import { DEFAULT_TRANSLATION_BYTE_LENGTH } from "../core/region-linker.js";
 import { VivariumError } from "../util/errors.js";
-import type { Action, ClockChoice, DriveRequest, GuestSource, MachineRequest, TranslationMode } from "./actions.js";
+import type {
+  ClockChoice,
+  DriveRequest,
+  GuestSource,
+  MachineAction,
+  MachineRequest,
+  TranslationMode,
+} from "./actions.js";
 import { formatByteLength, KIB, MIB, parseByteLength } from "./byte-length.js";
+import { readNetworks } from "./network-options.js";
 
 /** What `viv run` was given, each option as it was written. */
 export interface RunOptions {
@@ -16,6 +24,8 @@ export interface RunOptions {
   readonly memory?: string;
   readonly harts?: string;
   readonly drive?: readonly string[];
+  readonly net?: readonly string[];
+  readonly pcap?: string;
   readonly clock?: string;
   readonly translate?: string;
   readonly translationCache?: string;
@@ -30,6 +40,9 @@ const MEMORY_GRANULE_BYTE_LENGTH = 4 * KIB;
 /** Virtio slots 6 and 7 hold the entropy source and the console. */
 export const MAXIMUM_DRIVE_COUNT = 6;
 
+/** Virtio slots 8 to 11. */
+export const MAXIMUM_NETWORK_COUNT = 4;
+
 const READ_ONLY_SUFFIX = ",readonly";
 
 /**
@@ -37,16 +50,18 @@ const READ_ONLY_SUFFIX = ",readonly";
  *
  * @throws VivariumError `option/invalid` naming the option, what it was given and what it accepts
  */
-export function readRunOptions(options: RunOptions): Action {
+export function readRunOptions(options: RunOptions): MachineAction {
   const machine: MachineRequest = {
     guest: readGuest(options),
     memoryByteLength: readMemory(options.memory),
     hartCount: readHartCount(options.harts),
     drives: readDrives(options.drive ?? []),
+    networks: readNetworks(options.net ?? [], MAXIMUM_NETWORK_COUNT),
     clock: readClock(options.clock),
     translate: readTranslate(options.translate),
     translationByteLengthMax: readTranslationCache(options.translationCache),
     stats: options.stats ?? false,
+    ...(options.pcap === undefined ? {} : { capture: readCapture(options) }),
     ...(options.commitLog === undefined ? {} : { commitLog: readFileName("--commit-log", options.commitLog) }),
   };
   if (options.exec === undefined) return { action: "run", machine };
@@ -146,6 +161,11 @@ function readTranslate(text: string | undefined): TranslationMode {
   if (text === undefined) return "on";
   if (text === "on" || text === "off" || text === "eager") return text;
   throw badOption(`--translate: ${JSON.stringify(text)} is not a mode; expected off, on or eager`);
+}
+
+function readCapture({ pcap, net }: RunOptions): string {
+  if (net === undefined || net.includes("none")) throw badOption("--pcap needs --net: there is no network to capture");
+  return readFileName("--pcap", pcap ?? "");
 }
 
 function readFileName(option: string, text: string): string {

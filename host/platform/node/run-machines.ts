@@ -90,6 +90,7 @@ async function createMachine({ request, core, boot, files, session, host, notice
         notice(`this host does not let WebAssembly be compiled at run time: the guest is interpreted (${reason})`),
       boot,
       drives: files.drives.map((backend, index) => ({ backend, serial: `disk${index}` })),
+      networks: files.networks.devices,
       serial: session.serial,
       ports: session.ports,
       host,
