@@ -15,5 +15,12 @@ export {
   type MachineStats,
 } from "./machine/machine.js";
 export { type BlockBackend, SECTOR_BYTE_LENGTH } from "./storage/block-backend.js";
+export type { ByteStore } from "./storage/byte-store.js";
 export { MemoryBlockBackend } from "./storage/memory.js";
+export { MemoryStore } from "./storage/memory-store.js";
+export { type ImageSource, openImage, type OpenImageOptions } from "./storage/open-image.js";
+export { OverlayDisk } from "./storage/overlay.js";
+export { createQcow2 } from "./storage/qcow2/create-qcow2.js";
+export { RawDisk } from "./storage/raw.js";
+export { ThrottledDisk, type ThrottleLimits } from "./storage/throttle.js";
 export { type ErrorData, VivariumError } from "./util/errors.js";

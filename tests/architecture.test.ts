@@ -41,6 +41,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "host/control": [
     "host/util",
     "host/core",
+    "host/storage",
     "host/devices",
     "host/images",
     "host/machine",
@@ -65,6 +66,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const PACKAGES: readonly { readonly files: RegExp; readonly packages: RegExp }[] = [
   { files: /^assembly\/isa\/generate-main\.ts$/, packages: /^node:fs$/ },
   { files: /^host\/core\/exports\.ts$/, packages: /^@assemblyscript\/loader$/ },
+  { files: /^host\/storage\/qcow2\/zstd\.ts$/, packages: /^fzstd$/ },
   { files: /^host\/platform\/node\//, packages: /^(node:.+|commander)$/ },
 ];
 

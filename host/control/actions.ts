@@ -1,3 +1,6 @@
+import type { DiskFormat } from "../storage/format.js";
+import type { ThrottleLimits } from "../storage/throttle.js";
+
 /**
  * Every request an operator can make, its arguments checked but no file opened yet.
  *
@@ -52,7 +55,19 @@ export type GuestSource =
   /** A program started in M-mode with nothing below it. */
   | { readonly kind: "bare"; readonly program: string };
 
+/** A virtio disk. */
 export interface DriveRequest {
   readonly file: string;
+  /** Null to detect it: see `storage/format.ts`. */
+  readonly format: DiskFormat | null;
   readonly readOnly: boolean;
+  /** Whether what the guest writes is gone at the end. */
+  readonly snapshot: boolean;
+  /** Id or name of a snapshot within a qcow2 image, which is then the disk. */
+  readonly internalSnapshot?: string;
+  /** Which files the image may name as what it lies over. */
+  readonly backing: "same-directory" | "any";
+  /** What the guest reads as the disk's serial number. */
+  readonly serial?: string;
+  readonly limits: ThrottleLimits | null;
 }

@@ -2,6 +2,7 @@ import { MAX_HARTS, MAX_RAM_BYTE_LENGTH } from "../../assembly/shared/layout.js"
 import { VivariumError } from "../util/errors.js";
 import type { Action, ClockChoice, DriveRequest, GuestSource, MachineRequest } from "./actions.js";
 import { formatByteLength, KIB, MIB, parseByteLength } from "./byte-length.js";
+import { readDrive } from "./drive-options.js";
 
 /** What `viv run` was given, each option as it was written. */
 export interface RunOptions {
@@ -26,8 +27,6 @@ export const MINIMUM_MEMORY_BYTE_LENGTH = 64 * MIB;
 const MEMORY_GRANULE_BYTE_LENGTH = 4 * KIB;
 /** Virtio slots 6 and 7 hold the entropy source and the console. */
 export const MAXIMUM_DRIVE_COUNT = 6;
-
-const READ_ONLY_SUFFIX = ",readonly";
 
 /**
  * Turns the options of `viv run` into an action.
@@ -117,11 +116,7 @@ function readDrives(texts: readonly string[]): readonly DriveRequest[] {
   if (texts.length > MAXIMUM_DRIVE_COUNT) {
     throw badOption(`--drive: ${texts.length} drives; expected at most ${MAXIMUM_DRIVE_COUNT}`);
   }
-  return texts.map((text) => {
-    const readOnly = text.endsWith(READ_ONLY_SUFFIX);
-    const file = readOnly ? text.slice(0, -READ_ONLY_SUFFIX.length) : text;
-    return { file: readFileName("--drive", file), readOnly };
-  });
+  return texts.map(readDrive);
 }
 
 function readClock(text: string | undefined): ClockChoice {

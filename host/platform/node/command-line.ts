@@ -75,8 +75,8 @@ function describeRun(program: Command, onRun: (options: RunOptions) => void): vo
     )
     .option("--harts <count>", `processors, 1 to ${MAX_HARTS} (default: 1)`)
     .option(
-      "--drive <file[,readonly]>",
-      `raw disk image, a multiple of 512 bytes; up to ${MAXIMUM_DRIVE_COUNT} times`,
+      "--drive <file[,option...]>",
+      `disk image (raw, qcow2, vmdk, vhdx); up to ${MAXIMUM_DRIVE_COUNT} times; options below`,
       collect,
     )
     .option("--clock <kind>", "host: guest time follows the host's (default); virtual: it counts instructions")
@@ -103,6 +103,15 @@ Examples:
   viv run --kernel Image --initrd initrd.cpio --append 'console=ttyS0'
   viv run debian-mini --bios fw_jump.elf
   viv run --bare rv64ui-p-add --commit-log add.log
+
+Options of a drive:
+  format=NAME               raw, qcow2, vmdk or vhdx; without it, what the file's name and beginning say
+  readonly                  the guest cannot write to it
+  snapshot                  what the guest writes is gone at the end
+  internal=NAME             a snapshot within a qcow2 image
+  backing=any               the image may lie over files outside of its own directory
+  serial=TEXT               its serial number (default: disk0, disk1, ...)
+  iops=N, bps=AMOUNT        operations and bytes a second; iops-burst=N, bps-burst=AMOUNT after a pause
 
 Exit status:
   0         the guest switched itself off, or the operator left

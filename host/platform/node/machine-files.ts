@@ -1,12 +1,11 @@
 import type { MachineRequest } from "../../control/actions.js";
 import { CommitLogFile } from "./commit-log-file.js";
-import { closeDrives, openDrives } from "./drives.js";
-import type { FileBlockBackend } from "./file-block-backend.js";
+import { closeDrives, type OpenDrive, openDrives } from "./drives.js";
 
 /** The files that a run's machines use while they run. */
 export class MachineFiles {
   private constructor(
-    readonly drives: readonly FileBlockBackend[],
+    readonly drives: readonly OpenDrive[],
     readonly commitLog: CommitLogFile | null,
   ) {}
 

@@ -74,7 +74,7 @@ async function createMachine({ request, core, boot, files, session, host }: Mach
       memoryByteLength,
       clock,
       boot,
-      drives: files.drives.map((backend, index) => ({ backend, serial: `disk${index}` })),
+      drives: files.drives,
       serial: session.serial,
       ports: session.ports,
       host,
