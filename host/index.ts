@@ -18,7 +18,7 @@ export { type BlockBackend, SECTOR_BYTE_LENGTH } from "./storage/block-backend.j
 export type { ByteStore } from "./storage/byte-store.js";
 export { MemoryBlockBackend } from "./storage/memory.js";
 export { MemoryStore } from "./storage/memory-store.js";
-export { type ImageSource, openImage, type OpenImageOptions } from "./storage/open-image.js";
+export { type ImageSource, type OpenImageOptions, openImage } from "./storage/open-image.js";
 export { OverlayDisk } from "./storage/overlay.js";
 export { createQcow2 } from "./storage/qcow2/create-qcow2.js";
 export { RawDisk } from "./storage/raw.js";

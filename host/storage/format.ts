@@ -10,6 +10,7 @@ export const DISK_FORMATS: readonly DiskFormat[] = ["raw", "qcow2", "vmdk", "vhd
 /** How images of each format are commonly called. */
 const EXTENSIONS: Readonly<Record<string, DiskFormat>> = { qcow2: "qcow2", qcow: "qcow2", vmdk: "vmdk", vhdx: "vhdx" };
 
+/** "KDMV". */
 const VMDK_SPARSE_MAGIC = 0x4b44_4d56;
 const VMDK_DESCRIPTOR = "# Disk DescriptorFile";
 const VHDX_SIGNATURE = "vhdxfile";
@@ -42,7 +43,6 @@ function formatOf(head: Uint8Array): DiskFormat {
   const magic = head.length < 4 ? 0 : dataView(head).getUint32(0);
   if (magic === QCOW2_MAGIC) return "qcow2";
   if (text.startsWith(VHDX_SIGNATURE)) return "vhdx";
-  const isVmdk =
-    text.startsWith(VMDK_DESCRIPTOR) || (head.length >= 4 && dataView(head).getUint32(0, true) === VMDK_SPARSE_MAGIC);
+  const isVmdk = text.startsWith(VMDK_DESCRIPTOR) || magic === VMDK_SPARSE_MAGIC;
   return isVmdk ? "vmdk" : "raw";
 }

@@ -179,7 +179,8 @@ test("qcow2: the refcount table grows with the image", async (context) => {
 });
 
 describe("qcow2: compressed clusters", () => {
-  test.each(["zlib", "zstd"])("%s: they are read, written over, and let go", async (type, ...rest) => {
+  test.for(["zlib", "zstd"])("%s: they are read, written over, and let go", async (type, context) => {
+    needsQemuImg(context);
     const source = path("source.raw");
     const contents = Buffer.from(pattern(3 * MIB));
     writeFileSync(source, contents);
@@ -196,7 +197,6 @@ describe("qcow2: compressed clusters", () => {
     await disk.close();
     expect(qemuImg("check", image)).toContain("No errors were found");
     expect(contentsByQemu(image).equals(contents)).toBe(true);
-    expect(rest).toEqual([]);
   });
 });
 
@@ -327,9 +327,11 @@ describe("qcow2: images that were not closed", () => {
       const flushed = new Map<number, number>();
       try {
         for (let round = 1; round < 20; round++) {
-          const offset = ((round * 7) % 32) * 32768;
+          const offset = (2 + ((round * 7) % 30)) * 32768;
           await disk.write(offset, new Uint8Array(6144).fill(round));
-          if (round % 4 === 0) await disk.discard(((round * 3) % 32) * 32768, 0);
+          // What is let go goes to others, but not before nobody can read it any more.
+          await disk.write(offset + 16384, new Uint8Array(4096).fill(0xff));
+          if (round % 4 === 0) await disk.discard(offset - 2 * 32768 + 16384, 4096);
           await disk.flush();
           flushed.set(offset, round);
         }

@@ -22,7 +22,10 @@ describe("inflate: what zlib has compressed", () => {
   });
 
   test("any bytes, in any way, are what they were", () => {
-    const block = fc.oneof(fc.uint8Array({ maxLength: 300 }), fc.nat(255).map((fill) => new Uint8Array(1000).fill(fill)));
+    const block = fc.oneof(
+      fc.uint8Array({ maxLength: 300 }),
+      fc.nat(255).map((fill) => new Uint8Array(1000).fill(fill)),
+    );
     fc.assert(
       fc.property(fc.array(block, { maxLength: 8 }), fc.integer({ min: 0, max: 9 }), (blocks, level) => {
         const bytes = Buffer.concat(blocks);
