@@ -31,6 +31,8 @@ export interface Drive {
   readonly backend: BlockBackend;
   /** What the guest reads as the disk's serial number, at most 20 bytes. */
   readonly serial?: string;
+  /** Told of each request that failed, which the guest sees as an I/O error. */
+  readonly onFailure?: (error: unknown) => void;
 }
 
 /** What the board's devices are connected to. */
@@ -39,6 +41,8 @@ export interface BoardWires {
   readonly clock: GuestClock;
   readonly serial: ByteSink;
   readonly drives: readonly Drive[];
+  /** Whether disks complete requests in the order they were made, so that every run is the same. */
+  readonly inOrder: boolean;
   readonly ports: readonly ConsolePort[];
   readonly randomBytes: (into: Uint8Array) => void;
   /** The guest has used the power switch. */
@@ -76,7 +80,10 @@ export class Board {
       if (interrupt === null) throw new RangeError(`${name} has no interrupt`);
       return plic.line(interrupt);
     };
-    this.#disks = drives.map(({ backend, serial }) => new VirtioBlk(backend, serial));
+    this.#disks = drives.map(
+      ({ backend, serial, onFailure }) =>
+        new VirtioBlk(backend, { serial, onFailure, inOrder: wires.inOrder, queueCount: core.harts.length }),
+    );
     this.console = wires.ports.length === 0 ? null : new VirtioConsole({ ports: wires.ports });
     const virtio = virtioDevices(this.#disks, new VirtioRng(wires.randomBytes), this.console);
 

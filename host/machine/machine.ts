@@ -121,6 +121,7 @@ export class Machine {
       clock,
       serial: this.#output,
       drives: options.drives,
+      inOrder: options.clock === "virtual",
       ports: (options.ports ?? []).map((port) => this.#connect(port)),
       randomBytes: (into) => fillRandom(into, host, random),
       finish: (finish) => this.#loop.halt(finish),
