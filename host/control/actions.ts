@@ -6,7 +6,25 @@ import type { ThrottleLimits } from "../storage/throttle.js";
  *
  * Front ends (command line, later REST) make actions; whoever performs them switches exhaustively over `action`.
  */
-export type Action = RunAction | ExecAction;
+export type Action = MachineAction | ImageAction;
+
+/** Something to do with a machine. */
+export type MachineAction = RunAction | ExecAction;
+
+/** Something to do with images rather than machines. */
+export type ImageAction =
+  /** Lists the images and what they take. */
+  | { readonly action: "image-list" }
+  /** Makes an image by its recipe; `force` also when it is there already. */
+  | {
+      readonly action: "image-build";
+      readonly name: string;
+      readonly diskByteLength?: number;
+      readonly force: boolean;
+    }
+  | { readonly action: "image-remove"; readonly name: string }
+  /** Copies the directory of an image into the store. */
+  | { readonly action: "image-import"; readonly name: string; readonly directory: string };
 
 /** Runs a machine with the operator at its console, until the guest ends or the operator leaves. */
 export interface RunAction {
@@ -28,6 +46,8 @@ export interface MachineRequest {
   readonly hartCount: number;
   /** In slot order: the first is the guest's first virtio disk. */
   readonly drives: readonly DriveRequest[];
+  /** The file that keeps the image's own disk as the guest leaves it; absent when that is to be forgotten. */
+  readonly ownDisk?: string;
   /** `virtual` makes guest time a function of retired instructions. */
   readonly clock: ClockChoice;
   /** File that receives one line for each retired instruction. */

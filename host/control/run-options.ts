@@ -1,6 +1,6 @@
 import { MAX_HARTS, MAX_RAM_BYTE_LENGTH } from "../../assembly/shared/layout.js";
 import { VivariumError } from "../util/errors.js";
-import type { Action, ClockChoice, DriveRequest, GuestSource, MachineRequest } from "./actions.js";
+import type { ClockChoice, DriveRequest, GuestSource, MachineAction, MachineRequest } from "./actions.js";
 import { formatByteLength, KIB, MIB, parseByteLength } from "./byte-length.js";
 import { readDrive } from "./drive-options.js";
 
@@ -16,6 +16,7 @@ export interface RunOptions {
   readonly memory?: string;
   readonly harts?: string;
   readonly drive?: readonly string[];
+  readonly disk?: string;
   readonly clock?: string;
   readonly commitLog?: string;
   readonly stats?: boolean;
@@ -33,12 +34,13 @@ export const MAXIMUM_DRIVE_COUNT = 6;
  *
  * @throws VivariumError `option/invalid` naming the option, what it was given and what it accepts
  */
-export function readRunOptions(options: RunOptions): Action {
+export function readRunOptions(options: RunOptions): MachineAction {
   const machine: MachineRequest = {
     guest: readGuest(options),
     memoryByteLength: readMemory(options.memory),
     hartCount: readHartCount(options.harts),
     drives: readDrives(options.drive ?? []),
+    ...(options.disk === undefined ? {} : { ownDisk: readOwnDisk(options) }),
     clock: readClock(options.clock),
     stats: options.stats ?? false,
     ...(options.commitLog === undefined ? {} : { commitLog: readFileName("--commit-log", options.commitLog) }),
@@ -117,6 +119,12 @@ function readDrives(texts: readonly string[]): readonly DriveRequest[] {
     throw badOption(`--drive: ${texts.length} drives; expected at most ${MAXIMUM_DRIVE_COUNT}`);
   }
   return texts.map(readDrive);
+}
+
+function readOwnDisk({ disk, kernel, bare }: RunOptions): string {
+  if (kernel !== undefined || bare !== undefined)
+    throw badOption("--disk needs an image that has a disk, such as debian");
+  return readFileName("--disk", disk!);
 }
 
 function readClock(text: string | undefined): ClockChoice {

@@ -3,24 +3,13 @@
  * disks, scripts for busybox's shell.
  */
 
-/** How a line begins by which the installing guest tells how far it is: `viv-install: DONE TOTAL`. */
-export const INSTALL_PROGRESS = "viv-install: ";
-/** The line by which it tells that the disk is complete. */
+/** The line by which the installing guest tells that the disk is complete. */
 export const INSTALL_COMPLETE = "viv-install: complete";
 
 /** Where on the drive of packages something is: in sectors of 512 bytes. */
 export interface PackagePlace {
   readonly sector: number;
   readonly sectorCount: number;
-}
-
-/** A package as the installing guest gets it. */
-export interface InstallPackage {
-  readonly name: string;
-  /** The package file. */
-  readonly deb: PackagePlace;
-  /** The files alone, as a tar archive, of a package that dpkg itself needs to run; null of others. */
-  readonly tree: PackagePlace | null;
 }
 
 const PREPARE = `#!/bin/sh
@@ -43,20 +32,13 @@ fail() {
   poweroff -f
 }
 
-done=0
-total=$(cat /install/trees /install/core /install/rest | wc -l)
-step() {
-  done=$((done + 1))
-  echo "${INSTALL_PROGRESS}$done $total"
-}
-
 mkdir /target
-mke2fs -q -F -t ext4 -L debian -E lazy_itable_init=1,lazy_journal_init=1 /dev/vda || fail "mke2fs"
+# By its path: busybox has a program of that name, too. Tables that are not initialized now would be at each start.
+/usr/bin/mke2fs -q -F -t ext4 -L debian -m 1 -E lazy_itable_init=0,lazy_journal_init=1 /dev/vda || fail "mke2fs"
 # A build that is interrupted is begun anew: nothing needs to be on the disk before the end.
 mount -t ext4 -o noatime,nobarrier,commit=600 /dev/vda /target || fail "mounting the new file system"
 
 while read -r sector count name; do
-  step
   dd if=/dev/vdb bs=512 skip="$sector" count="$count" 2> /dev/null | tar x -C /target || fail "the files of $name"
 done < /install/trees
 
@@ -84,7 +66,6 @@ in_target() {
 
 unpack() {
   while read -r sector count name; do
-    step
     dd if=/dev/vdb bs=512 skip="$sector" count="$count" 2> /dev/null > /target/tmp/package.deb
     in_target /usr/bin/dpkg --no-triggers --force-unsafe-io --force-depends --force-confold --unpack /tmp/package.deb \\
       < /dev/null 2> /run/complaints || {

@@ -21,14 +21,14 @@ const VHDX_SIGNATURE = "vhdxfile";
  * The beginning alone does not decide: a guest can write anything there, and the next start would take its raw disk for
  * an image that names other files of the host.
  *
- * @param name of the file
+ * @param name of the file, or its address
  * @throws VivariumError `disk/format` when name and beginning contradict each other
  */
 export async function detectFormat(store: ByteStore, name: string): Promise<DiskFormat> {
   const head = new Uint8Array(Math.min(store.byteLength, 512));
   await store.read(0, head);
   const byContent = formatOf(head);
-  const extension = /\.([a-z0-9]+)$/i.exec(name)?.[1]?.toLowerCase() ?? "";
+  const extension = /\.([a-z0-9]+)(?:[?#].*)?$/i.exec(name)?.[1]?.toLowerCase() ?? "";
   const byName = EXTENSIONS[extension] ?? "raw";
   if (byContent === byName) return byName;
   const problem =

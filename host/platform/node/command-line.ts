@@ -2,8 +2,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command, CommanderError } from "commander";
 import { MAX_HARTS } from "../../../assembly/shared/layout.js";
-import type { Action } from "../../control/actions.js";
+import type { Action, ImageAction } from "../../control/actions.js";
 import { formatByteLength } from "../../control/byte-length.js";
+import { type ImageBuildOptions, readImageBuild } from "../../control/image-options.js";
 import {
   DEFAULT_IMAGE,
   DEFAULT_MEMORY_BYTE_LENGTH,
@@ -32,6 +33,9 @@ export function readCommandLine(args: readonly string[]): Request {
   });
   describeRun(program, (options) => {
     action = readRunOptions(options);
+  });
+  describeImage(program, (asked) => {
+    action = asked;
   });
   try {
     program.parse(args.length === 0 ? ["--help"] : args, { from: "user" });
@@ -79,6 +83,7 @@ function describeRun(program: Command, onRun: (options: RunOptions) => void): vo
       `disk image (raw, qcow2, vmdk, vhdx); up to ${MAXIMUM_DRIVE_COUNT} times; options below`,
       collect,
     )
+    .option("--disk <file>", "keep in this file what the guest writes to the image's own disk (default: forget it)")
     .option("--clock <kind>", "host: guest time follows the host's (default); virtual: it counts instructions")
     .option("--commit-log <file>", "write each retired instruction to this file, in Spike's format")
     .option("--stats", "say at the end what the machine did")
@@ -88,10 +93,39 @@ function describeRun(program: Command, onRun: (options: RunOptions) => void): vo
     });
 }
 
+function describeImage(program: Command, onAction: (action: ImageAction) => void): void {
+  const image = program.command("image").summary("list, make, remove and import guest images").helpCommand(false);
+  image.action(() => image.help());
+  image
+    .command("ls")
+    .summary("list the images, and what they take")
+    .action(() => onAction({ action: "image-list" }));
+  image
+    .command("build")
+    .summary("make an image of Debian's packages")
+    .description("Makes an image of the packages of a Debian mirror. That of debian takes some minutes.")
+    .argument("<name>", "debian or debian-mini")
+    .option("--size <amount>", "length of its disk, such as 8GiB (default: 4GiB; it takes what is used)")
+    .option("--force", "make it anew when it is there already")
+    .action((name: string, options: ImageBuildOptions) => onAction(readImageBuild(name, options)));
+  image
+    .command("rm")
+    .summary("remove an image")
+    .argument("<name>")
+    .action((name: string) => onAction({ action: "image-remove", name }));
+  image
+    .command("import")
+    .summary("copy the directory of an image, to be started by name")
+    .argument("<name>", "how it is to be called")
+    .argument("<directory>", "a directory with a manifest.json, such as another cache's")
+    .action((name: string, directory: string) => onAction({ action: "image-import", name, directory }));
+}
+
 const PROGRAM_EXAMPLES = `
 Examples:
   viv run                              boot Debian's kernel to a shell
   viv run --exec 'uname -a'            run a command in the guest
+  viv image build debian               make a whole Debian with systemd
   viv run --help                       all options
 `;
 

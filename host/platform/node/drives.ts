@@ -1,11 +1,14 @@
-import { realpath } from "node:fs/promises";
-import { basename, dirname, isAbsolute, join, relative } from "node:path";
+import { realpath, stat } from "node:fs/promises";
+import { basename, dirname, isAbsolute, join, relative, resolve } from "node:path";
 import type { DriveRequest } from "../../control/actions.js";
 import type { BlockBackend } from "../../storage/block-backend.js";
+import { HttpStore } from "../../storage/http-store.js";
 import { type ImageSource, openImage } from "../../storage/open-image.js";
 import { OverlayDisk } from "../../storage/overlay.js";
+import { createQcow2 } from "../../storage/qcow2/create-qcow2.js";
 import { ThrottledDisk } from "../../storage/throttle.js";
 import { VivariumError } from "../../util/errors.js";
+import { FetchClient } from "./fetch-client.js";
 import { FileStore } from "./file-store.js";
 import { NodeHostServices } from "./host-services.js";
 
@@ -62,6 +65,23 @@ export function openDisk(file: string, options: OpenDiskOptions = {}): Promise<B
   return explained("disk", file, () => openDrive("disk", request, []));
 }
 
+/**
+ * The disk that lies over `base` in a qcow2 image, which is made when there is none.
+ *
+ * @param base a raw image
+ * @throws VivariumError `drive/unusable` when the image cannot be made or opened, or lies over something else
+ */
+export async function openOverlay(base: string, file: string): Promise<BlockBackend> {
+  await explained("disk", file, async () => {
+    const store = await FileStore.create(file);
+    if (store === null) return;
+    const { size } = await stat(base);
+    await createQcow2(store, { byteLength: size, backing: { file: resolve(base), format: "raw" } });
+    await store.close();
+  });
+  return openDisk(file, { format: "qcow2", backing: "any" });
+}
+
 const DEFAULT_REQUEST = {
   format: null,
   readOnly: false,
@@ -72,9 +92,11 @@ const DEFAULT_REQUEST = {
 
 async function openDrive(name: string, request: DriveRequest, used: UsedFile[]): Promise<BlockBackend> {
   const { file, format, readOnly, snapshot, internalSnapshot, limits } = request;
-  const source = await FileSource.open(file, readOnly || snapshot, request.backing, (identity, isWritten) =>
-    used.push({ drive: name, file, identity, isWritten }),
-  );
+  const source = isUrl(file)
+    ? await UrlSource.open(file)
+    : await FileSource.open(file, readOnly || snapshot, request.backing, (identity, isWritten) =>
+        used.push({ drive: name, file, identity, isWritten }),
+      );
   let disk = await openImage(source, { format, readOnly: readOnly || snapshot, internalSnapshot });
   if (snapshot) disk = new OverlayDisk(disk, await FileStore.temporary());
   return limits === null ? disk : new ThrottledDisk(disk, new NodeHostServices(), limits);
@@ -111,6 +133,32 @@ class FileSource implements ImageSource {
     }
     return FileSource.open(file, true, this.backing, this.onFile);
   }
+}
+
+/** An image on a web server, which may name others in its own directory there. */
+class UrlSource implements ImageSource {
+  private constructor(
+    readonly name: string,
+    readonly store: HttpStore,
+  ) {}
+
+  static async open(url: string): Promise<UrlSource> {
+    return new UrlSource(url, await HttpStore.open(new FetchClient(), url));
+  }
+
+  async related(reference: string): Promise<UrlSource> {
+    const directory = new URL(".", this.name).href;
+    const url = URL.canParse(reference, directory) ? new URL(reference, directory) : null;
+    if (url === null || new URL(".", url).href !== directory) {
+      const quoted = JSON.stringify(reference.slice(0, 200));
+      throw new VivariumError("disk/reference", `lies over ${quoted}, which is not in the directory of the image`);
+    }
+    return UrlSource.open(url.href);
+  }
+}
+
+function isUrl(file: string): boolean {
+  return /^https?:\/\//i.test(file);
 }
 
 /** Whether the file, wherever links lead to, is in the directory itself. */

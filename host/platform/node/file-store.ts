@@ -34,6 +34,17 @@ export class FileStore implements ByteStore {
     }
   }
 
+  /** An empty file; null when there is a file of that name. @throws VivariumError `disk/file` when it cannot be made */
+  static async create(file: string): Promise<FileStore | null> {
+    try {
+      return new FileStore(await open(file, "wx+"), 0, false);
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code;
+      if (code === "EEXIST") return null;
+      throw badFile(file, `cannot be made (${code ?? String(error)})`);
+    }
+  }
+
   /** A file that nobody else sees and that is gone with us, in the directory for temporary files. */
   static async temporary(): Promise<FileStore> {
     const directory = await mkdtemp(join(tmpdir(), "viv-disk-"));
