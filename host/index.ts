@@ -13,7 +13,17 @@ export {
   Machine,
   type MachineOptions,
   type MachineStats,
+  type Network,
 } from "./machine/machine.js";
+export { LimitedLink, type LinkRate, SharedRate } from "./network/limited-link.js";
+export type { Frame, Link, NetworkClock, Station } from "./network/link.js";
+export { EgressPolicy, type EgressRule, formatEgressRule, parseEgressRule } from "./network/nat/egress.js";
+export { Nat, type NatOptions } from "./network/nat/nat.js";
+export type { Outside } from "./network/nat/outside.js";
+export { CapturedLink, type CaptureSink, pcapFileHeader } from "./network/pcap.js";
+export { type FramePeer, PeerLink, PeerStation } from "./network/peer-link.js";
+export { Switch } from "./network/switch.js";
+export type { Rate } from "./network/token-bucket.js";
 export { type BlockBackend, SECTOR_BYTE_LENGTH } from "./storage/block-backend.js";
 export type { ByteStore } from "./storage/byte-store.js";
 export { MemoryBlockBackend } from "./storage/memory.js";

@@ -1,12 +1,15 @@
+import type { LinkRate } from "../network/limited-link.js";
+import type { EgressRule } from "../network/nat/egress.js";
 import type { DiskFormat } from "../storage/format.js";
 import type { ThrottleLimits } from "../storage/throttle.js";
+import type { NetworkRequest } from "./network-options.js";
 
 /**
  * Every request an operator can make, its arguments checked but no file opened yet.
  *
  * Front ends (command line, later REST) make actions; whoever performs them switches exhaustively over `action`.
  */
-export type Action = MachineAction | ImageAction;
+export type Action = MachineAction | RelayAction | ImageAction;
 
 /** Something to do with a machine. */
 export type MachineAction = RunAction | ExecAction;
@@ -39,6 +42,19 @@ export interface ExecAction {
   readonly command: string;
 }
 
+/** Gives machines elsewhere a network of this host, until it is ended. */
+export interface RelayAction {
+  readonly action: "relay";
+  readonly host: string;
+  /** 0 for any free one. */
+  readonly port: number;
+  readonly egress: readonly EgressRule[];
+  /** For each machine. */
+  readonly rate: LinkRate | null;
+  /** Web pages that may connect besides those of this host. */
+  readonly origins: readonly string[];
+}
+
 /** The machine an operator asks for. Files are named as the operator named them. */
 export interface MachineRequest {
   readonly guest: GuestSource;
@@ -48,6 +64,10 @@ export interface MachineRequest {
   readonly drives: readonly DriveRequest[];
   /** The file that keeps the image's own disk as the guest leaves it; absent when that is to be forgotten. */
   readonly ownDisk?: string;
+  /** Network devices, in slot order. */
+  readonly networks: readonly NetworkRequest[];
+  /** File that receives what passes on the networks, in pcap's format. */
+  readonly capture?: string;
   /** `virtual` makes guest time a function of retired instructions. */
   readonly clock: ClockChoice;
   /** File that receives one line for each retired instruction. */

@@ -3,6 +3,7 @@ import { VivariumError } from "../util/errors.js";
 import type { ClockChoice, DriveRequest, GuestSource, MachineAction, MachineRequest } from "./actions.js";
 import { formatByteLength, KIB, MIB, parseByteLength } from "./byte-length.js";
 import { readDrive } from "./drive-options.js";
+import { readNetworks } from "./network-options.js";
 
 /** What `viv run` was given, each option as it was written. */
 export interface RunOptions {
@@ -17,6 +18,8 @@ export interface RunOptions {
   readonly harts?: string;
   readonly drive?: readonly string[];
   readonly disk?: string;
+  readonly net?: readonly string[];
+  readonly pcap?: string;
   readonly clock?: string;
   readonly commitLog?: string;
   readonly stats?: boolean;
@@ -28,6 +31,9 @@ export const MINIMUM_MEMORY_BYTE_LENGTH = 64 * MIB;
 const MEMORY_GRANULE_BYTE_LENGTH = 4 * KIB;
 /** Virtio slots 6 and 7 hold the entropy source and the console. */
 export const MAXIMUM_DRIVE_COUNT = 6;
+
+/** Virtio slots 8 to 11. */
+export const MAXIMUM_NETWORK_COUNT = 4;
 
 /**
  * Turns the options of `viv run` into an action.
@@ -41,8 +47,10 @@ export function readRunOptions(options: RunOptions): MachineAction {
     hartCount: readHartCount(options.harts),
     drives: readDrives(options.drive ?? []),
     ...(options.disk === undefined ? {} : { ownDisk: readOwnDisk(options) }),
+    networks: readNetworks(options.net ?? [], MAXIMUM_NETWORK_COUNT),
     clock: readClock(options.clock),
     stats: options.stats ?? false,
+    ...(options.pcap === undefined ? {} : { capture: readCapture(options) }),
     ...(options.commitLog === undefined ? {} : { commitLog: readFileName("--commit-log", options.commitLog) }),
   };
   if (options.exec === undefined) return { action: "run", machine };
@@ -131,6 +139,11 @@ function readClock(text: string | undefined): ClockChoice {
   if (text === undefined || text === "host") return "host";
   if (text === "virtual") return "virtual";
   throw badOption(`--clock: ${JSON.stringify(text)} is not a clock; expected host or virtual`);
+}
+
+function readCapture({ pcap, net }: RunOptions): string {
+  if (net === undefined || net.includes("none")) throw badOption("--pcap needs --net: there is no network to capture");
+  return readFileName("--pcap", pcap ?? "");
 }
 
 function readFileName(option: string, text: string): string {

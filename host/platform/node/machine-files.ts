@@ -2,11 +2,13 @@ import type { MachineRequest } from "../../control/actions.js";
 import { VivariumError } from "../../util/errors.js";
 import { CommitLogFile } from "./commit-log-file.js";
 import { closeDrives, type OpenDrive, openDisk, openDrives, openOverlay } from "./drives.js";
+import { Networks } from "./network/networks.js";
 
-/** The files that a run's machines use while they run. */
+/** The files and networks that a run's machines use while they run. */
 export class MachineFiles {
   private constructor(
     private openDrives: readonly OpenDrive[],
+    readonly networks: Networks,
     readonly commitLog: CommitLogFile | null,
   ) {}
 
@@ -15,12 +17,19 @@ export class MachineFiles {
     return this.openDrives;
   }
 
-  /** @throws VivariumError when one of them cannot be used; then none is open */
-  static async open(request: MachineRequest): Promise<MachineFiles> {
+  /**
+   * @param warn told what goes wrong later without ending the run
+   * @throws VivariumError when one of them cannot be used; then none is open
+   */
+  static async open(request: MachineRequest, warn: (message: string) => void): Promise<MachineFiles> {
     const drives = await openDrives(request.drives);
+    let networks: Networks | null = null;
     try {
-      return new MachineFiles(drives, request.commitLog === undefined ? null : new CommitLogFile(request.commitLog));
+      networks = await Networks.open(request.networks, request.capture, warn);
+      const commitLog = request.commitLog === undefined ? null : new CommitLogFile(request.commitLog);
+      return new MachineFiles(drives, networks, commitLog);
     } catch (error) {
+      await networks?.close();
       await closeDrives(drives);
       throw error;
     }
@@ -44,6 +53,7 @@ export class MachineFiles {
   }
 
   async close(): Promise<void> {
+    await this.networks.close();
     await closeDrives(this.drives);
     this.commitLog?.close();
   }

@@ -1,6 +1,6 @@
-import type { Action, ExecAction, MachineAction, RunAction } from "../../control/actions.js";
+import type { Action, ExecAction, MachineAction, RelayAction, RunAction } from "../../control/actions.js";
 import { ExecSession } from "../../control/exec-session.js";
-import { type ExitReport, reportEnd, STATUS_OK } from "../../control/guest-end.js";
+import { type ExitReport, reportEnd, STATUS_OK, signalStatus } from "../../control/guest-end.js";
 import type { RunResult } from "../../control/guest-run.js";
 import { formatRunReport } from "../../control/run-report.js";
 import type { GuestMode } from "../../images/command-line.js";
@@ -9,7 +9,9 @@ import { unreachable } from "../../util/errors.js";
 import { readBootFiles } from "./boot-files.js";
 import { interactiveMode, readImageBoot } from "./guest-image.js";
 import { MachineFiles } from "./machine-files.js";
+import { Relay } from "./network/relay.js";
 import { performImage } from "./perform-image.js";
+import { listenForEnd } from "./process-end.js";
 import { runMachines } from "./run-machines.js";
 import { connectCommand, openConsole, type StandardStreams } from "./standard-streams.js";
 
@@ -26,6 +28,8 @@ export async function perform(action: Action, streams: StandardStreams): Promise
     case "image-import":
       await performImage(action, streams.stdout, streams.stderr);
       return { status: STATUS_OK };
+    case "relay":
+      return performRelay(action, streams);
     default:
       return unreachable(action);
   }
@@ -58,6 +62,14 @@ async function performExec(action: ExecAction, streams: StandardStreams): Promis
   return conclude(action, result, streams);
 }
 
+async function performRelay(action: RelayAction, { stderr }: StandardStreams): Promise<ExitReport> {
+  const relay = await Relay.open(action);
+  stderr.line(`viv: relay at ${relay.url}`);
+  const signal = await new Promise<number>((resolve) => listenForEnd(resolve));
+  await relay.close();
+  return { status: signalStatus(signal) };
+}
+
 /** Opens what the machine is made of, the quickly checked first, and closes it after `use`. */
 async function withParts(
   { machine }: MachineAction,
@@ -70,7 +82,7 @@ async function withParts(
     guest.kind === "image"
       ? () => readImageBoot(guest, mode, streams.stderr)
       : always({ boot: await readBootFiles(guest), disk: null });
-  const files = await MachineFiles.open(machine);
+  const files = await MachineFiles.open(machine, (message) => streams.stderr.line(`viv: ${message}`));
   try {
     const { boot, disk } = await readGuest();
     await files.addImageDisk(disk, ownDisk);

@@ -78,6 +78,7 @@ async function createMachine({ request, core, boot, files, session, host, line }
       clock,
       boot,
       drives: files.drives.map((drive, index) => ({ ...drive, onFailure: driveFailures(`disk${index}`, line) })),
+      networks: files.networks.devices,
       serial: session.serial,
       ports: session.ports,
       host,
