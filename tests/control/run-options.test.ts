@@ -16,6 +16,7 @@ test("run options: nothing given is the default image with 512 MiB, one hart and
       memoryByteLength: 512 * MIB,
       hartCount: 1,
       drives: [],
+      networks: [],
       clock: "host",
       stats: false,
     },

@@ -35,6 +35,7 @@ import {
   dataToDriver,
   parseBlkRequest,
 } from "./blk-request.js";
+import { BufferPool } from "./buffer-pool.js";
 import type { DescriptorChain } from "./descriptor-chain.js";
 import { featureSet, hasFeature, VIRTIO_ID_BLOCK, type VirtioDevice, type VirtioDriver } from "./virtio-device.js";
 
@@ -118,6 +119,7 @@ export class VirtioBlk implements VirtioDevice<BlkFields> {
   readonly #id: Uint8Array;
   readonly #inOrder: boolean;
   readonly #onFailure: (error: unknown) => void;
+  readonly #buffers = new BufferPool(PIECE_BYTE_LENGTH, RUNNING_MAX);
   #writeback = true;
   #driver: VirtioDriver | null = null;
   /** Jobs of the present driver, oldest first. */
@@ -280,22 +282,29 @@ export class VirtioBlk implements VirtioDevice<BlkFields> {
   async #read(job: Job, { offset, byteLength }: DiskRange): Promise<Outcome> {
     let written = 0;
     while (written < byteLength) {
-      const piece = new Uint8Array(Math.min(PIECE_BYTE_LENGTH, byteLength - written));
-      const { status } = await this.#outcomeOf(() => this.#backend.read(offset + written, piece));
-      // After a reset the buffers are the driver's again.
+      const pieceByteLength = Math.min(PIECE_BYTE_LENGTH, byteLength - written);
+      const status = await this.#buffers.with(pieceByteLength, (piece) => this.#readPiece(job, offset, written, piece));
       if (status !== BLK_S_OK || job.driver !== this.#driver) return { status, written };
-      job.chain.writable.write(written, piece);
-      written += piece.length;
+      written += pieceByteLength;
     }
     return { status: BLK_S_OK, written };
+  }
+
+  async #readPiece(job: Job, offset: number, done: number, piece: Uint8Array): Promise<number> {
+    const { status } = await this.#outcomeOf(() => this.#backend.read(offset + done, piece));
+    // After a reset the buffers are the driver's again.
+    if (status === BLK_S_OK && job.driver === this.#driver) job.chain.writable.write(done, piece);
+    return status;
   }
 
   async #write(job: Job, { offset, byteLength }: DiskRange): Promise<Outcome> {
     let taken = 0;
     while (taken < byteLength && job.driver === this.#driver) {
       const pieceByteLength = Math.min(PIECE_BYTE_LENGTH, byteLength - taken);
-      const piece = job.chain.readable.bytes(BLK_HEADER_BYTE_LENGTH + taken, pieceByteLength);
-      const outcome = await this.#outcomeOf(() => this.#backend.write(offset + taken, piece));
+      const outcome = await this.#buffers.with(pieceByteLength, (piece) => {
+        job.chain.readable.read(BLK_HEADER_BYTE_LENGTH + taken, piece);
+        return this.#outcomeOf(() => this.#backend.write(offset + taken, piece));
+      });
       if (outcome.status !== BLK_S_OK) return outcome;
       taken += pieceByteLength;
     }
