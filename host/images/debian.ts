@@ -48,6 +48,12 @@ Match Address 10.0.2.0/24,fec0::/64
   PermitEmptyPasswords yes
 `;
 
+/** On a busy host the guest has little of a processor, and a device that comes late is no device that is missing. */
+const PATIENCE = `[Manager]
+DefaultDeviceTimeoutSec=15min
+DefaultTimeoutStartSec=15min
+`;
+
 const FSTAB = `/dev/vda / ext4 defaults,noatime 0 1
 `;
 
@@ -78,12 +84,13 @@ Signed-By: /usr/share/keyrings/debian-archive-keyring.pgp
 `;
   return [
     ...["etc", "etc/apt", "etc/apt/sources.list.d", "etc/ssh", "etc/ssh/sshd_config.d"].map(directory),
-    ...["etc/systemd", "etc/systemd/network"].map(directory),
+    ...["etc/systemd", "etc/systemd/network", "etc/systemd/system.conf.d"].map(directory),
     file("etc/fstab", FSTAB),
     file("etc/hostname", "debian\n"),
     file("etc/hosts", HOSTS),
     file("etc/apt/sources.list.d/debian.sources", sources),
     file("etc/systemd/network/80-ethernet.network", NETWORK),
+    file("etc/systemd/system.conf.d/patience.conf", PATIENCE),
     file("etc/ssh/sshd_config.d/vivarium.conf", SSHD),
     file("install.sh", SETUP),
   ];
