@@ -32,5 +32,6 @@ export { type ImageSource, type OpenImageOptions, openImage } from "./storage/op
 export { OverlayDisk } from "./storage/overlay.js";
 export { createQcow2 } from "./storage/qcow2/create-qcow2.js";
 export { RawDisk } from "./storage/raw.js";
+export { type SyncAccessHandle, SyncAccessStore } from "./storage/sync-access-store.js";
 export { ThrottledDisk, type ThrottleLimits } from "./storage/throttle.js";
 export { type ErrorData, VivariumError } from "./util/errors.js";
