@@ -8,6 +8,8 @@ export interface GuestFiles {
   readonly memoryMiB: number;
   /** Whether the guest has a network device behind the system's NAT. */
   readonly network?: boolean;
+  /** A raw disk that the guest may write to. */
+  readonly disk?: string;
 }
 
 /** Another machine emulator, installed here. */
@@ -40,10 +42,13 @@ const PEER_KINDS: readonly PeerKind[] = [
     program: "qemu-system-riscv64",
     version: /version (\S+)/,
     install: "qemu-system-riscv64 is not installed; on Debian, apt install qemu-system-misc opensbi",
-    arguments: ({ kernel, initrd, commandLine, memoryMiB, network }) => [
+    arguments: ({ kernel, initrd, commandLine, memoryMiB, network, disk }) => [
       ...["-machine", "virt", "-accel", "tcg", "-m", `${memoryMiB}M`, "-nographic", "-no-reboot"],
       ...["-kernel", kernel, "-initrd", initrd, "-append", commandLine],
       ...(network === true ? ["-netdev", "user,id=net", "-device", "virtio-net-device,netdev=net"] : []),
+      ...(disk === undefined ? [] : ["-drive", `file=${disk},format=raw,if=none,id=disk`]),
+      ...(disk === undefined ? [] : ["-device", "virtio-blk-device,drive=disk"]),
+      ...["-global", "virtio-mmio.force-legacy=false"],
     ],
   },
 ];

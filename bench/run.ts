@@ -6,6 +6,7 @@ import { packageDirectory } from "../host/platform/node/core-module.js";
 import { VivariumError } from "../host/util/errors.js";
 import { BOOT, measureBoot } from "./large/boot.js";
 import { GUEST_FAILED } from "./large/console.js";
+import { DISK_PROGRAMS } from "./large/disk.js";
 import { openDefaultGuest } from "./large/guest-files.js";
 import { measureNetwork, NETWORK } from "./large/network.js";
 import { COREMARK, measurePrograms, PROGRAMS } from "./large/programs.js";
@@ -24,7 +25,7 @@ import type { LargeFigure, SmallFigure, Unmeasured } from "./subject.js";
 const SMALL = [dispatch, decode, tlb, trap, mmio, virtqueue];
 const LARGE = [BOOT, ...PROGRAMS];
 /** What guests have to do with the world outside. */
-const IO = [...NETWORK];
+const IO = [...NETWORK, ...DISK_PROGRAMS];
 const DEFAULT_RUNS = 3;
 
 const USAGE = `npm run bench [-- [SUBJECT...] [--runs N] [--json FILE]]
@@ -109,7 +110,9 @@ async function measureLarge(options: Options): Promise<Pick<Report, "systems" | 
   const boots = options.subjects.has(BOOT);
   const programs = [...PROGRAMS, COREMARK].filter((name) => options.subjects.has(name));
   const networks = NETWORK.filter((name) => options.subjects.has(name));
-  if (!boots && programs.length === 0 && networks.length === 0) return { systems: [], large: [], unmeasured: [] };
+  const disks = DISK_PROGRAMS.filter((name) => options.subjects.has(name));
+  const isIdle = programs.length === 0 && networks.length === 0 && disks.length === 0;
+  if (!boots && isIdle) return { systems: [], large: [], unmeasured: [] };
   const peers = findPeers();
   const systems = [{ system: OURS, version: await packageVersion() }, ...peers.present];
   const large: LargeFigure[] = [];
@@ -130,6 +133,7 @@ async function measureLarge(options: Options): Promise<Pick<Report, "systems" | 
     if (boots) await attempt(BOOT, () => measureBoot(setting));
     if (programs.length > 0) await attempt(programs.join(", "), () => measurePrograms(programs, setting));
     if (networks.length > 0) await attempt(networks.join(", "), () => measureNetwork(networks, setting));
+    if (disks.length > 0) await attempt(disks.join(", "), () => measurePrograms(disks, setting));
     return [];
   });
   return { systems: systems.map(({ system, version }) => ({ system, version })), large, unmeasured };

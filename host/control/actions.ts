@@ -1,5 +1,7 @@
 import type { LinkRate } from "../network/limited-link.js";
 import type { EgressRule } from "../network/nat/egress.js";
+import type { DiskFormat } from "../storage/format.js";
+import type { ThrottleLimits } from "../storage/throttle.js";
 import type { NetworkRequest } from "./network-options.js";
 
 /**
@@ -7,10 +9,25 @@ import type { NetworkRequest } from "./network-options.js";
  *
  * Front ends (command line, later REST) make actions; whoever performs them switches exhaustively over `action`.
  */
-export type Action = MachineAction | RelayAction;
+export type Action = MachineAction | RelayAction | ImageAction;
 
-/** Requests that start a machine. */
+/** Something to do with a machine. */
 export type MachineAction = RunAction | ExecAction;
+
+/** Something to do with images rather than machines. */
+export type ImageAction =
+  /** Lists the images and what they take. */
+  | { readonly action: "image-list" }
+  /** Makes an image by its recipe; `force` also when it is there already. */
+  | {
+      readonly action: "image-build";
+      readonly name: string;
+      readonly diskByteLength?: number;
+      readonly force: boolean;
+    }
+  | { readonly action: "image-remove"; readonly name: string }
+  /** Copies the directory of an image into the store. */
+  | { readonly action: "image-import"; readonly name: string; readonly directory: string };
 
 /** Runs a machine with the operator at its console, until the guest ends or the operator leaves. */
 export interface RunAction {
@@ -45,6 +62,8 @@ export interface MachineRequest {
   readonly hartCount: number;
   /** In slot order: the first is the guest's first virtio disk. */
   readonly drives: readonly DriveRequest[];
+  /** The file that keeps the image's own disk as the guest leaves it; absent when that is to be forgotten. */
+  readonly ownDisk?: string;
   /** Network devices, in slot order. */
   readonly networks: readonly NetworkRequest[];
   /** File that receives what passes on the networks, in pcap's format. */
@@ -81,7 +100,19 @@ export type GuestSource =
   /** A program started in M-mode with nothing below it. */
   | { readonly kind: "bare"; readonly program: string };
 
+/** A virtio disk. */
 export interface DriveRequest {
   readonly file: string;
+  /** Null to detect it: see `storage/format.ts`. */
+  readonly format: DiskFormat | null;
   readonly readOnly: boolean;
+  /** Whether what the guest writes is gone at the end. */
+  readonly snapshot: boolean;
+  /** Id or name of a snapshot within a qcow2 image, which is then the disk. */
+  readonly internalSnapshot?: string;
+  /** Which files the image may name as what it lies over. */
+  readonly backing: "same-directory" | "any";
+  /** What the guest reads as the disk's serial number. */
+  readonly serial?: string;
+  readonly limits: ThrottleLimits | null;
 }

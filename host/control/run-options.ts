@@ -10,6 +10,7 @@ import type {
   TranslationMode,
 } from "./actions.js";
 import { formatByteLength, KIB, MIB, parseByteLength } from "./byte-length.js";
+import { readDrive } from "./drive-options.js";
 import { readNetworks } from "./network-options.js";
 
 /** What `viv run` was given, each option as it was written. */
@@ -24,6 +25,7 @@ export interface RunOptions {
   readonly memory?: string;
   readonly harts?: string;
   readonly drive?: readonly string[];
+  readonly disk?: string;
   readonly net?: readonly string[];
   readonly pcap?: string;
   readonly clock?: string;
@@ -43,8 +45,6 @@ export const MAXIMUM_DRIVE_COUNT = 6;
 /** Virtio slots 8 to 11. */
 export const MAXIMUM_NETWORK_COUNT = 4;
 
-const READ_ONLY_SUFFIX = ",readonly";
-
 /**
  * Turns the options of `viv run` into an action.
  *
@@ -56,6 +56,7 @@ export function readRunOptions(options: RunOptions): MachineAction {
     memoryByteLength: readMemory(options.memory),
     hartCount: readHartCount(options.harts),
     drives: readDrives(options.drive ?? []),
+    ...(options.disk === undefined ? {} : { ownDisk: readOwnDisk(options) }),
     networks: readNetworks(options.net ?? [], MAXIMUM_NETWORK_COUNT),
     clock: readClock(options.clock),
     translate: readTranslate(options.translate),
@@ -137,11 +138,13 @@ function readDrives(texts: readonly string[]): readonly DriveRequest[] {
   if (texts.length > MAXIMUM_DRIVE_COUNT) {
     throw badOption(`--drive: ${texts.length} drives; expected at most ${MAXIMUM_DRIVE_COUNT}`);
   }
-  return texts.map((text) => {
-    const readOnly = text.endsWith(READ_ONLY_SUFFIX);
-    const file = readOnly ? text.slice(0, -READ_ONLY_SUFFIX.length) : text;
-    return { file: readFileName("--drive", file), readOnly };
-  });
+  return texts.map(readDrive);
+}
+
+function readOwnDisk({ disk, kernel, bare }: RunOptions): string {
+  if (kernel !== undefined || bare !== undefined)
+    throw badOption("--disk needs an image that has a disk, such as debian");
+  return readFileName("--disk", disk!);
 }
 
 function readClock(text: string | undefined): ClockChoice {

@@ -132,7 +132,11 @@ function programs(busybox: Uint8Array): CpioEntry[] {
   ];
 }
 
-function kernelModules({ kernelRelease, modules }: DebianMiniParts): CpioEntry[] {
+/** The modules where `modprobe` looks for them, with the tables it reads. */
+export function kernelModules({
+  kernelRelease,
+  modules,
+}: Pick<DebianMiniParts, "kernelRelease" | "modules">): CpioEntry[] {
   const root = `usr/lib/modules/${kernelRelease}`;
   const directories = new Set(["usr/lib/modules", root]);
   for (const { path } of modules) {

@@ -154,6 +154,7 @@ export class Machine {
       serial: this.#output,
       slots,
       drives: options.drives,
+      inOrder: options.clock === "virtual",
       networks: options.networks ?? [],
       ports: (options.ports ?? []).map((port) => this.#connect(port)),
       randomBytes: (into) => fillRandom(into, host, random),

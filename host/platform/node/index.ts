@@ -1,6 +1,7 @@
 /** What a machine embedded in a Node program takes from its platform. */
 export { loadCoreModule } from "./core-module.js";
-export { FileBlockBackend } from "./file-block-backend.js";
+export { openDisk } from "./drives.js";
+export { FileStore } from "./file-store.js";
 export { NodeHostServices } from "./host-services.js";
 export { openImage } from "./images/open-image.js";
 export { NodeOutside } from "./network/outside.js";

@@ -1,16 +1,21 @@
 import type { MachineRequest } from "../../control/actions.js";
+import { VivariumError } from "../../util/errors.js";
 import { CommitLogFile } from "./commit-log-file.js";
-import { closeDrives, openDrives } from "./drives.js";
-import type { FileBlockBackend } from "./file-block-backend.js";
+import { closeDrives, type OpenDrive, openDisk, openDrives, openOverlay } from "./drives.js";
 import { Networks } from "./network/networks.js";
 
 /** The files and networks that a run's machines use while they run. */
 export class MachineFiles {
   private constructor(
-    readonly drives: readonly FileBlockBackend[],
+    private openDrives: readonly OpenDrive[],
     readonly networks: Networks,
     readonly commitLog: CommitLogFile | null,
   ) {}
+
+  /** In slot order. */
+  get drives(): readonly OpenDrive[] {
+    return this.openDrives;
+  }
 
   /**
    * @param warn told what goes wrong later without ending the run
@@ -28,6 +33,23 @@ export class MachineFiles {
       await closeDrives(drives);
       throw error;
     }
+  }
+
+  /**
+   * Makes the image's own disk the first drive. The image stays as it is: what the guest writes goes to a file beside
+   * it.
+   *
+   * @param disk the image's file; null when it has no disk
+   * @param ownDisk the file that keeps what is written, made when it is not there; undefined to forget it at the end
+   * @throws VivariumError `drive/unusable`
+   */
+  async addImageDisk(disk: string | null, ownDisk: string | undefined): Promise<void> {
+    if (disk === null) {
+      if (ownDisk === undefined) return;
+      throw new VivariumError("option/invalid", "--disk needs an image that has a disk, such as debian");
+    }
+    const backend = await (ownDisk === undefined ? openDisk(disk, { snapshot: true }) : openOverlay(disk, ownDisk));
+    this.openDrives = [{ backend, serial: "root" }, ...this.openDrives];
   }
 
   async close(): Promise<void> {

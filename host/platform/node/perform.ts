@@ -1,6 +1,6 @@
 import type { Action, ExecAction, MachineAction, RelayAction, RunAction } from "../../control/actions.js";
 import { ExecSession } from "../../control/exec-session.js";
-import { type ExitReport, reportEnd, signalStatus } from "../../control/guest-end.js";
+import { type ExitReport, reportEnd, STATUS_OK, signalStatus } from "../../control/guest-end.js";
 import type { RunResult } from "../../control/guest-run.js";
 import { formatRunReport } from "../../control/run-report.js";
 import type { GuestMode } from "../../images/command-line.js";
@@ -10,6 +10,7 @@ import { readBootFiles } from "./boot-files.js";
 import { interactiveMode, readImageBoot } from "./guest-image.js";
 import { MachineFiles } from "./machine-files.js";
 import { Relay } from "./network/relay.js";
+import { performImage } from "./perform-image.js";
 import { listenForEnd } from "./process-end.js";
 import { runMachines } from "./run-machines.js";
 import { connectCommand, openConsole, type StandardStreams } from "./standard-streams.js";
@@ -21,6 +22,12 @@ export async function perform(action: Action, streams: StandardStreams): Promise
       return performRun(action, streams);
     case "exec":
       return performExec(action, streams);
+    case "image-list":
+    case "image-build":
+    case "image-remove":
+    case "image-import":
+      await performImage(action, streams.stdout, streams.stderr);
+      return { status: STATUS_OK };
     case "relay":
       return performRelay(action, streams);
     default:
@@ -70,12 +77,16 @@ async function withParts(
   streams: StandardStreams,
   use: (boot: Boot, files: MachineFiles) => Promise<RunResult>,
 ): Promise<RunResult> {
-  const { guest } = machine;
-  const readBoot =
-    guest.kind === "image" ? () => readImageBoot(guest, mode, streams.stderr) : always(await readBootFiles(guest));
+  const { guest, ownDisk } = machine;
+  const readGuest =
+    guest.kind === "image"
+      ? () => readImageBoot(guest, mode, streams.stderr)
+      : always({ boot: await readBootFiles(guest), disk: null });
   const files = await MachineFiles.open(machine, (message) => streams.stderr.line(`viv: ${message}`));
   try {
-    return await use(await readBoot(), files);
+    const { boot, disk } = await readGuest();
+    await files.addImageDisk(disk, ownDisk);
+    return await use(boot, files);
   } finally {
     await files.close();
   }

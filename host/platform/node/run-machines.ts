@@ -1,5 +1,6 @@
 import type { MachineRequest } from "../../control/actions.js";
 import { formatByteLength } from "../../control/byte-length.js";
+import { driveFailures } from "../../control/drive-failures.js";
 import { SIGPIPE } from "../../control/guest-end.js";
 import { GuestRun, type RunResult, type Session } from "../../control/guest-run.js";
 import type { CommitRecord } from "../../core/commit-tracer.js";
@@ -36,16 +37,7 @@ export async function runMachines(
     if (stderr.congested) await stderr.drained();
   });
   const run = new GuestRun({
-    create: () =>
-      createMachine({
-        request,
-        core,
-        boot,
-        files,
-        session,
-        host,
-        notice: (text) => stderr.line(`viv: ${text}`),
-      }),
+    create: () => createMachine({ request, core, boot, files, session, host, line: (text) => stderr.line(text) }),
     session,
     hash: request.stats && request.clock === "virtual",
     onStop: () => {
@@ -71,11 +63,11 @@ interface MachineMakings {
   readonly files: MachineFiles;
   readonly session: Session;
   readonly host: HostServices;
-  /** Tells the person at the terminal. */
-  readonly notice: (text: string) => void;
+  /** Shows the operator a line. */
+  readonly line: (text: string) => void;
 }
 
-async function createMachine({ request, core, boot, files, session, host, notice }: MachineMakings): Promise<Machine> {
+async function createMachine({ request, core, boot, files, session, host, line }: MachineMakings): Promise<Machine> {
   const { hartCount, memoryByteLength, clock, translate, translationByteLengthMax } = request;
   const { commitLog } = files;
   try {
@@ -87,9 +79,9 @@ async function createMachine({ request, core, boot, files, session, host, notice
       translate,
       translationByteLengthMax,
       onTranslationRefused: (reason) =>
-        notice(`this host does not let WebAssembly be compiled at run time: the guest is interpreted (${reason})`),
+        line(`viv: this host does not let WebAssembly be compiled at run time: the guest is interpreted (${reason})`),
       boot,
-      drives: files.drives.map((backend, index) => ({ backend, serial: `disk${index}` })),
+      drives: files.drives.map((drive, index) => ({ ...drive, onFailure: driveFailures(`disk${index}`, line) })),
       networks: files.networks.devices,
       serial: session.serial,
       ports: session.ports,
