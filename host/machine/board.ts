@@ -11,20 +11,15 @@ import { VirtioConsole } from "../devices/virtio/console.js";
 import type { ConsolePort } from "../devices/virtio/console-port.js";
 import { EmptyVirtioSlot } from "../devices/virtio/empty-slot.js";
 import { VirtioMmioTransport } from "../devices/virtio/mmio-transport.js";
+import { VirtioNet } from "../devices/virtio/net.js";
 import { VirtioRng } from "../devices/virtio/rng.js";
 import type { VirtioDevice } from "../devices/virtio/virtio-device.js";
+import type { Link } from "../network/link.js";
 import type { BlockBackend } from "../storage/block-backend.js";
-import { VivariumError } from "../util/errors.js";
 import type { Bus } from "./bus.js";
 import type { GuestClock } from "./clock.js";
-import {
-  CONSOLE_SLOT,
-  type MemoryMapEntry,
-  RNG_SLOT,
-  VIRT_MEMORY_MAP,
-  VIRTIO_SLOT_COUNT,
-  virtioName,
-} from "./memory-map.js";
+import { type MemoryMapEntry, memoryMapWith, virtioName } from "./memory-map.js";
+import type { VirtioSlots, VirtioUse } from "./virtio-slots.js";
 
 /** A disk of a machine. */
 export interface Drive {
@@ -33,12 +28,24 @@ export interface Drive {
   readonly serial?: string;
 }
 
+/** A network device of a machine. */
+export interface Network {
+  readonly link: Link;
+  /** The device's address, 6 bytes. Without one it is 52:54:00:12:34:56 for the first device, and counts from there. */
+  readonly mac?: Uint8Array;
+  /** Largest payload of an Ethernet frame: 1500 unless given. */
+  readonly mtu?: number;
+}
+
 /** What the board's devices are connected to. */
 export interface BoardWires {
   readonly core: Core;
   readonly clock: GuestClock;
   readonly serial: ByteSink;
+  /** Where the virtio devices go: as many of each kind as there are of it here. */
+  readonly slots: VirtioSlots;
   readonly drives: readonly Drive[];
+  readonly networks: readonly Network[];
   readonly ports: readonly ConsolePort[];
   readonly randomBytes: (into: Uint8Array) => void;
   /** The guest has used the power switch. */
@@ -63,14 +70,12 @@ export class Board {
   readonly console: VirtioConsole | null;
   /** By the memory map's names. */
   readonly devices: ReadonlyMap<string, Device>;
+  /** In the order of the wires. */
+  readonly networks: readonly VirtioNet[];
   readonly #disks: readonly VirtioBlk[];
 
-  /** @throws VivariumError `machine/drives` when there are more drives than slots for them */
   constructor(bus: Bus, wires: BoardWires) {
-    const { core, clock, drives } = wires;
-    if (drives.length > RNG_SLOT) {
-      throw new VivariumError("machine/drives", `${drives.length} drives; a machine has at most ${RNG_SLOT}`);
-    }
+    const { core, clock, drives, networks, slots } = wires;
     const plic = new Plic(core.harts.flatMap((hart) => externalLines(hart, wires.wake)));
     const line = ({ name, interrupt }: MemoryMapEntry): InterruptLine => {
       if (interrupt === null) throw new RangeError(`${name} has no interrupt`);
@@ -78,7 +83,15 @@ export class Board {
     };
     this.#disks = drives.map(({ backend, serial }) => new VirtioBlk(backend, serial));
     this.console = wires.ports.length === 0 ? null : new VirtioConsole({ ports: wires.ports });
-    const virtio = virtioDevices(this.#disks, new VirtioRng(wires.randomBytes), this.console);
+    this.networks = networks.map(({ mac, ...rest }, index) => {
+      return new VirtioNet({ ...rest, mac: mac ?? defaultMac(index), wake: wires.wake });
+    });
+    const virtio = virtioDevices(slots, {
+      drive: this.#disks,
+      rng: [new VirtioRng(wires.randomBytes)],
+      console: this.console === null ? [] : [this.console],
+      net: this.networks,
+    });
 
     const devices = new Map<string, Device>();
     const create = (entry: MemoryMapEntry): Device => {
@@ -101,7 +114,7 @@ export class Board {
         }
       }
     };
-    for (const entry of VIRT_MEMORY_MAP) {
+    for (const entry of memoryMapWith(Object.values(slots).flat())) {
       const device = create(entry);
       devices.set(entry.name, device);
       bus.attach(entry.name, entry.base, device);
@@ -119,25 +132,32 @@ export class Board {
     return count;
   }
 
+  /** Hands the guest what has come from its networks. */
+  pollNetworks(): void {
+    for (const network of this.networks) network.poll();
+  }
+
   /** Resolves when no disk has a request in flight. */
   async drain(): Promise<void> {
     for (const disk of this.#disks) await disk.drain();
   }
 }
 
-/** The virtio devices by slot name: drives from slot 0 up. */
+/** The virtio devices by slot name. */
 function virtioDevices(
-  disks: readonly VirtioBlk[],
-  rng: VirtioRng,
-  console: VirtioConsole | null,
+  slots: VirtioSlots,
+  devices: Readonly<Record<VirtioUse, readonly VirtioDevice[]>>,
 ): ReadonlyMap<string, VirtioDevice> {
-  const slots = new Array<VirtioDevice | null>(VIRTIO_SLOT_COUNT).fill(null);
-  for (const [slot, disk] of disks.entries()) slots[slot] = disk;
-  slots[RNG_SLOT] = rng;
-  slots[CONSOLE_SLOT] = console;
   const named = new Map<string, VirtioDevice>();
-  for (const [slot, device] of slots.entries()) if (device !== null) named.set(virtioName(slot), device);
+  for (const use of Object.keys(devices) as VirtioUse[]) {
+    for (const [index, device] of devices[use].entries()) named.set(virtioName(slots[use][index]!), device);
+  }
   return named;
+}
+
+/** QEMU's first address, and those after it. */
+function defaultMac(index: number): Uint8Array {
+  return Uint8Array.of(0x52, 0x54, 0x00, 0x12, 0x34, 0x56 + index);
 }
 
 /** A hart's two PLIC contexts. */

@@ -5,12 +5,13 @@ import { hartSchema } from "../core/hart.js";
 import type { WasmModule } from "../core/wasm.js";
 import type { ByteSink, Device } from "../devices/device.js";
 import type { ConsolePort } from "../devices/virtio/console-port.js";
+import type { VirtioNet } from "../devices/virtio/net.js";
 import type { SystemReset } from "../firmware/platform.js";
 import { SbiFirmware } from "../firmware/sbi.js";
 import { startSupervisor } from "../firmware/supervisor.js";
 import { assert, unreachable, VivariumError } from "../util/errors.js";
 import { encode } from "../util/schema.js";
-import { Board, type Drive } from "./board.js";
+import { Board, type Drive, type Network } from "./board.js";
 import { type Boot, type BootPlan, PRIVILEGE_S, planBoot } from "./boot.js";
 import { Bus } from "./bus.js";
 import { type GuestClock, HostClock, VirtualClock } from "./clock.js";
@@ -18,13 +19,15 @@ import { KASLR_SEED_BYTE_LENGTH, RNG_SEED_BYTE_LENGTH } from "./device-tree.js";
 import type { HostServices } from "./host-services.js";
 import { Htif } from "./htif.js";
 import { MachinePort } from "./machine-port.js";
+import { memoryMapWith } from "./memory-map.js";
 import { mebibytes } from "./placement.js";
 import { type ExitReason, type Halt, RunLoop, type RunnableProcessor } from "./run-loop.js";
 import { SeededRandom } from "./seeded-random.js";
 import { SerialInput, SerialOutput } from "./serial-line.js";
 import { StateHash } from "./state-hash.js";
+import { assignVirtioSlots, type VirtioSlots } from "./virtio-slots.js";
 
-export type { Boot, ConsolePort, Drive, Halt, HostServices };
+export type { Boot, ConsolePort, Drive, Halt, HostServices, Network };
 
 export interface MachineOptions {
   /** The processor, compiled. */
@@ -41,6 +44,8 @@ export interface MachineOptions {
   readonly boot: Boot;
   /** Virtio disks, in this order; at most 6. */
   readonly drives: readonly Drive[];
+  /** Virtio network devices, in this order; at most 4. What the guest sees of a network arrives between slices. */
+  readonly networks?: readonly Network[];
   /** Receives what the guest writes to its serial console. */
   readonly serial: ByteSink;
   /** Byte streams between host and guest, by name; ports 1, 2, ... of a virtio console. */
@@ -69,6 +74,16 @@ const MENVCFG_ADUE = 1n << 61n;
 /** A program that follows HTIF waits for its answers: they come at least so often. */
 const HTIF_BUDGET_MAX = 100_000;
 
+/** What a machine is put together of. */
+interface MachineParts {
+  readonly plan: BootPlan;
+  readonly slots: VirtioSlots;
+  readonly bus: Bus;
+  readonly core: Core;
+  /** Null for a machine that need not run the same way again. */
+  readonly random: SeededRandom | null;
+}
+
 /** One RISC-V computer, from power-on to its end. */
 export class Machine {
   /** Typed characters for the serial console. */
@@ -94,12 +109,18 @@ export class Machine {
     const random = options.clock === "virtual" ? new SeededRandom() : null;
     const seed = new Uint8Array(RNG_SEED_BYTE_LENGTH + KASLR_SEED_BYTE_LENGTH);
     fillRandom(seed, options.host, random);
-    const plan = planBoot({ ...options, seed });
+    const slots = assignVirtioSlots({
+      drive: options.drives.length,
+      rng: 1,
+      console: (options.ports ?? []).length === 0 ? 0 : 1,
+      net: options.networks?.length ?? 0,
+    });
+    const plan = planBoot({ ...options, seed, memoryMap: memoryMapWith(Object.values(slots).flat()) });
     const bus = new Bus();
-    return new Machine(options, plan, bus, await createCore(options, bus), random);
+    return new Machine(options, { plan, slots, bus, core: await createCore(options, bus), random });
   }
 
-  private constructor(options: MachineOptions, plan: BootPlan, bus: Bus, core: Core, random: SeededRandom | null) {
+  private constructor(options: MachineOptions, { plan, slots, bus, core, random }: MachineParts) {
     const { host } = options;
     const clock: GuestClock = options.clock === "virtual" ? new VirtualClock(core) : new HostClock(core, host);
     this.#core = core;
@@ -107,7 +128,10 @@ export class Machine {
     this.#htif = plan.htif === null ? null : new Htif(core.ram, plan.htif, this.#output);
     this.#loop = new RunLoop(processorOf(core, options.onCommit), clock, host, {
       budgetMax: this.#htif === null ? Number.MAX_SAFE_INTEGER : HTIF_BUDGET_MAX,
-      beforeSlice: () => this.serialInput.feed(this.#board.uart),
+      beforeSlice: () => {
+        this.serialInput.feed(this.#board.uart);
+        this.#board.pollNetworks();
+      },
       serveCall: (hart) => this.#serveCall(hart),
       afterSlice: () => this.#afterSlice(),
       // With virtual time, input and output end with the slice in which they were begun: at the same instruction
@@ -120,7 +144,9 @@ export class Machine {
       core,
       clock,
       serial: this.#output,
+      slots,
       drives: options.drives,
+      networks: options.networks ?? [],
       ports: (options.ports ?? []).map((port) => this.#connect(port)),
       randomBytes: (into) => fillRandom(into, host, random),
       finish: (finish) => this.#loop.halt(finish),
@@ -156,6 +182,11 @@ export class Machine {
     const port = this.#ports.get(name);
     assert(port !== undefined, `the machine has no port ${name}`);
     return port;
+  }
+
+  /** The network devices, in the order in which they were given to `create`. */
+  get networks(): readonly VirtioNet[] {
+    return this.#board.networks;
   }
 
   /** Tells the guest the size of its virtio console, in characters. */

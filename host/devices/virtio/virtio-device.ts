@@ -4,6 +4,7 @@ import type { Virtqueue } from "./virtqueue.js";
 
 /** Device types: virtio 1.2 section 5. */
 export const VIRTIO_ID_NONE = 0;
+export const VIRTIO_ID_NET = 1;
 export const VIRTIO_ID_BLOCK = 2;
 export const VIRTIO_ID_CONSOLE = 3;
 export const VIRTIO_ID_ENTROPY = 4;

@@ -82,6 +82,11 @@ export class Virtqueue {
     return this.#state.ready;
   }
 
+  /** How many entries the driver has given it. */
+  get size(): number {
+    return this.#state.size;
+  }
+
   /** Sizes that a queue cannot have are ignored, as is everything but `setReady` while it is ready. */
   setSize(size: number): void {
     if (!this.ready && size <= this.maxSize && isPowerOfTwo(size)) this.#state.size = size;
@@ -118,6 +123,11 @@ export class Virtqueue {
       yield chain;
     }
     this.#requestKick();
+  }
+
+  /** Makes the chains taken last available again, of which none was given back. @param count how many */
+  putBack(count: number): void {
+    this.#state.nextAvailable = (this.#state.nextAvailable - count) & 0xffff;
   }
 
   /** Gives a chain back. @param writtenByteLength bytes written from the start of its writable part on */
