@@ -13,7 +13,10 @@ export {
   Machine,
   type MachineOptions,
   type MachineStats,
+  type Share,
 } from "./machine/machine.js";
+export { MemoryFolder } from "./share/memory-folder.js";
+export type { SharedFolder } from "./share/shared-folder.js";
 export { type BlockBackend, SECTOR_BYTE_LENGTH } from "./storage/block-backend.js";
 export { MemoryBlockBackend } from "./storage/memory.js";
 export { type ErrorData, VivariumError } from "./util/errors.js";

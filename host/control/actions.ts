@@ -25,6 +25,8 @@ export interface MachineRequest {
   readonly hartCount: number;
   /** In slot order: the first is the guest's first virtio disk. */
   readonly drives: readonly DriveRequest[];
+  /** Folders of the host that the guest can mount. */
+  readonly shares: readonly ShareRequest[];
   /** `virtual` makes guest time a function of retired instructions. */
   readonly clock: ClockChoice;
   /** File that receives one line for each retired instruction. */
@@ -54,5 +56,12 @@ export type GuestSource =
 
 export interface DriveRequest {
   readonly file: string;
+  readonly readOnly: boolean;
+}
+
+export interface ShareRequest {
+  readonly directory: string;
+  /** By what the guest mounts it. */
+  readonly tag: string;
   readonly readOnly: boolean;
 }

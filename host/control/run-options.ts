@@ -2,6 +2,7 @@ import { MAX_HARTS, MAX_RAM_BYTE_LENGTH } from "../../assembly/shared/layout.js"
 import { VivariumError } from "../util/errors.js";
 import type { Action, ClockChoice, DriveRequest, GuestSource, MachineRequest } from "./actions.js";
 import { formatByteLength, KIB, MIB, parseByteLength } from "./byte-length.js";
+import { mountWords, type ParsedShare, readShares } from "./share-option.js";
 
 /** What `viv run` was given, each option as it was written. */
 export interface RunOptions {
@@ -15,6 +16,7 @@ export interface RunOptions {
   readonly memory?: string;
   readonly harts?: string;
   readonly drive?: readonly string[];
+  readonly share?: readonly string[];
   readonly clock?: string;
   readonly commitLog?: string;
   readonly stats?: boolean;
@@ -35,11 +37,13 @@ const READ_ONLY_SUFFIX = ",readonly";
  * @throws VivariumError `option/invalid` naming the option, what it was given and what it accepts
  */
 export function readRunOptions(options: RunOptions): Action {
+  const shares = readShares(options.share ?? []);
   const machine: MachineRequest = {
-    guest: readGuest(options),
+    guest: withMounts(readGuest(options), shares),
     memoryByteLength: readMemory(options.memory),
     hartCount: readHartCount(options.harts),
     drives: readDrives(options.drive ?? []),
+    shares: shares.map(({ request }) => request),
     clock: readClock(options.clock),
     stats: options.stats ?? false,
     ...(options.commitLog === undefined ? {} : { commitLog: readFileName("--commit-log", options.commitLog) }),
@@ -65,6 +69,21 @@ function readGuest(options: RunOptions): GuestSource {
   }
   const name = options.image ?? DEFAULT_IMAGE;
   return { kind: "image", name, ...(firmware === undefined ? {} : { firmware }), append };
+}
+
+/** The guest, told what to mount. A guest without a kernel's command line is told nothing. */
+function withMounts(guest: GuestSource, shares: readonly ParsedShare[]): GuestSource {
+  const more = (text: string) => [text, ...mountWords(shares)].join(" ").trim();
+  switch (guest.kind) {
+    case "image":
+      return { ...guest, append: more(guest.append) };
+    case "linux":
+      return { ...guest, commandLine: more(guest.commandLine) };
+    case "firmware":
+      return guest.kernel === undefined ? guest : { ...guest, commandLine: more(guest.commandLine) };
+    case "bare":
+      return guest;
+  }
 }
 
 function refuseConflicts(options: RunOptions): void {

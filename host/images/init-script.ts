@@ -14,6 +14,8 @@
  * | (no viv.exec)    | a login shell on the console, then power off                                  |
  * | viv.columns=N    | initial width of the console, with viv.rows=N its height                      |
  * | viv.term=NAME    | what TERM is for the shell                                                    |
+ *
+ * And one that systemd knows, too: systemd.mount-extra=WHAT:WHERE:TYPE:OPTIONS, as often as there is something to mount.
  */
 export const INIT_SCRIPT = `#!/bin/sh
 export PATH=/usr/bin HOME=/root TERM=vt220
@@ -43,6 +45,14 @@ for file in /sys/bus/virtio/devices/*/modalias; do
 done
 [ -n "$aliases" ] && modprobe -qa $aliases
 
+# mount_extra WHAT:WHERE:TYPE:OPTIONS
+mount_extra() {
+  IFS=:
+  set -- $1
+  unset IFS
+  mkdir -p "$2" && mount -t "$3" -o "$4" "$1" "$2" || echo "init: $1 is not mounted at $2"
+}
+
 mode=interactive columns= rows=
 read -r words < /proc/cmdline
 set -f
@@ -52,6 +62,7 @@ for word in $words; do
     viv.columns=*) columns=\${word#*=} ;;
     viv.rows=*) rows=\${word#*=} ;;
     viv.term=*) TERM=\${word#*=} ;;
+    systemd.mount-extra=*) mount_extra "\${word#*=}" ;;
   esac
 done
 set +f

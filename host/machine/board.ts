@@ -6,6 +6,7 @@ import { GoldfishRtc } from "../devices/goldfish-rtc.js";
 import { Plic } from "../devices/plic.js";
 import { type Finish, Syscon } from "../devices/syscon.js";
 import { Uart16550 } from "../devices/uart16550.js";
+import { Virtio9p } from "../devices/virtio/9p.js";
 import { VirtioBlk } from "../devices/virtio/blk.js";
 import { VirtioConsole } from "../devices/virtio/console.js";
 import type { ConsolePort } from "../devices/virtio/console-port.js";
@@ -15,6 +16,7 @@ import { VirtioNet } from "../devices/virtio/net.js";
 import { VirtioRng } from "../devices/virtio/rng.js";
 import type { VirtioDevice } from "../devices/virtio/virtio-device.js";
 import type { Link } from "../network/link.js";
+import type { SharedFolder } from "../share/shared-folder.js";
 import type { BlockBackend } from "../storage/block-backend.js";
 import type { Bus } from "./bus.js";
 import type { GuestClock } from "./clock.js";
@@ -37,6 +39,13 @@ export interface Network {
   readonly mtu?: number;
 }
 
+/** A folder that a machine's guest can mount. */
+export interface Share {
+  readonly folder: SharedFolder;
+  /** By what the guest mounts it: `mount -t 9p TAG ...`; 1 to 32 bytes. */
+  readonly tag: string;
+}
+
 /** What the board's devices are connected to. */
 export interface BoardWires {
   readonly core: Core;
@@ -46,6 +55,7 @@ export interface BoardWires {
   readonly slots: VirtioSlots;
   readonly drives: readonly Drive[];
   readonly networks: readonly Network[];
+  readonly shares: readonly Share[];
   readonly ports: readonly ConsolePort[];
   readonly randomBytes: (into: Uint8Array) => void;
   /** The guest has used the power switch. */
@@ -73,6 +83,7 @@ export class Board {
   /** In the order of the wires. */
   readonly networks: readonly VirtioNet[];
   readonly #disks: readonly VirtioBlk[];
+  readonly #shares: readonly Virtio9p[];
 
   constructor(bus: Bus, wires: BoardWires) {
     const { core, clock, drives, networks, slots } = wires;
@@ -86,11 +97,13 @@ export class Board {
     this.networks = networks.map(({ mac, ...rest }, index) => {
       return new VirtioNet({ ...rest, mac: mac ?? defaultMac(index), wake: wires.wake });
     });
+    this.#shares = wires.shares.map((share) => new Virtio9p(share));
     const virtio = virtioDevices(slots, {
       drive: this.#disks,
       rng: [new VirtioRng(wires.randomBytes)],
       console: this.console === null ? [] : [this.console],
       net: this.networks,
+      share: this.#shares,
     });
 
     const devices = new Map<string, Device>();
@@ -137,9 +150,9 @@ export class Board {
     for (const network of this.networks) network.poll();
   }
 
-  /** Resolves when no disk has a request in flight. */
+  /** Resolves when no disk and no shared folder has a request in flight. */
   async drain(): Promise<void> {
-    for (const disk of this.#disks) await disk.drain();
+    for (const device of [...this.#disks, ...this.#shares]) await device.drain();
   }
 }
 

@@ -11,7 +11,7 @@ import { SbiFirmware } from "../firmware/sbi.js";
 import { startSupervisor } from "../firmware/supervisor.js";
 import { assert, unreachable, VivariumError } from "../util/errors.js";
 import { encode } from "../util/schema.js";
-import { Board, type Drive, type Network } from "./board.js";
+import { Board, type Drive, type Network, type Share } from "./board.js";
 import { type Boot, type BootPlan, PRIVILEGE_S, planBoot } from "./boot.js";
 import { Bus } from "./bus.js";
 import { type GuestClock, HostClock, VirtualClock } from "./clock.js";
@@ -27,7 +27,7 @@ import { SerialInput, SerialOutput } from "./serial-line.js";
 import { StateHash } from "./state-hash.js";
 import { assignVirtioSlots, type VirtioSlots } from "./virtio-slots.js";
 
-export type { Boot, ConsolePort, Drive, Halt, HostServices, Network };
+export type { Boot, ConsolePort, Drive, Halt, HostServices, Network, Share };
 
 export interface MachineOptions {
   /** The processor, compiled. */
@@ -46,6 +46,8 @@ export interface MachineOptions {
   readonly drives: readonly Drive[];
   /** Virtio network devices, in this order; at most 4. What the guest sees of a network arrives between slices. */
   readonly networks?: readonly Network[];
+  /** Folders for the guest to mount by 9P, with different tags; at most 8. */
+  readonly shares?: readonly Share[];
   /** Receives what the guest writes to its serial console. */
   readonly serial: ByteSink;
   /** Byte streams between host and guest, by name; ports 1, 2, ... of a virtio console. */
@@ -114,6 +116,7 @@ export class Machine {
       rng: 1,
       console: (options.ports ?? []).length === 0 ? 0 : 1,
       net: options.networks?.length ?? 0,
+      share: options.shares?.length ?? 0,
     });
     const plan = planBoot({ ...options, seed, memoryMap: memoryMapWith(Object.values(slots).flat()) });
     const bus = new Bus();
@@ -147,6 +150,7 @@ export class Machine {
       slots,
       drives: options.drives,
       networks: options.networks ?? [],
+      shares: options.shares ?? [],
       ports: (options.ports ?? []).map((port) => this.#connect(port)),
       randomBytes: (into) => fillRandom(into, host, random),
       finish: (finish) => this.#loop.halt(finish),

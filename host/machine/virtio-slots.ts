@@ -13,6 +13,7 @@ export const VIRTIO_SLOTS = {
   rng: [6],
   console: [7],
   net: [8, 9, 10, 11],
+  share: [12, 13, 14, 15, 16, 17, 18, 19],
 } as const satisfies Readonly<Record<string, readonly number[]>>;
 
 export type VirtioUse = keyof typeof VIRTIO_SLOTS;
@@ -23,6 +24,7 @@ const PLURALS: Readonly<Record<VirtioUse, string>> = {
   rng: "entropy sources",
   console: "consoles",
   net: "network devices",
+  share: "shared folders",
 };
 
 /** How many devices of each kind a machine has. */

@@ -1,5 +1,5 @@
 import { EBADF, EINVAL, ENFILE, FolderError } from "./errno.js";
-import { type FileNode, type FileTree, pathTo } from "./file-tree.js";
+import type { FileNode, FileTree } from "./file-tree.js";
 import type { FileAccess, FolderFile } from "./shared-folder.js";
 
 /** Fids that a client can have: a client that caches has one for each file it knows. */
@@ -127,9 +127,5 @@ export class FidTable {
     let node = fid.node;
     while (node.parent !== null) node = node.parent;
     return node === root;
-  }
-
-  static path(fid: Fid): readonly string[] {
-    return pathTo(fid.node);
   }
 }

@@ -47,7 +47,7 @@ export class FileTree {
     const known = parent.children.get(name);
     if (known !== undefined) return known;
     if (this.#nodeCount >= NODES_MAX) throw new FolderError(ENFILE);
-    if (pathTo(parent).length >= DEPTH_MAX) throw new FolderError(ENAMETOOLONG);
+    if (depthOf(parent) >= DEPTH_MAX) throw new FolderError(ENAMETOOLONG);
     const child = new FileNode(parent, name);
     parent.children.set(name, child);
     this.#nodeCount++;
@@ -58,7 +58,7 @@ export class FileTree {
   release(node: FileNode): void {
     for (let each: FileNode | null = node; each !== null && each !== this.root; ) {
       if (each.fidCount > 0 || each.children.size > 0) return;
-      const { parent } = each;
+      const parent: FileNode | null = each.parent;
       this.closeDirectory(each);
       // One that was detached has no place to be removed from, and was counted out already.
       if (parent?.children.get(each.name) === each) {
@@ -166,4 +166,10 @@ export function pathTo(node: FileNode): readonly string[] {
   const names: string[] = [];
   for (let each = node; each.parent !== null; each = each.parent) names.push(each.name);
   return names.reverse();
+}
+
+function depthOf(node: FileNode): number {
+  let depth = 0;
+  for (let each = node; each.parent !== null; each = each.parent) depth++;
+  return depth;
 }

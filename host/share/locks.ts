@@ -1,7 +1,7 @@
 import { ENOLCK, FolderError } from "./errno.js";
 
 /** Ranges that all clients of a folder can have locked. */
-const LOCKS_MAX = 4096;
+export const LOCKS_MAX = 4096;
 
 /** Who holds a lock: a process of a client, known by the fid it came with. */
 export interface LockOwner {
@@ -61,6 +61,13 @@ export class LockTable {
       file,
       locks.flatMap((held) => (isSameOwner(held.owner, owner) ? without(held, start, end) : [held])),
     );
+  }
+
+  /** What a session has. */
+  *heldBy(session: object): Generator<readonly [file: bigint, lock: HeldLock]> {
+    for (const [file, locks] of this.#locks) {
+      for (const held of locks) if (held.owner.session === session) yield [file, held];
+    }
   }
 
   /** Gives up everything a session has. */

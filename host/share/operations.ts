@@ -122,7 +122,7 @@ function* attach(session: SessionState, request: RequestOf<"attach">, reply: Wir
 function* flush(): Task<void> {}
 
 function* walk(session: SessionState, request: RequestOf<"walk">, reply: WireWriter): Task<void> {
-  const { fids, tree } = session;
+  const { fids } = session;
   const fid = fids.get(request.fid);
   if (request.names.length > WALK_NAMES_MAX) throw new FolderError(EINVAL);
   if (request.newFid !== request.fid && fids.has(request.newFid)) throw new FolderError(EINVAL);

@@ -1,11 +1,12 @@
 import { type Eventual, runTask } from "../util/task.js";
 import { EIO, EMSGSIZE, EPROTO, FolderError } from "./errno.js";
-import { FidTable } from "./fids.js";
-import { FileTree } from "./file-tree.js";
+import { type Fid, FidTable } from "./fids.js";
+import { FileNode, FileTree, pathTo } from "./file-tree.js";
 import { LockTable } from "./locks.js";
 import { NO_TAG, R_LERROR, readRequest, replyType, VERSION_9P2000_L, type RequestOf } from "./messages.js";
 import { perform } from "./operations.js";
-import type { SharedFolder } from "./shared-folder.js";
+import type { SavedFid, SavedSession } from "./saved-session.js";
+import { type FileAccess, isFileName, type SharedFolder } from "./shared-folder.js";
 import { HEADER_BYTE_LENGTH, readHeader, WireWriter } from "./wire.js";
 
 /** The longest message that a client may choose: Linux's virtio transport carries 500 KiB at most. */
@@ -33,24 +34,14 @@ export class Session {
   readonly #state: SessionState;
   /** What the client and we agreed on; 0 before. */
   #messageByteLength = 0;
+  /** Requests under way, by tag. */
+  readonly #waiting = new Map<number, Promise<Uint8Array>>();
 
   constructor(folder: SharedFolder) {
     const locks = LOCK_TABLES.get(folder) ?? new LockTable();
     LOCK_TABLES.set(folder, locks);
     const tree = new FileTree(folder);
     this.#state = { folder, tree, fids: new FidTable(tree), locks, identity: this };
-  }
-
-  get messageByteLength(): number {
-    return this.#messageByteLength;
-  }
-
-  set messageByteLength(byteLength: number) {
-    this.#messageByteLength = byteLength;
-  }
-
-  get state(): SessionState {
-    return this.#state;
   }
 
   /**
@@ -74,9 +65,11 @@ export class Session {
         return writer.message(replyType(type), tag);
       }
       if (this.#messageByteLength === 0) throw new FolderError(EPROTO);
-      const done = runTask(perform(this.#state, message, writer));
+      // A flush is answered after what it flushes: then the client knows that no other answer comes.
+      const done =
+        message.kind === "flush" ? this.#waiting.get(message.oldTag) : runTask(perform(this.#state, message, writer));
       const reply = () => writer.message(replyType(type), tag);
-      return done instanceof Promise ? done.then(reply, fail) : reply();
+      return done instanceof Promise ? this.#wait(tag, done.then(reply, fail)) : reply();
     } catch (error) {
       return fail(error);
     }
@@ -89,6 +82,38 @@ export class Session {
     tree.closeAll();
     locks.releaseSession(this);
     this.#messageByteLength = 0;
+  }
+
+  save(): SavedSession {
+    const { fids, tree, locks } = this.#state;
+    return {
+      messageByteLength: this.#messageByteLength,
+      fids: [...fids.entries].map(([number, fid]) => saveFid(number, fid, tree.root)),
+      locks: [...locks.heldBy(this)].map(([file, { owner, start, end, exclusive }]) => {
+        const { client, process } = owner;
+        return { file, client, process, start, length: Number.isFinite(end) ? end - start : 0, exclusive };
+      }),
+    };
+  }
+
+  /** Takes over a session that was saved. What it names is looked up when it is used. */
+  load(saved: SavedSession): void {
+    this.reset();
+    const { locks } = this.#state;
+    this.#messageByteLength = Math.min(saved.messageByteLength, MESSAGE_BYTE_LENGTH_MAX);
+    for (const fid of saved.fids) loadFid(this.#state, fid);
+    for (const { file, client, process, start, length, exclusive } of saved.locks) {
+      const end = length === 0 ? Number.POSITIVE_INFINITY : start + length;
+      locks.acquire(file, { session: this, client, process }, { start, end, exclusive });
+    }
+  }
+
+  #wait(tag: number, reply: Promise<Uint8Array>): Promise<Uint8Array> {
+    const ended = reply.finally(() => {
+      if (this.#waiting.get(tag) === ended) this.#waiting.delete(tag);
+    });
+    this.#waiting.set(tag, ended);
+    return ended;
   }
 
   /** A client begins: what one before it had is gone. */
@@ -109,3 +134,30 @@ function errorReply(tag: number, errno: number): Uint8Array {
   writer.u32(errno);
   return writer.message(R_LERROR, tag);
 }
+
+function saveFid(number: number, fid: Fid, root: FileNode): SavedFid {
+  const { opened } = fid;
+  const access = opened?.kind === "file" ? opened.access : NO_ACCESS;
+  return {
+    fid: number,
+    uid: fid.uid,
+    path: pathTo(fid.node)
+      .map((name) => `/${name}`)
+      .join(""),
+    isGone: !FidTable.isReachable(fid, root),
+    opened: opened?.kind ?? "no",
+    access: { read: access.read, write: access.write, append: access.append, sync: access.sync },
+  };
+}
+
+function loadFid({ tree, fids }: SessionState, saved: SavedFid): void {
+  const names = saved.path.split("/").filter(isFileName);
+  let node = tree.root;
+  for (const name of names) node = tree.child(node, name);
+  if (saved.isGone) node = new FileNode(null, "");
+  const fid = fids.add(saved.fid, node, saved.uid);
+  if (saved.opened === "file") fids.openFile(fid, null, { ...saved.access, truncate: false });
+  else if (saved.opened === "directory") fid.opened = { kind: "directory", names: null };
+}
+
+const NO_ACCESS: FileAccess = { read: false, write: false, append: false, truncate: false, sync: false };

@@ -11,6 +11,7 @@ import {
   type RunOptions,
   readRunOptions,
 } from "../../control/run-options.js";
+import { MAXIMUM_SHARE_COUNT } from "../../control/share-option.js";
 import { VivariumError } from "../../util/errors.js";
 import { packageDirectory } from "./core-module.js";
 
@@ -79,6 +80,12 @@ function describeRun(program: Command, onRun: (options: RunOptions) => void): vo
       `raw disk image, a multiple of 512 bytes; up to ${MAXIMUM_DRIVE_COUNT} times`,
       collect,
     )
+    .option(
+      "--share <directory:target[,readonly]>",
+      "give the guest this folder: mounted at TARGET if that begins with /, else by the mount tag TARGET; up to " +
+        `${MAXIMUM_SHARE_COUNT} times`,
+      collect,
+    )
     .option("--clock <kind>", "host: guest time follows the host's (default); virtual: it counts instructions")
     .option("--commit-log <file>", "write each retired instruction to this file, in Spike's format")
     .option("--stats", "say at the end what the machine did")
@@ -100,6 +107,7 @@ Examples:
   viv run
   viv run --memory 1GiB --harts 4 --drive disk.img --drive tools.img,readonly
   viv run --exec 'sha256sum' < file
+  viv run --share ./work:/mnt/work --exec 'ls -l /mnt/work'
   viv run --kernel Image --initrd initrd.cpio --append 'console=ttyS0'
   viv run debian-mini --bios fw_jump.elf
   viv run --bare rv64ui-p-add --commit-log add.log

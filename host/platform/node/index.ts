@@ -3,3 +3,4 @@ export { loadCoreModule } from "./core-module.js";
 export { FileBlockBackend } from "./file-block-backend.js";
 export { NodeHostServices } from "./host-services.js";
 export { openImage } from "./images/open-image.js";
+export { HostFolder } from "./share/host-folder.js";

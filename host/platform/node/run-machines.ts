@@ -75,6 +75,7 @@ async function createMachine({ request, core, boot, files, session, host }: Mach
       clock,
       boot,
       drives: files.drives.map((backend, index) => ({ backend, serial: `disk${index}` })),
+      shares: files.shares.map((folder, index) => ({ folder, tag: request.shares[index]!.tag })),
       serial: session.serial,
       ports: session.ports,
       host,
