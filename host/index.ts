@@ -4,6 +4,11 @@
  */
 export type { WasmModule } from "./core/wasm.js";
 export type { ByteSink } from "./devices/device.js";
+export type { BalloonStatistics, VirtioBalloon } from "./devices/virtio/balloon.js";
+export type { InputKind, VirtioInput, VirtioInputOptions } from "./devices/virtio/input.js";
+export type { InputEvent } from "./devices/virtio/input-events.js";
+export type { VirtioVsock, VsockListener } from "./devices/virtio/vsock.js";
+export type { VsockEvents, VsockStream } from "./devices/virtio/vsock-connection.js";
 export {
   type Boot,
   type ConsolePort,

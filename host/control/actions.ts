@@ -1,3 +1,5 @@
+import type { InputKind } from "../devices/virtio/input.js";
+
 /**
  * Every request an operator can make, its arguments checked but no file opened yet.
  *
@@ -27,6 +29,11 @@ export interface MachineRequest {
   readonly drives: readonly DriveRequest[];
   /** Folders of the host that the guest can mount. */
   readonly shares: readonly ShareRequest[];
+  /** A socket device. */
+  readonly socket?: SocketRequest;
+  /** A balloon, and what it takes of the memory from the start. */
+  readonly balloon?: { readonly byteLength: number };
+  readonly inputs: readonly InputKind[];
   /** `virtual` makes guest time a function of retired instructions. */
   readonly clock: ClockChoice;
   /** File that receives one line for each retired instruction. */
@@ -64,4 +71,11 @@ export interface ShareRequest {
   /** By what the guest mounts it. */
   readonly tag: string;
   readonly readOnly: boolean;
+}
+
+export interface SocketRequest {
+  /** The guest's address. */
+  readonly cid: number;
+  /** The Unix socket of the host by which its programs reach the guest's ports, and the beginning of those for theirs. */
+  readonly path?: string;
 }

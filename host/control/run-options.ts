@@ -2,6 +2,7 @@ import { MAX_HARTS, MAX_RAM_BYTE_LENGTH } from "../../assembly/shared/layout.js"
 import { VivariumError } from "../util/errors.js";
 import type { Action, ClockChoice, DriveRequest, GuestSource, MachineRequest } from "./actions.js";
 import { formatByteLength, KIB, MIB, parseByteLength } from "./byte-length.js";
+import { readBalloon, readInputs, readSocket } from "./device-options.js";
 import { mountWords, type ParsedShare, readShares } from "./share-option.js";
 
 /** What `viv run` was given, each option as it was written. */
@@ -17,6 +18,9 @@ export interface RunOptions {
   readonly harts?: string;
   readonly drive?: readonly string[];
   readonly share?: readonly string[];
+  readonly vsock?: string;
+  readonly balloon?: string | true;
+  readonly input?: readonly string[];
   readonly clock?: string;
   readonly commitLog?: string;
   readonly stats?: boolean;
@@ -38,12 +42,16 @@ const READ_ONLY_SUFFIX = ",readonly";
  */
 export function readRunOptions(options: RunOptions): Action {
   const shares = readShares(options.share ?? []);
+  const memoryByteLength = readMemory(options.memory);
   const machine: MachineRequest = {
     guest: withMounts(readGuest(options), shares),
-    memoryByteLength: readMemory(options.memory),
+    memoryByteLength,
     hartCount: readHartCount(options.harts),
     drives: readDrives(options.drive ?? []),
     shares: shares.map(({ request }) => request),
+    ...(options.vsock === undefined ? {} : { socket: readSocket(options.vsock) }),
+    ...(options.balloon === undefined ? {} : { balloon: readBalloon(options.balloon, memoryByteLength) }),
+    inputs: readInputs(options.input ?? []),
     clock: readClock(options.clock),
     stats: options.stats ?? false,
     ...(options.commitLog === undefined ? {} : { commitLog: readFileName("--commit-log", options.commitLog) }),

@@ -24,7 +24,7 @@ const TAG = /^[A-Za-z0-9][A-Za-z0-9._+-]{0,31}$/;
 /** What needs no quotes on a kernel's command line, nor in systemd's word. */
 const MOUNT_POINT = /^(\/[A-Za-z0-9._+@-]+)+\/?$/;
 const EXPECTED = "expected DIRECTORY:/mount/point or DIRECTORY:TAG, with ,readonly or without";
-export const MAXIMUM_SHARE_COUNT = 8;
+export const MAXIMUM_SHARE_COUNT = 6;
 
 /** How Linux mounts it: as many bytes in a request as the transport carries, and mappings that can be written. */
 const MOUNT_OPTIONS = "trans=virtio,version=9p2000.L,msize=512000,cache=mmap";

@@ -44,6 +44,7 @@ for file in /sys/bus/virtio/devices/*/modalias; do
   [ -e "$file" ] && read -r alias < "$file" && aliases="$aliases $alias"
 done
 [ -n "$aliases" ] && modprobe -qa $aliases
+case $aliases in *:d00000012*) modprobe -q evdev ;; esac
 
 # mount_extra WHAT:WHERE:TYPE:OPTIONS
 mount_extra() {

@@ -7,14 +7,17 @@ import { Plic } from "../devices/plic.js";
 import { type Finish, Syscon } from "../devices/syscon.js";
 import { Uart16550 } from "../devices/uart16550.js";
 import { Virtio9p } from "../devices/virtio/9p.js";
+import { VirtioBalloon } from "../devices/virtio/balloon.js";
 import { VirtioBlk } from "../devices/virtio/blk.js";
 import { VirtioConsole } from "../devices/virtio/console.js";
 import type { ConsolePort } from "../devices/virtio/console-port.js";
 import { EmptyVirtioSlot } from "../devices/virtio/empty-slot.js";
+import { VirtioInput, type VirtioInputOptions } from "../devices/virtio/input.js";
 import { VirtioMmioTransport } from "../devices/virtio/mmio-transport.js";
 import { VirtioNet } from "../devices/virtio/net.js";
 import { VirtioRng } from "../devices/virtio/rng.js";
 import type { VirtioDevice } from "../devices/virtio/virtio-device.js";
+import { VirtioVsock } from "../devices/virtio/vsock.js";
 import type { Link } from "../network/link.js";
 import type { SharedFolder } from "../share/shared-folder.js";
 import type { BlockBackend } from "../storage/block-backend.js";
@@ -56,6 +59,9 @@ export interface BoardWires {
   readonly drives: readonly Drive[];
   readonly networks: readonly Network[];
   readonly shares: readonly Share[];
+  /** The guest's addresses for sockets, one for each device. */
+  readonly socketCids: readonly number[];
+  readonly inputs: readonly VirtioInputOptions[];
   readonly ports: readonly ConsolePort[];
   readonly randomBytes: (into: Uint8Array) => void;
   /** The guest has used the power switch. */
@@ -82,6 +88,9 @@ export class Board {
   readonly devices: ReadonlyMap<string, Device>;
   /** In the order of the wires. */
   readonly networks: readonly VirtioNet[];
+  readonly sockets: readonly VirtioVsock[];
+  readonly balloons: readonly VirtioBalloon[];
+  readonly inputs: readonly VirtioInput[];
   readonly #disks: readonly VirtioBlk[];
   readonly #shares: readonly Virtio9p[];
 
@@ -98,12 +107,18 @@ export class Board {
       return new VirtioNet({ ...rest, mac: mac ?? defaultMac(index), wake: wires.wake });
     });
     this.#shares = wires.shares.map((share) => new Virtio9p(share));
+    this.sockets = wires.socketCids.map((cid) => new VirtioVsock(cid));
+    this.balloons = slots.balloon.map(() => new VirtioBalloon(core.ram));
+    this.inputs = wires.inputs.map((input) => new VirtioInput(input));
     const virtio = virtioDevices(slots, {
       drive: this.#disks,
-      rng: [new VirtioRng(wires.randomBytes)],
+      rng: slots.rng.map(() => new VirtioRng(wires.randomBytes)),
       console: this.console === null ? [] : [this.console],
       net: this.networks,
       share: this.#shares,
+      socket: this.sockets,
+      balloon: this.balloons,
+      input: this.inputs,
     });
 
     const devices = new Map<string, Device>();

@@ -5,7 +5,10 @@ import { hartSchema } from "../core/hart.js";
 import type { WasmModule } from "../core/wasm.js";
 import type { ByteSink, Device } from "../devices/device.js";
 import type { ConsolePort } from "../devices/virtio/console-port.js";
+import type { VirtioBalloon } from "../devices/virtio/balloon.js";
+import type { VirtioInput, VirtioInputOptions } from "../devices/virtio/input.js";
 import type { VirtioNet } from "../devices/virtio/net.js";
+import type { VirtioVsock } from "../devices/virtio/vsock.js";
 import type { SystemReset } from "../firmware/platform.js";
 import { SbiFirmware } from "../firmware/sbi.js";
 import { startSupervisor } from "../firmware/supervisor.js";
@@ -46,8 +49,16 @@ export interface MachineOptions {
   readonly drives: readonly Drive[];
   /** Virtio network devices, in this order; at most 4. What the guest sees of a network arrives between slices. */
   readonly networks?: readonly Network[];
-  /** Folders for the guest to mount by 9P, with different tags; at most 8. */
+  /** Folders for the guest to mount by 9P, with different tags; at most 6. */
   readonly shares?: readonly Share[];
+  /** The guest's addresses for sockets between it and the host, from 3 up: a device each; at most 2. Linux uses one. */
+  readonly socketCids?: readonly number[];
+  /** Balloons, by which memory can be taken from the guest; none unless given, at most 2. */
+  readonly balloonCount?: number;
+  /** Keyboards and tablets; at most 4. */
+  readonly inputs?: readonly VirtioInputOptions[];
+  /** Entropy sources; 1 unless given, at most 3. */
+  readonly entropySourceCount?: number;
   /** Receives what the guest writes to its serial console. */
   readonly serial: ByteSink;
   /** Byte streams between host and guest, by name; ports 1, 2, ... of a virtio console. */
@@ -113,10 +124,13 @@ export class Machine {
     fillRandom(seed, options.host, random);
     const slots = assignVirtioSlots({
       drive: options.drives.length,
-      rng: 1,
+      rng: options.entropySourceCount ?? 1,
       console: (options.ports ?? []).length === 0 ? 0 : 1,
       net: options.networks?.length ?? 0,
       share: options.shares?.length ?? 0,
+      socket: options.socketCids?.length ?? 0,
+      balloon: options.balloonCount ?? 0,
+      input: options.inputs?.length ?? 0,
     });
     const plan = planBoot({ ...options, seed, memoryMap: memoryMapWith(Object.values(slots).flat()) });
     const bus = new Bus();
@@ -151,6 +165,8 @@ export class Machine {
       drives: options.drives,
       networks: options.networks ?? [],
       shares: options.shares ?? [],
+      socketCids: options.socketCids ?? [],
+      inputs: options.inputs ?? [],
       ports: (options.ports ?? []).map((port) => this.#connect(port)),
       randomBytes: (into) => fillRandom(into, host, random),
       finish: (finish) => this.#loop.halt(finish),
@@ -191,6 +207,21 @@ export class Machine {
   /** The network devices, in the order in which they were given to `create`. */
   get networks(): readonly VirtioNet[] {
     return this.#board.networks;
+  }
+
+  /** The socket devices, in the order of `socketCids`: listen and connect by them, at any time. */
+  get sockets(): readonly VirtioVsock[] {
+    return this.#board.sockets;
+  }
+
+  /** The balloons: take memory and give it back by them, at any time. */
+  get balloons(): readonly VirtioBalloon[] {
+    return this.#board.balloons;
+  }
+
+  /** The keyboards and tablets, in the order of `inputs`. */
+  get inputs(): readonly VirtioInput[] {
+    return this.#board.inputs;
   }
 
   /** Tells the guest the size of its virtio console, in characters. */

@@ -11,6 +11,7 @@ import {
   type RunOptions,
   readRunOptions,
 } from "../../control/run-options.js";
+import { MAXIMUM_INPUT_COUNT } from "../../control/device-options.js";
 import { MAXIMUM_SHARE_COUNT } from "../../control/share-option.js";
 import { VivariumError } from "../../util/errors.js";
 import { packageDirectory } from "./core-module.js";
@@ -86,6 +87,12 @@ function describeRun(program: Command, onRun: (options: RunOptions) => void): vo
         `${MAXIMUM_SHARE_COUNT} times`,
       collect,
     )
+    .option(
+      "--vsock <cid[,socket=file]>",
+      "give the guest sockets to the host, with this address (3 or more); with a file, as Unix sockets of the host",
+    )
+    .option("--balloon [amount]", "give the guest a balloon, by which memory can be taken from it, and take this much")
+    .option("--input <kind>", `add a keyboard or a tablet; up to ${MAXIMUM_INPUT_COUNT} times`, collect)
     .option("--clock <kind>", "host: guest time follows the host's (default); virtual: it counts instructions")
     .option("--commit-log <file>", "write each retired instruction to this file, in Spike's format")
     .option("--stats", "say at the end what the machine did")

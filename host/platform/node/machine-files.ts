@@ -3,6 +3,7 @@ import { CommitLogFile } from "./commit-log-file.js";
 import { closeDrives, openDrives } from "./drives.js";
 import type { FileBlockBackend } from "./file-block-backend.js";
 import { HostFolder } from "./share/host-folder.js";
+import { VsockSockets } from "./vsock-sockets.js";
 
 /** The files that a run's machines use while they run. */
 export class MachineFiles {
@@ -10,6 +11,7 @@ export class MachineFiles {
     readonly drives: readonly FileBlockBackend[],
     /** In the order of the request. */
     readonly shares: readonly HostFolder[],
+    readonly sockets: VsockSockets | null,
     readonly commitLog: CommitLogFile | null,
   ) {}
 
@@ -20,7 +22,9 @@ export class MachineFiles {
     try {
       for (const { directory, readOnly } of request.shares) shares.push(HostFolder.open(directory, readOnly));
       const commitLog = request.commitLog === undefined ? null : new CommitLogFile(request.commitLog);
-      return new MachineFiles(drives, shares, commitLog);
+      const socketPath = request.socket?.path;
+      const sockets = socketPath === undefined ? null : await VsockSockets.open(socketPath);
+      return new MachineFiles(drives, shares, sockets, commitLog);
     } catch (error) {
       for (const share of shares) share.close();
       await closeDrives(drives);
@@ -30,6 +34,7 @@ export class MachineFiles {
 
   async close(): Promise<void> {
     for (const share of this.shares) share.close();
+    await this.sockets?.close();
     await closeDrives(this.drives);
     this.commitLog?.close();
   }

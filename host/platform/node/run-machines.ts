@@ -65,10 +65,10 @@ interface MachineMakings {
 }
 
 async function createMachine({ request, core, boot, files, session, host }: MachineMakings): Promise<Machine> {
-  const { hartCount, memoryByteLength, clock } = request;
+  const { hartCount, memoryByteLength, clock, socket, balloon, inputs } = request;
   const { commitLog } = files;
   try {
-    return await Machine.create({
+    const machine = await Machine.create({
       core,
       hartCount,
       memoryByteLength,
@@ -76,11 +76,17 @@ async function createMachine({ request, core, boot, files, session, host }: Mach
       boot,
       drives: files.drives.map((backend, index) => ({ backend, serial: `disk${index}` })),
       shares: files.shares.map((folder, index) => ({ folder, tag: request.shares[index]!.tag })),
+      socketCids: socket === undefined ? [] : [socket.cid],
+      balloonCount: balloon === undefined ? 0 : 1,
+      inputs: inputs.map((kind) => ({ kind })),
       serial: session.serial,
       ports: session.ports,
       host,
       ...(commitLog === null ? {} : { onCommit: (record: CommitRecord) => commitLog.write(record) }),
     });
+    for (const device of machine.sockets) files.sockets?.attach(device);
+    for (const device of machine.balloons) device.setTarget(balloon?.byteLength ?? 0);
+    return machine;
   } catch (error) {
     if (!(error instanceof RangeError)) throw nameFile(error, request.guest);
     const message = `--memory: this host cannot give a machine ${formatByteLength(memoryByteLength)}; expected less`;
