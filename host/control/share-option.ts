@@ -64,7 +64,9 @@ function readShare(text: string, index: number): ParsedShare {
   if (directory === "") throw badShare(`${JSON.stringify(text)} names no directory; ${EXPECTED}`);
   if (!target.startsWith("/")) {
     if (!TAG.test(target)) {
-      throw badShare(`${JSON.stringify(target)} is no mount tag; expected 1 to 32 letters, digits, ".", "_", "+" or "-"`);
+      throw badShare(
+        `${JSON.stringify(target)} is no mount tag; expected 1 to 32 letters, digits, ".", "_", "+" or "-"`,
+      );
     }
     return { request: { directory, tag: target, readOnly } };
   }

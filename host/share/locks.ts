@@ -36,10 +36,7 @@ export class LockTable {
       .get(file)
       ?.find(
         (held) =>
-          !isSameOwner(held.owner, owner) &&
-          (held.exclusive || exclusive) &&
-          held.start < end &&
-          start < held.end,
+          !isSameOwner(held.owner, owner) && (held.exclusive || exclusive) && held.start < end && start < held.end,
       );
   }
 

@@ -2,20 +2,10 @@
 import { unreachable } from "../util/errors.js";
 import { type Task, wait } from "../util/task.js";
 import { changeAttributes, getAttributes, makeReply, statistics } from "./attribute-operations.js";
-import {
-  EBUSY,
-  EEXIST,
-  EINVAL,
-  ENOENT,
-  ENOTDIR,
-  EOPNOTSUPP,
-  EPERM,
-  EROFS,
-  FolderError,
-} from "./errno.js";
+import { EBUSY, EEXIST, EINVAL, ENOENT, ENOTDIR, EOPNOTSUPP, EPERM, EROFS, FolderError } from "./errno.js";
 import type { Fid } from "./fids.js";
-import type { FileNode } from "./file-tree.js";
 import { create, list, open, read, sync, write } from "./file-operations.js";
+import type { FileNode } from "./file-tree.js";
 import { lock, testLock } from "./lock-operations.js";
 import { AT_REMOVEDIR, NO_FID, type Request, type RequestOf } from "./messages.js";
 import type { SessionState } from "./session.js";
@@ -79,7 +69,8 @@ export function perform(session: SessionState, request: Request, reply: WireWrit
     case "attach":
       return attach(session, request, reply);
     case "flush":
-      return flush();
+      // Requests are answered before those that flush them: then nothing is left to be done.
+      return nothing();
     case "walk":
       return walk(session, request, reply);
     case "read":
@@ -87,7 +78,8 @@ export function perform(session: SessionState, request: Request, reply: WireWrit
     case "write":
       return write(session, request, reply);
     case "clunk":
-      return clunk(session, request);
+      session.fids.remove(request.fid);
+      return nothing();
     case "remove":
       return remove(session, request);
     case "version":
@@ -118,8 +110,7 @@ function* attach(session: SessionState, request: RequestOf<"attach">, reply: Wir
   reply.qid(qidOf(attributes));
 }
 
-/** A request is answered before those that flush it: by then nothing is left to be done. */
-function* flush(): Task<void> {}
+function* nothing(): Task<void> {}
 
 function* walk(session: SessionState, request: RequestOf<"walk">, reply: WireWriter): Task<void> {
   const { fids } = session;
@@ -174,10 +165,6 @@ function* step(session: SessionState, from: FileNode, name: string): Task<Step> 
   const attributes = yield* wait(directory.find(name));
   if (attributes === null) throw new FolderError(ENOENT);
   return { node: tree.child(from, name), attributes };
-}
-
-function* clunk({ fids }: SessionState, { fid }: RequestOf<"clunk">): Task<void> {
-  fids.remove(fid);
 }
 
 function* makeLink(session: SessionState, request: RequestOf<"symlink">, reply: WireWriter): Task<void> {

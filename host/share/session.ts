@@ -1,9 +1,10 @@
+import { VivariumError } from "../util/errors.js";
 import { type Eventual, runTask } from "../util/task.js";
 import { EIO, EMSGSIZE, EPROTO, FolderError } from "./errno.js";
 import { type Fid, FidTable } from "./fids.js";
 import { FileNode, FileTree, pathTo } from "./file-tree.js";
 import { LockTable } from "./locks.js";
-import { NO_TAG, R_LERROR, readRequest, replyType, VERSION_9P2000_L, type RequestOf } from "./messages.js";
+import { NO_TAG, R_LERROR, type RequestOf, readRequest, replyType, VERSION_9P2000_L } from "./messages.js";
 import { perform } from "./operations.js";
 import type { SavedFid, SavedSession } from "./saved-session.js";
 import { type FileAccess, isFileName, type SharedFolder } from "./shared-folder.js";
@@ -96,9 +97,23 @@ export class Session {
     };
   }
 
-  /** Takes over a session that was saved. What it names is looked up when it is used. */
+  /**
+   * Takes over a session that was saved. What it names is looked up when it is used.
+   *
+   * @throws VivariumError `bad-state` when there cannot be such a session
+   */
   load(saved: SavedSession): void {
     this.reset();
+    try {
+      this.#load(saved);
+    } catch (error) {
+      if (!(error instanceof FolderError)) throw error;
+      const message = `virtio-9p: expected a session that can be, got one with two fids or too many (${error.message})`;
+      throw new VivariumError("bad-state", message, { path: "virtio-9p.session" });
+    }
+  }
+
+  #load(saved: SavedSession): void {
     const { locks } = this.#state;
     this.#messageByteLength = Math.min(saved.messageByteLength, MESSAGE_BYTE_LENGTH_MAX);
     for (const fid of saved.fids) loadFid(this.#state, fid);

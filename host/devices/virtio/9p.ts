@@ -13,10 +13,11 @@
  *
  * Source: virtio 1.2 section 5.17 gives the device its number; its layout is that of Linux (include/uapi/linux/virtio_9p.h).
  */
-import { HEADER_BYTE_LENGTH } from "../../share/wire.js";
-import { type SavedSession, savedSession } from "../../share/saved-session.js";
+
+import { savedSession } from "../../share/saved-session.js";
 import { ERROR_REPLY_BYTE_LENGTH, MESSAGE_BYTE_LENGTH_MAX, Session } from "../../share/session.js";
 import type { SharedFolder } from "../../share/shared-folder.js";
+import { HEADER_BYTE_LENGTH } from "../../share/wire.js";
 import { dataView, utf8 } from "../../util/bytes.js";
 import { assert, VivariumError } from "../../util/errors.js";
 import { type StateOf, schema } from "../../util/schema.js";
@@ -116,7 +117,7 @@ export class Virtio9p implements VirtioDevice<P9Fields> {
   /** Open files are opened again when they are used: one that has lost its name is gone. */
   load(state: P9State): void {
     this.stop();
-    this.#session.load(state.session as SavedSession);
+    this.#session.load(state.session);
   }
 
   #serve(driver: VirtioDriver, chain: DescriptorChain): void {

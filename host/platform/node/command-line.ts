@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import { MAX_HARTS } from "../../../assembly/shared/layout.js";
 import type { Action } from "../../control/actions.js";
 import { formatByteLength } from "../../control/byte-length.js";
+import { MAXIMUM_INPUT_COUNT } from "../../control/device-options.js";
 import {
   DEFAULT_IMAGE,
   DEFAULT_MEMORY_BYTE_LENGTH,
@@ -11,7 +12,6 @@ import {
   type RunOptions,
   readRunOptions,
 } from "../../control/run-options.js";
-import { MAXIMUM_INPUT_COUNT } from "../../control/device-options.js";
 import { MAXIMUM_SHARE_COUNT } from "../../control/share-option.js";
 import { VivariumError } from "../../util/errors.js";
 import { packageDirectory } from "./core-module.js";

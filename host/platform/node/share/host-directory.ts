@@ -17,7 +17,7 @@ import {
   symlinkSync,
   unlinkSync,
 } from "node:fs";
-import { EPERM, FolderError } from "../../../share/errno.js";
+import { ENOENT, EPERM, ESTALE, FolderError } from "../../../share/errno.js";
 import {
   type AttributeChange,
   type Creation,
@@ -29,11 +29,11 @@ import {
   S_IFDIR,
   S_IFMT,
 } from "../../../share/shared-folder.js";
-import type { HeldDirectory } from "./held-directory.js";
+import type { HeldDirectory, PathOf } from "./held-directory.js";
 import { attributesOf, safePermissions, timesOf } from "./host-attributes.js";
 import { attempt } from "./host-errno.js";
 import { HostFile } from "./host-file.js";
-import { hostPath } from "./host-path.js";
+import { type HostPath, hostPath } from "./host-path.js";
 import type { Owners } from "./owners.js";
 
 const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW = 0, O_RDONLY, O_RDWR, O_SYNC = 0, O_TRUNC, O_WRONLY } = constants;
@@ -59,19 +59,11 @@ export class HostDirectory implements FolderDirectory {
   }
 
   find(name: string): FileAttributes | null {
-    return attempt(() => {
-      const stat = lstatSync(this.#held.at(name), { bigint: true, throwIfNoEntry: false });
-      this.#held.check();
-      return stat === undefined ? null : attributesOf(stat, this.#facts.rootDevice, this.#facts.owners);
-    });
+    return this.#attempt((path) => this.#find(path(name)));
   }
 
   list(): readonly string[] {
-    return attempt(() => {
-      const names = readdirSync(this.#held.at("."), { encoding: "latin1" });
-      this.#held.check();
-      return names;
-    });
+    return this.#attempt((path) => readdirSync(path("."), { encoding: "latin1" }));
   }
 
   openDirectory(name: string): FolderDirectory {
@@ -84,12 +76,9 @@ export class HostDirectory implements FolderDirectory {
 
   createFile(name: string, access: FileAccess, creation: Creation): FolderFile {
     const permissions = safePermissions(creation.permissions, false);
-    return attempt(() => {
-      this.#held.check();
-      const flags = flagsOf(access) | O_CREAT | O_EXCL | O_NOFOLLOW;
-      const descriptor = openSync(this.#held.at(name), flags, permissions);
+    return this.#attempt((path) => {
+      const descriptor = openSync(path(name), flagsOf(access) | O_CREAT | O_EXCL | O_NOFOLLOW, permissions);
       try {
-        this.#held.check();
         if (this.#facts.owners.canGive) fchownSync(descriptor, creation.uid, creation.gid);
         // This process has a umask of its own.
         if ((fstatSync(descriptor).mode & PERMISSION_MASK) !== permissions) fchmodSync(descriptor, permissions);
@@ -102,22 +91,19 @@ export class HostDirectory implements FolderDirectory {
   }
 
   makeDirectory(name: string, creation: Creation): void {
-    attempt(() => {
-      this.#held.check();
-      mkdirSync(this.#held.at(name), creation.permissions);
-      this.#give(name, creation);
-      const made = this.find(name);
-      if (made !== null && (made.mode & PERMISSION_MASK) !== creation.permissions) {
-        this.#held.changePermissions(name, creation.permissions);
-      }
+    const made = this.#attempt((path) => {
+      mkdirSync(path(name), creation.permissions);
+      if (this.#facts.owners.canGive) lchownSync(path(name), creation.uid, creation.gid);
+      return this.#find(path(name));
     });
+    if (made === null || (made.mode & PERMISSION_MASK) === creation.permissions) return;
+    attempt(() => this.#held.changePermissions(name, creation.permissions));
   }
 
   makeLink(name: string, target: string, creation: Creation): void {
-    attempt(() => {
-      this.#held.check();
-      symlinkSync(hostPath(target), this.#held.at(name));
-      this.#give(name, creation);
+    this.#attempt((path) => {
+      symlinkSync(hostPath(target), path(name));
+      if (this.#facts.owners.canGive) lchownSync(path(name), creation.uid, creation.gid);
     });
   }
 
@@ -127,75 +113,70 @@ export class HostDirectory implements FolderDirectory {
   }
 
   readLink(name: string): string {
-    return attempt(() => {
-      const target = readlinkSync(this.#held.at(name), { encoding: "latin1" });
-      this.#held.check();
-      return target;
-    });
+    return this.#attempt((path) => readlinkSync(path(name), { encoding: "latin1" }));
   }
 
   addName(name: string, from: FolderDirectory, fromName: string): void {
-    attempt(() => {
-      this.#held.check();
-      linkSync((from as HostDirectory).#checkedPath(fromName), this.#held.at(name));
+    const meant = from.find(fromName) as FileAttributes | null;
+    this.#attempt((path) => {
+      linkSync((from as HostDirectory).#held.pathFromElsewhere(fromName), path(name));
+      if (this.#find(path(name))?.identity === meant?.identity) return;
+      // Somebody has put another file there meanwhile, which need not be one of this folder.
+      unlinkSync(path(name));
+      throw new FolderError(ESTALE);
     });
   }
 
   rename(name: string, to: FolderDirectory, toName: string): void {
-    attempt(() => {
-      this.#held.check();
-      renameSync(this.#held.at(name), (to as HostDirectory).#checkedPath(toName));
-    });
+    this.#attempt((path) => renameSync(path(name), (to as HostDirectory).#held.pathFromElsewhere(toName)));
   }
 
   removeFile(name: string): void {
-    attempt(() => unlinkSync(this.#checkedPath(name)));
+    this.#attempt((path) => unlinkSync(path(name)));
   }
 
   removeDirectory(name: string): void {
-    attempt(() => rmdirSync(this.#checkedPath(name)));
+    this.#attempt((path) => rmdirSync(path(name)));
   }
 
   change(name: string, change: AttributeChange): void {
-    attempt(() => {
-      const { permissions, uid, gid, byteLength, accessed, modified } = change;
-      if (byteLength !== undefined) this.#truncate(name, byteLength);
-      const before = this.find(name);
-      if (before === null) return;
-      if ((uid !== undefined || gid !== undefined) && this.#facts.owners.canGive) {
-        lchownSync(this.#checkedPath(name), uid ?? before.uid, gid ?? before.gid);
-      }
-      if (permissions !== undefined) {
-        const isDirectory = (before.mode & S_IFMT) === S_IFDIR;
-        this.#held.changePermissions(name, safePermissions(permissions, isDirectory));
-      }
-      if (accessed !== undefined || modified !== undefined) {
-        lutimesSync(this.#checkedPath(name), ...timesOf(change, before));
-      }
-    });
+    const { permissions, uid, gid, byteLength, accessed, modified } = change;
+    if (byteLength !== undefined) this.#truncate(name, byteLength);
+    const before = this.find(name);
+    if (before === null) throw new FolderError(ENOENT);
+    if ((uid !== undefined || gid !== undefined) && this.#facts.owners.canGive) {
+      this.#attempt((path) => lchownSync(path(name), uid ?? before.uid, gid ?? before.gid));
+    }
+    if (permissions !== undefined) {
+      const safe = safePermissions(permissions, (before.mode & S_IFMT) === S_IFDIR);
+      attempt(() => this.#held.changePermissions(name, safe));
+    }
+    if (accessed !== undefined || modified !== undefined) {
+      this.#attempt((path) => lutimesSync(path(name), ...timesOf(change, before)));
+    }
   }
 
   close(): void {
     this.#held.close();
   }
 
+  /** @throws FolderError */
+  #attempt<T>(operation: (path: PathOf) => T): T {
+    return attempt(() => this.#held.within(operation));
+  }
+
+  #find(path: HostPath): FileAttributes | null {
+    const stat = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+    return stat === undefined ? null : attributesOf(stat, this.#facts.rootDevice, this.#facts.owners);
+  }
+
   #truncate(name: string, byteLength: number): void {
-    const file = this.#file(this.#held.openRegular(name, O_WRONLY));
+    const file = attempt(() => this.#file(this.#held.openRegular(name, O_WRONLY)));
     try {
       file.change({ byteLength });
     } finally {
       file.close();
     }
-  }
-
-  /** @throws FolderError when this directory is not what it was */
-  #checkedPath(name: string) {
-    this.#held.check();
-    return this.#held.at(name);
-  }
-
-  #give(name: string, { uid, gid }: Creation): void {
-    if (this.#facts.owners.canGive) lchownSync(this.#checkedPath(name), uid, gid);
   }
 
   #file(descriptor: number): HostFile {

@@ -39,9 +39,7 @@ export class HostFile implements FolderFile {
   }
 
   attributes(): FileAttributes {
-    return attempt(() =>
-      attributesOf(fstatSync(this.#descriptor, { bigint: true }), this.#rootDevice, this.#owners),
-    );
+    return attempt(() => attributesOf(fstatSync(this.#descriptor, { bigint: true }), this.#rootDevice, this.#owners));
   }
 
   read(offset: number, into: Uint8Array): Eventual<number> {
@@ -78,9 +76,7 @@ export class HostFile implements FolderFile {
   }
 
   sync(dataOnly: boolean): Promise<void> {
-    return this.#later((done) =>
-      (dataOnly ? fdatasync : fsync)(this.#descriptor, (error) => done(error, undefined)),
-    );
+    return this.#later((done) => (dataOnly ? fdatasync : fsync)(this.#descriptor, (error) => done(error, undefined)));
   }
 
   close(): void {

@@ -39,7 +39,9 @@ export class HostFolder implements SharedFolder {
 
   statistics(): FolderStatistics {
     return attempt(() => {
-      const { bsize, blocks, bfree, bavail, files, ffree } = statfsSync(this.#held.at("."), { bigint: true });
+      const { bsize, blocks, bfree, bavail, files, ffree } = this.#held.within((path) =>
+        statfsSync(path("."), { bigint: true }),
+      );
       return {
         blockByteLength: Number(bsize),
         blocks,
