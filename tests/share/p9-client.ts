@@ -48,27 +48,30 @@ export const raw = (value: Uint8Array): Field => ["bytes", value];
 
 /** The bytes of a message. */
 export function encode(type: number, tag: number, fields: readonly Field[]): Uint8Array {
-  const parts: Buffer[] = [];
-  for (const field of fields) {
-    const [kind, value] = field;
-    const part = Buffer.alloc(8);
-    if (kind === "u8") parts.push(part.subarray(0, part.writeUInt8(value)));
-    else if (kind === "u16") parts.push(part.subarray(0, part.writeUInt16LE(value)));
-    else if (kind === "u32") parts.push(part.subarray(0, part.writeUInt32LE(value)));
-    else if (kind === "u64") parts.push(part.subarray(0, part.writeBigUInt64LE(value)));
-    else if (kind === "bytes") parts.push(Buffer.from(value));
-    else {
-      const bytes = Buffer.from(value, "latin1");
-      part.writeUInt16LE(bytes.length);
-      parts.push(part.subarray(0, 2), bytes);
-    }
-  }
-  const body = Buffer.concat(parts);
+  const body = Buffer.concat(fields.map(encodeField));
   const header = Buffer.alloc(7);
   header.writeUInt32LE(body.length + 7);
   header.writeUInt8(type, 4);
   header.writeUInt16LE(tag, 5);
   return Buffer.concat([header, body]);
+}
+
+function encodeField([kind, value]: Field): Buffer {
+  const bytes = Buffer.alloc(8);
+  switch (kind) {
+    case "u8":
+      return bytes.subarray(0, bytes.writeUInt8(value));
+    case "u16":
+      return bytes.subarray(0, bytes.writeUInt16LE(value));
+    case "u32":
+      return bytes.subarray(0, bytes.writeUInt32LE(value));
+    case "u64":
+      return bytes.subarray(0, bytes.writeBigUInt64LE(value));
+    case "string":
+      return Buffer.concat([encodeField(["u16", value.length]), Buffer.from(value, "latin1")]);
+    case "bytes":
+      return Buffer.from(value);
+  }
 }
 
 export class P9Error extends Error {

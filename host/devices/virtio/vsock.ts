@@ -235,7 +235,7 @@ export class VirtioVsock implements VirtioDevice<VsockFields> {
     const ports = { hostPort: header.destinationPort, guestPort: header.sourcePort };
     const connection = this.#connections.get(keyOf(ports));
     if (header.type !== VSOCK_TYPE_STREAM || header.byteLength > payload.length) {
-      connection?.abort();
+      if (connection !== undefined) this.#drop(connection);
       this.#refuse(header, ports);
     } else if (connection === undefined) {
       this.#takeFirst(header, ports);
@@ -283,12 +283,18 @@ export class VirtioVsock implements VirtioDevice<VsockFields> {
         connection.shutDown(header.flags);
         return true;
       case VSOCK_OP_RST:
-        connection.abort();
-        this.#senders.delete(connection);
+        this.#drop(connection);
         return true;
       default:
         return false;
     }
+  }
+
+  /** A connection is over, and the guest knows. */
+  #drop(connection: VsockConnection): void {
+    connection.abort();
+    this.#senders.delete(connection);
+    this.#forgetIfOver(connection);
   }
 
   /** A refusal is never refused. */
