@@ -119,7 +119,8 @@ export class WireWriter {
   }
 
   u8(value: number): void {
-    this.#view.setUint8(this.#extend(1), value);
+    const start = this.#extend(1);
+    this.#view.setUint8(start, value);
   }
 
   u16(value: number): void {
