@@ -62,8 +62,7 @@ test("share: a read-only one is read and not written, even by whoever mounts it 
   await defaultImage(context);
   writeFileSync(join(folder, "file"), "kept\n");
   const result = await guest(
-    "cat /mnt/work/file; echo x > /mnt/work/file; mkdir /mnt/work/d;" +
-      "mkdir /t; mount -t 9p -o trans=virtio,version=9p2000.L share0 /t; echo x > /t/file; rm /t/file; cat /t/file",
+    "cd /mnt/work; cat file; echo x > file; mkdir d; mount -o remount,rw /mnt/work; echo x > file; rm -f file; cat file",
     ...["--share", `${folder}:/mnt/work,readonly`],
   );
   expect(result.stdout).toBe("kept\nkept\n");
@@ -88,19 +87,19 @@ test("share: Linux's own programs find it to be a file system as its tmpfs is", 
   buildGuestProgram("filecheck", tools);
   const result = await guest(
     "mkdir /tmp/work && cd /tmp/work && /mnt/tools/filecheck > /tmp/expected; cd /mnt/work && /mnt/tools/filecheck > /tmp/found;" +
-      "diff /tmp/expected /tmp/found && wc -l < /tmp/found && tail -n 1 /tmp/found",
+      "diff /tmp/expected /tmp/found && grep -c . /tmp/found && tail -n 1 /tmp/found",
     ...share("--share", `${tools}:/mnt/tools,readonly`),
   );
   expect(result.stderr).toBe("");
-  expect(result.stdout).toMatch(/^1[34]\d\nexercised, \d+ bytes$/);
+  expect(result.stdout).toMatch(/^1[34]\d\nexercised, \d+ bytes\n$/);
   // Who reads it here sees the same bytes.
   expect(statSync(join(folder, "exercised")).size).toBe(Number(/(\d+) bytes/.exec(result.stdout)![1]));
 });
 
-test("share: a tree of a thousand files goes through tar and cp -a unchanged, both ways", async (context) => {
+test("share: a tree of three hundred files goes through tar and cp -a unchanged, both ways", async (context) => {
   await defaultImage(context);
   const tree = join(folder, "tree");
-  for (let index = 0; index < 1000; index++) {
+  for (let index = 0; index < 300; index++) {
     const directory = join(tree, `d${index % 20}`);
     if (index < 20) mkdirSync(directory, { recursive: true });
     const file = join(directory, `file ${index}`);
@@ -113,7 +112,7 @@ test("share: a tree of a thousand files goes through tar and cp -a unchanged, bo
       "diff -r tree untarred/tree && find tree | wc -l && rm -r tree",
     ...share(),
   );
-  expect(result).toEqual({ status: 0, stdout: "1022\n", stderr: "" });
+  expect(result).toEqual({ status: 0, stdout: "322\n", stderr: "" });
   expect(existsSync(tree)).toBe(false);
   execFileSync("diff", ["-r", join(folder, "copied"), join(folder, "untarred/tree")]);
   for (const index of [3, 4]) {

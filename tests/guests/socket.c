@@ -40,7 +40,7 @@ static int echo(int listener, int count) {
 
 static int send_input(int peer) {
   struct pollfd waits[2] = {{.fd = 0, .events = POLLIN}, {.fd = peer, .events = POLLIN}};
-  for (;;) {
+  while (waits[0].fd >= 0 || waits[1].fd >= 0) {
     poll(waits, 2, -1);
     if (waits[0].revents) {
       ssize_t length = read(0, buffer, 4096);
@@ -52,10 +52,12 @@ static int send_input(int peer) {
     }
     if (waits[1].revents) {
       ssize_t length = read(peer, buffer, sizeof buffer);
-      if (length <= 0) return length < 0;
+      if (length < 0) return perror("read"), 1;
+      if (length == 0) waits[1].fd = -1;
       send_all(1, buffer, length);
     }
   }
+  return 0;
 }
 
 int main(int argc, char **argv) {

@@ -27,7 +27,6 @@ import type { DescriptorChain } from "./descriptor-chain.js";
 import { featureSet, hasFeature, VIRTIO_ID_BALLOON, type VirtioDevice, type VirtioDriver } from "./virtio-device.js";
 
 const VIRTIO_BALLOON_F_STATS_VQ = 1;
-const VIRTIO_BALLOON_F_DEFLATE_ON_OOM = 2;
 const VIRTIO_BALLOON_F_FREE_PAGE_HINT = 3;
 const VIRTIO_BALLOON_F_REPORTING = 5;
 
@@ -102,7 +101,6 @@ export class VirtioBalloon implements VirtioDevice<BalloonFields> {
   readonly deviceId = VIRTIO_ID_BALLOON;
   readonly features = featureSet(
     VIRTIO_BALLOON_F_STATS_VQ,
-    VIRTIO_BALLOON_F_DEFLATE_ON_OOM,
     VIRTIO_BALLOON_F_FREE_PAGE_HINT,
     VIRTIO_BALLOON_F_REPORTING,
   );
