@@ -6,6 +6,8 @@ export interface GuestFiles {
   readonly initrd: string;
   readonly commandLine: string;
   readonly memoryMiB: number;
+  /** A raw disk that the guest may write to. */
+  readonly disk?: string;
 }
 
 /** Another machine emulator, installed here. */
@@ -38,9 +40,12 @@ const PEER_KINDS: readonly PeerKind[] = [
     program: "qemu-system-riscv64",
     version: /version (\S+)/,
     install: "qemu-system-riscv64 is not installed; on Debian, apt install qemu-system-misc opensbi",
-    arguments: ({ kernel, initrd, commandLine, memoryMiB }) => [
+    arguments: ({ kernel, initrd, commandLine, memoryMiB, disk }) => [
       ...["-machine", "virt", "-accel", "tcg", "-m", `${memoryMiB}M`, "-nographic", "-no-reboot"],
       ...["-kernel", kernel, "-initrd", initrd, "-append", commandLine],
+      ...(disk === undefined ? [] : ["-drive", `file=${disk},format=raw,if=none,id=disk`]),
+      ...(disk === undefined ? [] : ["-device", "virtio-blk-device,drive=disk"]),
+      ...["-global", "virtio-mmio.force-legacy=false"],
     ],
   },
 ];

@@ -6,6 +6,7 @@ import { packageDirectory } from "../host/platform/node/core-module.js";
 import { VivariumError } from "../host/util/errors.js";
 import { BOOT, measureBoot } from "./large/boot.js";
 import { GUEST_FAILED } from "./large/console.js";
+import { DISK_PROGRAMS } from "./large/disk.js";
 import { openDefaultGuest } from "./large/guest-files.js";
 import { COREMARK, measurePrograms, PROGRAMS } from "./large/programs.js";
 import { peerSystem, vivarium } from "./large/systems.js";
@@ -22,12 +23,14 @@ import type { LargeFigure, SmallFigure, Unmeasured } from "./subject.js";
 
 const SMALL = [dispatch, decode, tlb, trap, mmio, virtqueue];
 const LARGE = [BOOT, ...PROGRAMS];
+const IO = [...DISK_PROGRAMS];
 const DEFAULT_RUNS = 3;
 
 const USAGE = `npm run bench [-- [SUBJECT...] [--runs N] [--json FILE]]
 
 Subjects: "small" is all of ${SMALL.map(({ name }) => name).join(", ")};
-          "large" is all of ${LARGE.join(", ")}.
+          "large" is all of ${LARGE.join(", ")};
+          "io" is all of ${IO.join(", ")}.
 Without a subject, all of them. With COREMARK_DIR set to a checkout of CoreMark, ${COREMARK} is one of "large".
 
 --runs N     how often each large subject runs on each system; the table shows medians (default: ${DEFAULT_RUNS})
@@ -68,10 +71,11 @@ function readOptions(args: readonly string[], date: string): Options | null {
   const groups = new Map([
     ["small", small],
     ["large", large],
-    ...[...small, ...large].map((name): [string, string[]] => [name, [name]]),
+    ["io", IO],
+    ...[...small, ...large, ...IO].map((name): [string, string[]] => [name, [name]]),
   ]);
   const subjects = new Set<string>();
-  for (const name of positionals.length === 0 ? ["small", "large"] : positionals) {
+  for (const name of positionals.length === 0 ? ["small", "large", "io"] : positionals) {
     const group = groups.get(name);
     if (group === undefined) throw usage(`no subject is called "${name}": there is ${[...groups.keys()].join(", ")}`);
     for (const each of group) subjects.add(each);
@@ -103,7 +107,8 @@ function usage(message: string): VivariumError {
 async function measureLarge(options: Options): Promise<Pick<Report, "systems" | "large" | "unmeasured">> {
   const boots = options.subjects.has(BOOT);
   const programs = [...PROGRAMS, COREMARK].filter((name) => options.subjects.has(name));
-  if (!boots && programs.length === 0) return { systems: [], large: [], unmeasured: [] };
+  const io = IO.filter((name) => options.subjects.has(name));
+  if (!boots && programs.length === 0 && io.length === 0) return { systems: [], large: [], unmeasured: [] };
   const peers = findPeers();
   const systems = [{ system: OURS, version: await packageVersion() }, ...peers.present];
   const large: LargeFigure[] = [];
@@ -123,6 +128,7 @@ async function measureLarge(options: Options): Promise<Pick<Report, "systems" | 
     const setting = { image, systems: [vivarium, ...peers.present.map(peerSystem)], runs: options.runs, progress };
     if (boots) await attempt(BOOT, () => measureBoot(setting));
     if (programs.length > 0) await attempt(programs.join(", "), () => measurePrograms(programs, setting));
+    if (io.length > 0) await attempt(io.join(", "), () => measurePrograms(io, setting));
     return [];
   });
   return { systems: systems.map(({ system, version }) => ({ system, version })), large, unmeasured };

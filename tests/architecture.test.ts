@@ -52,6 +52,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "host/control": [
     "host/util",
     "host/core",
+    "host/storage",
     "host/network",
     "host/share",
     "host/devices",
@@ -89,7 +90,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const PACKAGES: readonly { readonly files: RegExp; readonly packages: RegExp }[] = [
   { files: /^assembly\/isa\/generate-main\.ts$/, packages: /^node:fs$/ },
   { files: /^host\/core\/exports\.ts$/, packages: /^@assemblyscript\/loader$/ },
-  { files: /^host\/platform\/node\//, packages: /^(node:.+|commander)$/ },
+  { files: /^host\/storage\/qcow2\/zstd\.ts$/, packages: /^fzstd$/ },
+  { files: /^host\/platform\/node\//, packages: /^(node:.+|commander|ws)$/ },
 ];
 
 interface Import {

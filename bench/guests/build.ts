@@ -22,7 +22,7 @@ export interface GuestSource {
 }
 
 /** The directory of init.sh and of the programs' sources. */
-const DIRECTORY = import.meta.dirname;
+export const DIRECTORY = import.meta.dirname;
 
 /** The sources of the program NAME.c in this directory. */
 export function ownSource(name: string): GuestSource {

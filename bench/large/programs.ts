@@ -1,8 +1,10 @@
 import { formatByteLength } from "../../host/control/byte-length.js";
 import { VivariumError } from "../../host/util/errors.js";
 import { buildGuests, coremarkSource, ownSource } from "../guests/build.js";
+import type { GuestFiles } from "../peers.js";
 import type { LargeFigure } from "../subject.js";
 import { GUEST_FAILED } from "./console.js";
+import { createNumberedDisk, DISK_PROGRAMS, diskSource } from "./disk.js";
 import { withGuestFiles } from "./guest-files.js";
 import { FigureCollector, type LargeSetting } from "./large-subject.js";
 import { ProgramOutput, type ProgramResult } from "./program-output.js";
@@ -24,7 +26,7 @@ export async function measurePrograms(names: readonly string[], setting: LargeSe
   const archive = await buildGuests(await Promise.all(names.map(sourceOf)));
   const figures = new FigureCollector();
   const commandLine = `${image.commandLine} rdinit=/bench/init bench=${names.join(",")}`;
-  await withGuestFiles(image, [archive], commandLine, async (guest) => {
+  const measure = async (guest: GuestFiles) => {
     for (let run = 0; run < runs; run++) {
       for (const { system, start } of systems) {
         const output = new ProgramOutput();
@@ -41,12 +43,15 @@ export async function measurePrograms(names: readonly string[], setting: LargeSe
         for (const result of output.results) figures.add(result.name, describeWork(result), system, result.sample);
       }
     }
-  });
+  };
+  const usesDisk = names.some((name) => DISK_PROGRAMS.includes(name));
+  await withGuestFiles(image, [archive], commandLine, measure, usesDisk ? createNumberedDisk : undefined);
   return figures.figures;
 }
 
 function sourceOf(name: string): ReturnType<typeof coremarkSource> {
-  return name === COREMARK ? coremarkSource(process.env.COREMARK_DIR ?? "") : Promise.resolve(ownSource(name));
+  if (name === COREMARK) return coremarkSource(process.env.COREMARK_DIR ?? "");
+  return Promise.resolve(diskSource(name) ?? ownSource(name));
 }
 
 function checkComplete(output: ProgramOutput, names: readonly string[], system: string): void {

@@ -1,8 +1,10 @@
 import { MAX_HARTS, MAX_RAM_BYTE_LENGTH } from "../../assembly/shared/layout.js";
 import { VivariumError } from "../util/errors.js";
-import type { Action, ClockChoice, DriveRequest, GuestSource, MachineRequest } from "./actions.js";
+import type { ClockChoice, DriveRequest, GuestSource, MachineAction, MachineRequest } from "./actions.js";
 import { formatByteLength, KIB, MIB, parseByteLength } from "./byte-length.js";
 import { readBalloon, readInputs, readSocket } from "./device-options.js";
+import { readDrive } from "./drive-options.js";
+import { readNetworks } from "./network-options.js";
 import { mountWords, type ParsedShare, readShares } from "./share-option.js";
 
 /** What `viv run` was given, each option as it was written. */
@@ -21,6 +23,9 @@ export interface RunOptions {
   readonly vsock?: string;
   readonly balloon?: string | true;
   readonly input?: readonly string[];
+  readonly disk?: string;
+  readonly net?: readonly string[];
+  readonly pcap?: string;
   readonly clock?: string;
   readonly commitLog?: string;
   readonly stats?: boolean;
@@ -33,14 +38,15 @@ const MEMORY_GRANULE_BYTE_LENGTH = 4 * KIB;
 /** Virtio slots 6 and 7 hold the entropy source and the console. */
 export const MAXIMUM_DRIVE_COUNT = 6;
 
-const READ_ONLY_SUFFIX = ",readonly";
+/** Virtio slots 8 to 11. */
+export const MAXIMUM_NETWORK_COUNT = 4;
 
 /**
  * Turns the options of `viv run` into an action.
  *
  * @throws VivariumError `option/invalid` naming the option, what it was given and what it accepts
  */
-export function readRunOptions(options: RunOptions): Action {
+export function readRunOptions(options: RunOptions): MachineAction {
   const shares = readShares(options.share ?? []);
   const memoryByteLength = readMemory(options.memory);
   const machine: MachineRequest = {
@@ -52,8 +58,11 @@ export function readRunOptions(options: RunOptions): Action {
     ...(options.vsock === undefined ? {} : { socket: readSocket(options.vsock) }),
     ...(options.balloon === undefined ? {} : { balloon: readBalloon(options.balloon, memoryByteLength) }),
     inputs: readInputs(options.input ?? []),
+    ...(options.disk === undefined ? {} : { ownDisk: readOwnDisk(options) }),
+    networks: readNetworks(options.net ?? [], MAXIMUM_NETWORK_COUNT),
     clock: readClock(options.clock),
     stats: options.stats ?? false,
+    ...(options.pcap === undefined ? {} : { capture: readCapture(options) }),
     ...(options.commitLog === undefined ? {} : { commitLog: readFileName("--commit-log", options.commitLog) }),
   };
   if (options.exec === undefined) return { action: "run", machine };
@@ -144,17 +153,24 @@ function readDrives(texts: readonly string[]): readonly DriveRequest[] {
   if (texts.length > MAXIMUM_DRIVE_COUNT) {
     throw badOption(`--drive: ${texts.length} drives; expected at most ${MAXIMUM_DRIVE_COUNT}`);
   }
-  return texts.map((text) => {
-    const readOnly = text.endsWith(READ_ONLY_SUFFIX);
-    const file = readOnly ? text.slice(0, -READ_ONLY_SUFFIX.length) : text;
-    return { file: readFileName("--drive", file), readOnly };
-  });
+  return texts.map(readDrive);
+}
+
+function readOwnDisk({ disk, kernel, bare }: RunOptions): string {
+  if (kernel !== undefined || bare !== undefined)
+    throw badOption("--disk needs an image that has a disk, such as debian");
+  return readFileName("--disk", disk!);
 }
 
 function readClock(text: string | undefined): ClockChoice {
   if (text === undefined || text === "host") return "host";
   if (text === "virtual") return "virtual";
   throw badOption(`--clock: ${JSON.stringify(text)} is not a clock; expected host or virtual`);
+}
+
+function readCapture({ pcap, net }: RunOptions): string {
+  if (net === undefined || net.includes("none")) throw badOption("--pcap needs --net: there is no network to capture");
+  return readFileName("--pcap", pcap ?? "");
 }
 
 function readFileName(option: string, text: string): string {

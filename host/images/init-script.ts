@@ -54,6 +54,15 @@ mount_extra() {
   mkdir -p "$2" && mount -t "$3" -o "$4" "$1" "$2" || echo "init: $1 is not mounted at $2"
 }
 
+# Each network device asks for an address. Where nobody answers within two seconds, it goes on asking in the background.
+for directory in /sys/class/net/*; do
+  interface=\${directory##*/}
+  [ "$interface" = lo ] && continue
+  ifconfig "$interface" up
+  read -r carrier < "$directory/carrier"
+  if [ "$carrier" = 1 ]; then udhcpc -qb -t 2 -T 1 -O mtu -i "$interface"; else udhcpc -q -O mtu -i "$interface" & fi
+done > /dev/null 2>&1
+
 mode=interactive columns= rows=
 read -r words < /proc/cmdline
 set -f
@@ -158,6 +167,18 @@ interactive_mode() {
 
 \${mode}_mode
 exec /usr/bin/$power
+`;
+
+/** What udhcpc calls with what it has learnt in its environment: one address, one router, the name servers. */
+export const DHCP_SCRIPT = `#!/bin/sh
+case $1 in
+  deconfig) ifconfig "$interface" 0.0.0.0 ;;
+  bound | renew)
+    ifconfig "$interface" "$ip" netmask "$subnet" \${broadcast:+broadcast "$broadcast"} \${mtu:+mtu "$mtu"}
+    [ -n "$router" ] && route add default gw "\${router%% *}" dev "$interface"
+    for server in $dns; do echo "nameserver $server"; done > /etc/resolv.conf
+    ;;
+esac
 `;
 
 /**

@@ -31,6 +31,8 @@ export interface Drive {
   readonly backend: BlockBackend;
   /** What the guest reads as the disk's serial number, at most 20 bytes. */
   readonly serial?: string;
+  /** Told of each request that failed, which the guest sees as an I/O error. */
+  readonly onFailure?: (error: unknown) => void;
 }
 
 /** A network device of a machine. */
@@ -57,6 +59,8 @@ export interface BoardWires {
   /** Where the virtio devices go: as many of each kind as there are of it here. */
   readonly slots: VirtioSlots;
   readonly drives: readonly Drive[];
+  /** Whether disks complete requests in the order they were made, so that every run is the same. */
+  readonly inOrder: boolean;
   readonly networks: readonly Network[];
   readonly shares: readonly Share[];
   /** The guest's addresses for sockets, one for each device. */
@@ -101,7 +105,10 @@ export class Board {
       if (interrupt === null) throw new RangeError(`${name} has no interrupt`);
       return plic.line(interrupt);
     };
-    this.#disks = drives.map(({ backend, serial }) => new VirtioBlk(backend, serial));
+    this.#disks = drives.map(
+      ({ backend, serial, onFailure }) =>
+        new VirtioBlk(backend, { serial, onFailure, inOrder: wires.inOrder, queueCount: core.harts.length }),
+    );
     this.console = wires.ports.length === 0 ? null : new VirtioConsole({ ports: wires.ports });
     this.networks = networks.map(({ mac, ...rest }, index) => {
       return new VirtioNet({ ...rest, mac: mac ?? defaultMac(index), wake: wires.wake });

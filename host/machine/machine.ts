@@ -163,6 +163,7 @@ export class Machine {
       serial: this.#output,
       slots,
       drives: options.drives,
+      inOrder: options.clock === "virtual",
       networks: options.networks ?? [],
       shares: options.shares ?? [],
       socketCids: options.socketCids ?? [],

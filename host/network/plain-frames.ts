@@ -1,6 +1,7 @@
 /** Finishes frames: completes the checksum and cuts large TCP segments, as a network card would. */
 import { addWords, checksum, foldSum } from "./checksum.js";
 import { type Frame, plainFrame } from "./link.js";
+import { read16, read32, write16, write32 } from "./octets.js";
 
 const ETHERNET_BYTE_LENGTH = 14;
 const IPV4_HEADER_MIN = 20;
@@ -116,22 +117,4 @@ function segment(whole: Uint8Array, { isIpv6, tcp, payload }: TcpPlaces, piece: 
 /** A computed checksum of zero is sent as its other form: to UDP a zero means that there is none (RFC 768). */
 function nonZero(sum: number): number {
   return sum === 0 ? 0xffff : sum;
-}
-
-function read16(bytes: Uint8Array, offset: number): number {
-  return (bytes[offset]! << 8) | bytes[offset + 1]!;
-}
-
-function read32(bytes: Uint8Array, offset: number): number {
-  return ((read16(bytes, offset) << 16) | read16(bytes, offset + 2)) >>> 0;
-}
-
-function write16(bytes: Uint8Array, offset: number, value: number): void {
-  bytes[offset] = value >> 8;
-  bytes[offset + 1] = value;
-}
-
-function write32(bytes: Uint8Array, offset: number, value: number): void {
-  write16(bytes, offset, (value >>> 16) & 0xffff);
-  write16(bytes, offset + 2, value & 0xffff);
 }

@@ -1,5 +1,6 @@
 import type { MachineRequest } from "../../control/actions.js";
 import { formatByteLength } from "../../control/byte-length.js";
+import { driveFailures } from "../../control/drive-failures.js";
 import { SIGPIPE } from "../../control/guest-end.js";
 import { GuestRun, type RunResult, type Session } from "../../control/guest-run.js";
 import type { CommitRecord } from "../../core/commit-tracer.js";
@@ -36,7 +37,7 @@ export async function runMachines(
     if (stderr.congested) await stderr.drained();
   });
   const run = new GuestRun({
-    create: () => createMachine({ request, core, boot, files, session, host }),
+    create: () => createMachine({ request, core, boot, files, session, host, line: (text) => stderr.line(text) }),
     session,
     hash: request.stats && request.clock === "virtual",
     onStop: () => {
@@ -62,9 +63,11 @@ interface MachineMakings {
   readonly files: MachineFiles;
   readonly session: Session;
   readonly host: HostServices;
+  /** Shows the operator a line. */
+  readonly line: (text: string) => void;
 }
 
-async function createMachine({ request, core, boot, files, session, host }: MachineMakings): Promise<Machine> {
+async function createMachine({ request, core, boot, files, session, host, line }: MachineMakings): Promise<Machine> {
   const { hartCount, memoryByteLength, clock, socket, balloon, inputs } = request;
   const { commitLog } = files;
   try {
@@ -74,11 +77,12 @@ async function createMachine({ request, core, boot, files, session, host }: Mach
       memoryByteLength,
       clock,
       boot,
-      drives: files.drives.map((backend, index) => ({ backend, serial: `disk${index}` })),
       shares: files.shares.map((folder, index) => ({ folder, tag: request.shares[index]!.tag })),
       socketCids: socket === undefined ? [] : [socket.cid],
       balloonCount: balloon === undefined ? 0 : 1,
       inputs: inputs.map((kind) => ({ kind })),
+      drives: files.drives.map((drive, index) => ({ ...drive, onFailure: driveFailures(`disk${index}`, line) })),
+      networks: files.networks.devices,
       serial: session.serial,
       ports: session.ports,
       host,
