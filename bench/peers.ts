@@ -8,6 +8,8 @@ export interface GuestFiles {
   readonly memoryMiB: number;
   /** A raw disk that the guest may write to. */
   readonly disk?: string;
+  /** A directory that the guest mounts by the tag "bench". */
+  readonly share?: string;
 }
 
 /** Another machine emulator, installed here. */
@@ -40,11 +42,13 @@ const PEER_KINDS: readonly PeerKind[] = [
     program: "qemu-system-riscv64",
     version: /version (\S+)/,
     install: "qemu-system-riscv64 is not installed; on Debian, apt install qemu-system-misc opensbi",
-    arguments: ({ kernel, initrd, commandLine, memoryMiB, disk }) => [
+    arguments: ({ kernel, initrd, commandLine, memoryMiB, disk, share }) => [
       ...["-machine", "virt", "-accel", "tcg", "-m", `${memoryMiB}M`, "-nographic", "-no-reboot"],
       ...["-kernel", kernel, "-initrd", initrd, "-append", commandLine],
       ...(disk === undefined ? [] : ["-drive", `file=${disk},format=raw,if=none,id=disk`]),
       ...(disk === undefined ? [] : ["-device", "virtio-blk-device,drive=disk"]),
+      ...(share === undefined ? [] : ["-fsdev", `local,id=share,path=${share},security_model=none`]),
+      ...(share === undefined ? [] : ["-device", "virtio-9p-device,fsdev=share,mount_tag=bench"]),
       ...["-global", "virtio-mmio.force-legacy=false"],
     ],
   },

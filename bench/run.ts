@@ -9,6 +9,7 @@ import { GUEST_FAILED } from "./large/console.js";
 import { DISK_PROGRAMS } from "./large/disk.js";
 import { openDefaultGuest } from "./large/guest-files.js";
 import { COREMARK, measurePrograms, PROGRAMS } from "./large/programs.js";
+import { GIT_STATUS, measureShare } from "./large/share.js";
 import { peerSystem, vivarium } from "./large/systems.js";
 import { findPeers } from "./peers.js";
 import { formatReport, type HostDescription, OURS, type Report, writeJson } from "./report.js";
@@ -23,7 +24,7 @@ import type { LargeFigure, SmallFigure, Unmeasured } from "./subject.js";
 
 const SMALL = [dispatch, decode, tlb, trap, mmio, virtqueue];
 const LARGE = [BOOT, ...PROGRAMS];
-const IO = [...DISK_PROGRAMS];
+const IO = [...DISK_PROGRAMS, GIT_STATUS];
 const DEFAULT_RUNS = 3;
 
 const USAGE = `npm run bench [-- [SUBJECT...] [--runs N] [--json FILE]]
@@ -107,8 +108,10 @@ function usage(message: string): VivariumError {
 async function measureLarge(options: Options): Promise<Pick<Report, "systems" | "large" | "unmeasured">> {
   const boots = options.subjects.has(BOOT);
   const programs = [...PROGRAMS, COREMARK].filter((name) => options.subjects.has(name));
-  const io = IO.filter((name) => options.subjects.has(name));
-  if (!boots && programs.length === 0 && io.length === 0) return { systems: [], large: [], unmeasured: [] };
+  const disks = DISK_PROGRAMS.filter((name) => options.subjects.has(name));
+  const shares = options.subjects.has(GIT_STATUS);
+  if (!boots && !shares && programs.length === 0 && disks.length === 0)
+    return { systems: [], large: [], unmeasured: [] };
   const peers = findPeers();
   const systems = [{ system: OURS, version: await packageVersion() }, ...peers.present];
   const large: LargeFigure[] = [];
@@ -128,7 +131,8 @@ async function measureLarge(options: Options): Promise<Pick<Report, "systems" | 
     const setting = { image, systems: [vivarium, ...peers.present.map(peerSystem)], runs: options.runs, progress };
     if (boots) await attempt(BOOT, () => measureBoot(setting));
     if (programs.length > 0) await attempt(programs.join(", "), () => measurePrograms(programs, setting));
-    if (io.length > 0) await attempt(io.join(", "), () => measurePrograms(io, setting));
+    if (disks.length > 0) await attempt(disks.join(", "), () => measurePrograms(disks, setting));
+    if (shares) await attempt(GIT_STATUS, () => measureShare(setting));
     return [];
   });
   return { systems: systems.map(({ system, version }) => ({ system, version })), large, unmeasured };
