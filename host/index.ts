@@ -4,6 +4,11 @@
  */
 export type { WasmModule } from "./core/wasm.js";
 export type { ByteSink } from "./devices/device.js";
+export type { BalloonStatistics, VirtioBalloon } from "./devices/virtio/balloon.js";
+export type { InputKind, VirtioInput, VirtioInputOptions } from "./devices/virtio/input.js";
+export type { InputEvent } from "./devices/virtio/input-events.js";
+export type { VirtioVsock, VsockListener } from "./devices/virtio/vsock.js";
+export type { VsockEvents, VsockStream } from "./devices/virtio/vsock-connection.js";
 export {
   type Boot,
   type ConsolePort,
@@ -14,6 +19,7 @@ export {
   type MachineOptions,
   type MachineStats,
   type Network,
+  type Share,
 } from "./machine/machine.js";
 export { LimitedLink, type LinkRate, SharedRate } from "./network/limited-link.js";
 export type { Frame, Link, NetworkClock, Station } from "./network/link.js";
@@ -24,6 +30,8 @@ export { CapturedLink, type CaptureSink, pcapFileHeader } from "./network/pcap.j
 export { type FramePeer, PeerLink, PeerStation } from "./network/peer-link.js";
 export { Switch } from "./network/switch.js";
 export type { Rate } from "./network/token-bucket.js";
+export { MemoryFolder } from "./share/memory-folder.js";
+export type { SharedFolder } from "./share/shared-folder.js";
 export { type BlockBackend, SECTOR_BYTE_LENGTH } from "./storage/block-backend.js";
 export type { ByteStore } from "./storage/byte-store.js";
 export { MemoryBlockBackend } from "./storage/memory.js";

@@ -1,3 +1,4 @@
+import type { InputKind } from "../devices/virtio/input.js";
 import type { LinkRate } from "../network/limited-link.js";
 import type { EgressRule } from "../network/nat/egress.js";
 import type { DiskFormat } from "../storage/format.js";
@@ -62,6 +63,13 @@ export interface MachineRequest {
   readonly hartCount: number;
   /** In slot order: the first is the guest's first virtio disk. */
   readonly drives: readonly DriveRequest[];
+  /** Folders of the host that the guest can mount. */
+  readonly shares: readonly ShareRequest[];
+  /** A socket device. */
+  readonly socket?: SocketRequest;
+  /** A balloon, and what it takes of the memory from the start. */
+  readonly balloon?: { readonly byteLength: number };
+  readonly inputs: readonly InputKind[];
   /** The file that keeps the image's own disk as the guest leaves it; absent when that is to be forgotten. */
   readonly ownDisk?: string;
   /** Network devices, in slot order. */
@@ -115,4 +123,18 @@ export interface DriveRequest {
   /** What the guest reads as the disk's serial number. */
   readonly serial?: string;
   readonly limits: ThrottleLimits | null;
+}
+
+export interface ShareRequest {
+  readonly directory: string;
+  /** By what the guest mounts it. */
+  readonly tag: string;
+  readonly readOnly: boolean;
+}
+
+export interface SocketRequest {
+  /** The guest's address. */
+  readonly cid: number;
+  /** The Unix socket of the host by which its programs reach the guest's ports, and the beginning of those for theirs. */
+  readonly path?: string;
 }

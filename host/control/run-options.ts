@@ -10,8 +10,10 @@ import type {
   TranslationMode,
 } from "./actions.js";
 import { formatByteLength, KIB, MIB, parseByteLength } from "./byte-length.js";
+import { readBalloon, readInputs, readSocket } from "./device-options.js";
 import { readDrive } from "./drive-options.js";
 import { readNetworks } from "./network-options.js";
+import { mountWords, type ParsedShare, readShares } from "./share-option.js";
 
 /** What `viv run` was given, each option as it was written. */
 export interface RunOptions {
@@ -25,6 +27,10 @@ export interface RunOptions {
   readonly memory?: string;
   readonly harts?: string;
   readonly drive?: readonly string[];
+  readonly share?: readonly string[];
+  readonly vsock?: string;
+  readonly balloon?: string | true;
+  readonly input?: readonly string[];
   readonly disk?: string;
   readonly net?: readonly string[];
   readonly pcap?: string;
@@ -51,11 +57,17 @@ export const MAXIMUM_NETWORK_COUNT = 4;
  * @throws VivariumError `option/invalid` naming the option, what it was given and what it accepts
  */
 export function readRunOptions(options: RunOptions): MachineAction {
+  const shares = readShares(options.share ?? []);
+  const memoryByteLength = readMemory(options.memory);
   const machine: MachineRequest = {
-    guest: readGuest(options),
-    memoryByteLength: readMemory(options.memory),
+    guest: withMounts(readGuest(options), shares),
+    memoryByteLength,
     hartCount: readHartCount(options.harts),
     drives: readDrives(options.drive ?? []),
+    shares: shares.map(({ request }) => request),
+    ...(options.vsock === undefined ? {} : { socket: readSocket(options.vsock) }),
+    ...(options.balloon === undefined ? {} : { balloon: readBalloon(options.balloon, memoryByteLength) }),
+    inputs: readInputs(options.input ?? []),
     ...(options.disk === undefined ? {} : { ownDisk: readOwnDisk(options) }),
     networks: readNetworks(options.net ?? [], MAXIMUM_NETWORK_COUNT),
     clock: readClock(options.clock),
@@ -86,6 +98,21 @@ function readGuest(options: RunOptions): GuestSource {
   }
   const name = options.image ?? DEFAULT_IMAGE;
   return { kind: "image", name, ...(firmware === undefined ? {} : { firmware }), append };
+}
+
+/** The guest, told what to mount. A guest without a kernel's command line is told nothing. */
+function withMounts(guest: GuestSource, shares: readonly ParsedShare[]): GuestSource {
+  const more = (text: string) => [text, ...mountWords(shares)].join(" ").trim();
+  switch (guest.kind) {
+    case "image":
+      return { ...guest, append: more(guest.append) };
+    case "linux":
+      return { ...guest, commandLine: more(guest.commandLine) };
+    case "firmware":
+      return guest.kernel === undefined ? guest : { ...guest, commandLine: more(guest.commandLine) };
+    case "bare":
+      return guest;
+  }
 }
 
 function refuseConflicts(options: RunOptions): void {

@@ -9,7 +9,7 @@ import { formatModulesAlias, formatModulesDep, type KernelModule } from "./modul
 
 export const DEBIAN_MINI = "debian-mini";
 /** To be counted up with every change that makes another image of the same packages. */
-export const DEBIAN_MINI_RECIPE_VERSION = 3;
+export const DEBIAN_MINI_RECIPE_VERSION = 6;
 /** The release that the packages are taken from. */
 export const DEBIAN_SUITE = "trixie";
 /** The package that always depends on the release's newest kernel package. */
@@ -26,6 +26,8 @@ export const DEBIAN_MINI_MODULES = [
   "virtio_net",
   "virtio_balloon",
   "vmw_vsock_virtio_transport",
+  "virtio_input",
+  "evdev", // which gives programs the events of virtio_input
   "9p",
   "9pnet_virtio",
   "ext4",

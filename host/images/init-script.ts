@@ -14,6 +14,8 @@
  * | (no viv.exec)    | a login shell on the console, then power off                                  |
  * | viv.columns=N    | initial width of the console, with viv.rows=N its height                      |
  * | viv.term=NAME    | what TERM is for the shell                                                    |
+ *
+ * And one that systemd knows, too: systemd.mount-extra=WHAT:WHERE:TYPE:OPTIONS, as often as there is something to mount.
  */
 export const INIT_SCRIPT = `#!/bin/sh
 export PATH=/usr/bin HOME=/root TERM=vt220
@@ -42,6 +44,15 @@ for file in /sys/bus/virtio/devices/*/modalias; do
   [ -e "$file" ] && read -r alias < "$file" && aliases="$aliases $alias"
 done
 [ -n "$aliases" ] && modprobe -qa $aliases
+case $aliases in *:d00000012*) modprobe -q evdev ;; esac
+
+# mount_extra WHAT:WHERE:TYPE:OPTIONS
+mount_extra() {
+  IFS=:
+  set -- $1
+  unset IFS
+  mkdir -p "$2" && mount -t "$3" -o "$4" "$1" "$2" || echo "init: $1 is not mounted at $2"
+}
 
 # Each network device asks for an address. Where nobody answers within two seconds, it goes on asking in the background.
 for directory in /sys/class/net/*; do
@@ -61,6 +72,7 @@ for word in $words; do
     viv.columns=*) columns=\${word#*=} ;;
     viv.rows=*) rows=\${word#*=} ;;
     viv.term=*) TERM=\${word#*=} ;;
+    systemd.mount-extra=*) mount_extra "\${word#*=}" ;;
   esac
 done
 set +f

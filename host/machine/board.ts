@@ -6,15 +6,20 @@ import { GoldfishRtc } from "../devices/goldfish-rtc.js";
 import { Plic } from "../devices/plic.js";
 import { type Finish, Syscon } from "../devices/syscon.js";
 import { Uart16550 } from "../devices/uart16550.js";
+import { Virtio9p } from "../devices/virtio/9p.js";
+import { VirtioBalloon } from "../devices/virtio/balloon.js";
 import { VirtioBlk } from "../devices/virtio/blk.js";
 import { VirtioConsole } from "../devices/virtio/console.js";
 import type { ConsolePort } from "../devices/virtio/console-port.js";
 import { EmptyVirtioSlot } from "../devices/virtio/empty-slot.js";
+import { VirtioInput, type VirtioInputOptions } from "../devices/virtio/input.js";
 import { VirtioMmioTransport } from "../devices/virtio/mmio-transport.js";
 import { VirtioNet } from "../devices/virtio/net.js";
 import { VirtioRng } from "../devices/virtio/rng.js";
 import type { VirtioDevice } from "../devices/virtio/virtio-device.js";
+import { VirtioVsock } from "../devices/virtio/vsock.js";
 import type { Link } from "../network/link.js";
+import type { SharedFolder } from "../share/shared-folder.js";
 import type { BlockBackend } from "../storage/block-backend.js";
 import type { Bus } from "./bus.js";
 import type { GuestClock } from "./clock.js";
@@ -39,6 +44,13 @@ export interface Network {
   readonly mtu?: number;
 }
 
+/** A folder that a machine's guest can mount. */
+export interface Share {
+  readonly folder: SharedFolder;
+  /** By what the guest mounts it: `mount -t 9p TAG ...`; 1 to 32 bytes. */
+  readonly tag: string;
+}
+
 /** What the board's devices are connected to. */
 export interface BoardWires {
   readonly core: Core;
@@ -50,6 +62,10 @@ export interface BoardWires {
   /** Whether disks complete requests in the order they were made, so that every run is the same. */
   readonly inOrder: boolean;
   readonly networks: readonly Network[];
+  readonly shares: readonly Share[];
+  /** The guest's addresses for sockets, one for each device. */
+  readonly socketCids: readonly number[];
+  readonly inputs: readonly VirtioInputOptions[];
   readonly ports: readonly ConsolePort[];
   readonly randomBytes: (into: Uint8Array) => void;
   /** The guest has used the power switch. */
@@ -76,7 +92,11 @@ export class Board {
   readonly devices: ReadonlyMap<string, Device>;
   /** In the order of the wires. */
   readonly networks: readonly VirtioNet[];
+  readonly sockets: readonly VirtioVsock[];
+  readonly balloons: readonly VirtioBalloon[];
+  readonly inputs: readonly VirtioInput[];
   readonly #disks: readonly VirtioBlk[];
+  readonly #shares: readonly Virtio9p[];
 
   constructor(bus: Bus, wires: BoardWires) {
     const { core, clock, drives, networks, slots } = wires;
@@ -93,11 +113,19 @@ export class Board {
     this.networks = networks.map(({ mac, ...rest }, index) => {
       return new VirtioNet({ ...rest, mac: mac ?? defaultMac(index), wake: wires.wake });
     });
+    this.#shares = wires.shares.map((share) => new Virtio9p(share));
+    this.sockets = wires.socketCids.map((cid) => new VirtioVsock(cid));
+    this.balloons = slots.balloon.map(() => new VirtioBalloon(core.ram));
+    this.inputs = wires.inputs.map((input) => new VirtioInput(input));
     const virtio = virtioDevices(slots, {
       drive: this.#disks,
-      rng: [new VirtioRng(wires.randomBytes)],
+      rng: slots.rng.map(() => new VirtioRng(wires.randomBytes)),
       console: this.console === null ? [] : [this.console],
       net: this.networks,
+      share: this.#shares,
+      socket: this.sockets,
+      balloon: this.balloons,
+      input: this.inputs,
     });
 
     const devices = new Map<string, Device>();
@@ -144,9 +172,9 @@ export class Board {
     for (const network of this.networks) network.poll();
   }
 
-  /** Resolves when no disk has a request in flight. */
+  /** Resolves when no disk and no shared folder has a request in flight. */
   async drain(): Promise<void> {
-    for (const disk of this.#disks) await disk.drain();
+    for (const device of [...this.#disks, ...this.#shares]) await device.drain();
   }
 }
 

@@ -5,14 +5,17 @@ import { hartSchema } from "../core/hart.js";
 import type { TranslationStats } from "../core/region-linker.js";
 import type { WasmModule } from "../core/wasm.js";
 import type { ByteSink, Device } from "../devices/device.js";
+import type { VirtioBalloon } from "../devices/virtio/balloon.js";
 import type { ConsolePort } from "../devices/virtio/console-port.js";
+import type { VirtioInput, VirtioInputOptions } from "../devices/virtio/input.js";
 import type { VirtioNet } from "../devices/virtio/net.js";
+import type { VirtioVsock } from "../devices/virtio/vsock.js";
 import type { SystemReset } from "../firmware/platform.js";
 import { SbiFirmware } from "../firmware/sbi.js";
 import { startSupervisor } from "../firmware/supervisor.js";
 import { assert, unreachable, VivariumError } from "../util/errors.js";
 import { encode } from "../util/schema.js";
-import { Board, type Drive, type Network } from "./board.js";
+import { Board, type Drive, type Network, type Share } from "./board.js";
 import { type Boot, type BootPlan, PRIVILEGE_S, planBoot } from "./boot.js";
 import { Bus } from "./bus.js";
 import { type GuestClock, HostClock, VirtualClock } from "./clock.js";
@@ -28,7 +31,7 @@ import { SerialInput, SerialOutput } from "./serial-line.js";
 import { StateHash } from "./state-hash.js";
 import { assignVirtioSlots, type VirtioSlots } from "./virtio-slots.js";
 
-export type { Boot, ConsolePort, Drive, Halt, HostServices, Network };
+export type { Boot, ConsolePort, Drive, Halt, HostServices, Network, Share };
 
 export interface MachineOptions {
   /** The processor, compiled. */
@@ -53,6 +56,16 @@ export interface MachineOptions {
   readonly drives: readonly Drive[];
   /** Virtio network devices, in this order; at most 4. What the guest sees of a network arrives between slices. */
   readonly networks?: readonly Network[];
+  /** Folders for the guest to mount by 9P, with different tags; at most 6. */
+  readonly shares?: readonly Share[];
+  /** The guest's addresses for sockets between it and the host, from 3 up: a device each; at most 2. Linux uses one. */
+  readonly socketCids?: readonly number[];
+  /** Balloons, by which memory can be taken from the guest; none unless given, at most 2. */
+  readonly balloonCount?: number;
+  /** Keyboards and tablets; at most 4. */
+  readonly inputs?: readonly VirtioInputOptions[];
+  /** Entropy sources; 1 unless given, at most 3. */
+  readonly entropySourceCount?: number;
   /** Receives what the guest writes to its serial console. */
   readonly serial: ByteSink;
   /** Byte streams between host and guest, by name; ports 1, 2, ... of a virtio console. */
@@ -119,9 +132,13 @@ export class Machine {
     fillRandom(seed, options.host, random);
     const slots = assignVirtioSlots({
       drive: options.drives.length,
-      rng: 1,
+      rng: options.entropySourceCount ?? 1,
       console: (options.ports ?? []).length === 0 ? 0 : 1,
       net: options.networks?.length ?? 0,
+      share: options.shares?.length ?? 0,
+      socket: options.socketCids?.length ?? 0,
+      balloon: options.balloonCount ?? 0,
+      input: options.inputs?.length ?? 0,
     });
     const plan = planBoot({ ...options, seed, memoryMap: memoryMapWith(Object.values(slots).flat()) });
     const bus = new Bus();
@@ -156,6 +173,9 @@ export class Machine {
       drives: options.drives,
       inOrder: options.clock === "virtual",
       networks: options.networks ?? [],
+      shares: options.shares ?? [],
+      socketCids: options.socketCids ?? [],
+      inputs: options.inputs ?? [],
       ports: (options.ports ?? []).map((port) => this.#connect(port)),
       randomBytes: (into) => fillRandom(into, host, random),
       finish: (finish) => this.#loop.halt(finish),
@@ -196,6 +216,21 @@ export class Machine {
   /** The network devices, in the order in which they were given to `create`. */
   get networks(): readonly VirtioNet[] {
     return this.#board.networks;
+  }
+
+  /** The socket devices, in the order of `socketCids`: listen and connect by them, at any time. */
+  get sockets(): readonly VirtioVsock[] {
+    return this.#board.sockets;
+  }
+
+  /** The balloons: take memory and give it back by them, at any time. */
+  get balloons(): readonly VirtioBalloon[] {
+    return this.#board.balloons;
+  }
+
+  /** The keyboards and tablets, in the order of `inputs`. */
+  get inputs(): readonly VirtioInput[] {
+    return this.#board.inputs;
   }
 
   /** Tells the guest the size of its virtio console, in characters. */

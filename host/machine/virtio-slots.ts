@@ -10,9 +10,13 @@ export const QEMU_VIRTIO_SLOT_COUNT = 8;
  */
 export const VIRTIO_SLOTS = {
   drive: [0, 1, 2, 3, 4, 5],
-  rng: [6],
+  rng: [6, 18, 19],
   console: [7],
   net: [8, 9, 10, 11],
+  share: [12, 13, 14, 15, 16, 17],
+  socket: [20, 21],
+  balloon: [22, 23],
+  input: [24, 25, 26, 27],
 } as const satisfies Readonly<Record<string, readonly number[]>>;
 
 export type VirtioUse = keyof typeof VIRTIO_SLOTS;
@@ -23,6 +27,10 @@ const PLURALS: Readonly<Record<VirtioUse, string>> = {
   rng: "entropy sources",
   console: "consoles",
   net: "network devices",
+  share: "shared folders",
+  socket: "socket devices",
+  balloon: "balloons",
+  input: "input devices",
 };
 
 /** How many devices of each kind a machine has. */

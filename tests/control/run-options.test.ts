@@ -17,6 +17,8 @@ test("run options: nothing given is the default image with 512 MiB, one hart and
       hartCount: 1,
       drives: [],
       networks: [],
+      shares: [],
+      inputs: [],
       clock: "host",
       translate: "on",
       translationByteLengthMax: 64 * MIB,

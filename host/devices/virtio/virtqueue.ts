@@ -132,12 +132,17 @@ export class Virtqueue {
 
   /** Gives a chain back. @param writtenByteLength bytes written from the start of its writable part on */
   push(chain: DescriptorChain, writtenByteLength: number): void {
+    this.pushHead(chain.head, writtenByteLength);
+  }
+
+  /** Gives a chain back of which only the head is known any more. */
+  pushHead(head: number, writtenByteLength: number): void {
     const rings = this.#rings;
     // Nothing is outstanding when the queue was made ready anew since the chain was taken.
     if (rings === null || this.#state.nextUsed === this.#state.nextAvailable) return;
     const { ram } = this.#wires;
     const entry = rings.usedRing + RING_ENTRIES + USED_ENTRY_BYTE_LENGTH * (this.#state.nextUsed % this.#state.size);
-    ram.writeU32(entry, chain.head);
+    ram.writeU32(entry, head);
     ram.writeU32(entry + 4, writtenByteLength);
     this.#state.nextUsed = (this.#state.nextUsed + 1) & 0xffff;
     ram.writeU16(rings.usedRing + RING_IDX, this.#state.nextUsed);

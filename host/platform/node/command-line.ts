@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import { MAX_HARTS } from "../../../assembly/shared/layout.js";
 import type { Action, ImageAction } from "../../control/actions.js";
 import { formatByteLength } from "../../control/byte-length.js";
+import { MAXIMUM_INPUT_COUNT } from "../../control/device-options.js";
 import { type ImageBuildOptions, readImageBuild } from "../../control/image-options.js";
 import { DEFAULT_RELAY_PLACE, type RelayOptions, readRelayOptions } from "../../control/relay-options.js";
 import {
@@ -13,6 +14,7 @@ import {
   type RunOptions,
   readRunOptions,
 } from "../../control/run-options.js";
+import { MAXIMUM_SHARE_COUNT } from "../../control/share-option.js";
 import { VivariumError } from "../../util/errors.js";
 import { packageDirectory } from "./core-module.js";
 
@@ -87,6 +89,18 @@ function describeRun(program: Command, onRun: (options: RunOptions) => void): vo
       `disk image (raw, qcow2, vmdk, vhdx); up to ${MAXIMUM_DRIVE_COUNT} times; options below`,
       collect,
     )
+    .option(
+      "--share <directory:target[,readonly]>",
+      "give the guest this folder: mounted at TARGET if that begins with /, else by the mount tag TARGET; up to " +
+        `${MAXIMUM_SHARE_COUNT} times`,
+      collect,
+    )
+    .option(
+      "--vsock <cid[,socket=file]>",
+      "give the guest sockets to the host, with this address (3 or more); with a file, as Unix sockets of the host",
+    )
+    .option("--balloon [amount]", "give the guest a balloon, by which memory can be taken from it, and take this much")
+    .option("--input <kind>", `add a keyboard or a tablet; up to ${MAXIMUM_INPUT_COUNT} times`, collect)
     .option("--disk <file>", "keep in this file what the guest writes to the image's own disk (default: forget it)")
     .option("--net <kind[,option...]>", "network device; up to 4 times, see below", collect)
     .option("--pcap <file>", "write what passes on the networks to this file, for tcpdump or Wireshark")
@@ -158,6 +172,7 @@ Examples:
   viv run
   viv run --memory 1GiB --harts 4 --drive disk.img --drive tools.img,readonly
   viv run --exec 'sha256sum' < file
+  viv run --share ./work:/mnt/work --exec 'ls -l /mnt/work'
   viv run --kernel Image --initrd initrd.cpio --append 'console=ttyS0'
   viv run debian-mini --bios fw_jump.elf
   viv run --net user,forward=127.0.0.1:8080:80

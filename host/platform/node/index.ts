@@ -9,3 +9,4 @@ export { PortForwards } from "./network/port-forwards.js";
 export { Relay, type RelayOptions } from "./network/relay.js";
 export { SocketLink } from "./network/socket-link.js";
 export { WebSocketLink } from "./network/websocket-link.js";
+export { HostFolder } from "./share/host-folder.js";

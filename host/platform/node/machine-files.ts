@@ -3,12 +3,17 @@ import { VivariumError } from "../../util/errors.js";
 import { CommitLogFile } from "./commit-log-file.js";
 import { closeDrives, type OpenDrive, openDisk, openDrives, openOverlay } from "./drives.js";
 import { Networks } from "./network/networks.js";
+import { HostFolder } from "./share/host-folder.js";
+import { VsockSockets } from "./vsock-sockets.js";
 
 /** The files and networks that a run's machines use while they run. */
 export class MachineFiles {
   private constructor(
     private openDrives: readonly OpenDrive[],
     readonly networks: Networks,
+    /** In the order of the request. */
+    readonly shares: readonly HostFolder[],
+    readonly sockets: VsockSockets | null,
     readonly commitLog: CommitLogFile | null,
   ) {}
 
@@ -23,12 +28,18 @@ export class MachineFiles {
    */
   static async open(request: MachineRequest, warn: (message: string) => void): Promise<MachineFiles> {
     const drives = await openDrives(request.drives);
+    const shares: HostFolder[] = [];
+    let sockets: VsockSockets | null = null;
     let networks: Networks | null = null;
     try {
+      for (const { directory, readOnly } of request.shares) shares.push(HostFolder.open(directory, readOnly));
+      if (request.socket?.path !== undefined) sockets = await VsockSockets.open(request.socket.path);
       networks = await Networks.open(request.networks, request.capture, warn);
       const commitLog = request.commitLog === undefined ? null : new CommitLogFile(request.commitLog);
-      return new MachineFiles(drives, networks, commitLog);
+      return new MachineFiles(drives, networks, shares, sockets, commitLog);
     } catch (error) {
+      for (const share of shares) share.close();
+      await sockets?.close();
       await networks?.close();
       await closeDrives(drives);
       throw error;
@@ -53,6 +64,8 @@ export class MachineFiles {
   }
 
   async close(): Promise<void> {
+    for (const share of this.shares) share.close();
+    await this.sockets?.close();
     await this.networks.close();
     await closeDrives(this.drives);
     this.commitLog?.close();

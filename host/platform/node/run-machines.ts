@@ -69,9 +69,10 @@ interface MachineMakings {
 
 async function createMachine({ request, core, boot, files, session, host, line }: MachineMakings): Promise<Machine> {
   const { hartCount, memoryByteLength, clock, translate, translationByteLengthMax } = request;
+  const { socket, balloon, inputs } = request;
   const { commitLog } = files;
   try {
-    return await Machine.create({
+    const machine = await Machine.create({
       core,
       hartCount,
       memoryByteLength,
@@ -81,6 +82,10 @@ async function createMachine({ request, core, boot, files, session, host, line }
       onTranslationRefused: (reason) =>
         line(`viv: this host does not let WebAssembly be compiled at run time: the guest is interpreted (${reason})`),
       boot,
+      shares: files.shares.map((folder, index) => ({ folder, tag: request.shares[index]!.tag })),
+      socketCids: socket === undefined ? [] : [socket.cid],
+      balloonCount: balloon === undefined ? 0 : 1,
+      inputs: inputs.map((kind) => ({ kind })),
       drives: files.drives.map((drive, index) => ({ ...drive, onFailure: driveFailures(`disk${index}`, line) })),
       networks: files.networks.devices,
       serial: session.serial,
@@ -88,6 +93,9 @@ async function createMachine({ request, core, boot, files, session, host, line }
       host,
       ...(commitLog === null ? {} : { onCommit: (record: CommitRecord) => commitLog.write(record) }),
     });
+    for (const device of machine.sockets) files.sockets?.attach(device);
+    for (const device of machine.balloons) device.setTarget(balloon?.byteLength ?? 0);
+    return machine;
   } catch (error) {
     if (!(error instanceof RangeError)) throw nameFile(error, request.guest);
     const message = `--memory: this host cannot give a machine ${formatByteLength(memoryByteLength)}; expected less`;
