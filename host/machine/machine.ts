@@ -185,7 +185,7 @@ export class Machine {
     this.#clock = clock;
     this.#host = host;
     this.#drives = drives;
-    this.#memory = new GuestMemory(core);
+    this.#memory = new GuestMemory(core, (error) => this.#loop.fail(error));
     this.#output = new SerialOutput(wires.serial);
     this.#htif = board.htif === null ? null : new Htif(core.ram, board.htif, this.#output);
     this.#loop = new RunLoop(processorOf(core, wires.onCommit), clock, host, {
@@ -289,6 +289,7 @@ export class Machine {
       hash.value(encode(device.schema, device.save()));
     }
     hash.ram(this.#core.ram);
+    this.#loop.assertSound();
     return hash.toString();
   }
 
