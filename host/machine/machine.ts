@@ -8,7 +8,7 @@ import type { ConsolePort } from "../devices/virtio/console-port.js";
 import type { SystemReset } from "../firmware/platform.js";
 import { SbiFirmware } from "../firmware/sbi.js";
 import { startSupervisor } from "../firmware/supervisor.js";
-import { isCapturable, OverlayBlockBackend } from "../storage/overlay.js";
+import { isCapturable } from "../storage/overlay.js";
 import { assert, unreachable, VivariumError } from "../util/errors.js";
 import { decode, encode, type SavedState } from "../util/schema.js";
 import { Board, type Drive } from "./board.js";
@@ -226,8 +226,7 @@ export class Machine {
   }
 
   /** The whole machine as it is, between two instructions; also while it runs, which it goes on to do. */
-  async capture(): Promise<MachineState> {
-    for (const { backend } of this.#drives) if (backend instanceof OverlayBlockBackend) await backend.detach();
+  capture(): Promise<MachineState> {
     return this.#loop.between(() => this.#capture());
   }
 
@@ -260,6 +259,10 @@ export class Machine {
   /** Ends `run` after the instruction being executed; before `run`, ends it at once. */
   stop(): void {
     this.#loop.halt({ kind: "stopped" });
+  }
+
+  hasPort(name: string): boolean {
+    return this.#ports.has(name);
   }
 
   /** The host's end of a port that was given to `create`. */

@@ -2,6 +2,7 @@ import { boardSchema } from "../machine/board-state.js";
 import type { Identity } from "../machine/machine.js";
 import type { MachineState } from "../machine/machine-state.js";
 import type { ChunkMap } from "../storage/chunk.js";
+import { concatenate, toHex, utf8 } from "../util/bytes.js";
 import { VivariumError } from "../util/errors.js";
 import { decode, type SavedState } from "../util/schema.js";
 import { ChunkStore, type ChunkWrite } from "./chunk-store.js";
@@ -227,6 +228,21 @@ export class MachineFile {
       for (const id of this.#chunks.ids(chunks as Uint8Array, Number(byte_length))) if (id !== 0) ids.add(id);
     }
     return ids;
+  }
+
+  /** A hash over all of a snapshot, whichever file it is in. */
+  hashOf(snapshot: Snapshot): string {
+    const digest = (bytes: Uint8Array) => this.#services.digest(bytes);
+    const parts = [...this.#texts.all(snapshot.id, TEXT_LENGTH_MAX)]
+      .map(({ name, state }) => `${name} ${state}`)
+      .sort();
+    const contents = this.#contentRows(snapshot.id).map((row) =>
+      concatenate([
+        utf8(`${row.name} ${row.byte_length} `),
+        this.#chunks.hashes(row.chunks as Uint8Array, Number(row.byte_length)),
+      ]),
+    );
+    return toHex(digest(concatenate([...parts.map(utf8), ...contents].map(digest))));
   }
 
   /** Compressed length of every chunk in the file, by number. */

@@ -14,6 +14,8 @@ export interface OpenMachineFile {
   /** Absolute. */
   readonly path: string;
   close(): Promise<void>;
+  /** Closes it and deletes it. */
+  remove(): Promise<void>;
 }
 
 /** "SQLite format 3" and a NUL: https://sqlite.org/fileformat2.html. */
@@ -104,7 +106,11 @@ async function opening(
           lock?.release();
         }
       };
-      return { file, path: absolute, close };
+      const remove = async () => {
+        await close();
+        await rm(absolute, { force: true });
+      };
+      return { file, path: absolute, close, remove };
     } catch (error) {
       database.close();
       throw error;
