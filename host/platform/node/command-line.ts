@@ -1,5 +1,3 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { Command, CommanderError } from "commander";
 import { MAX_HARTS } from "../../../assembly/shared/layout.js";
 import type { Action } from "../../control/actions.js";
@@ -13,8 +11,8 @@ import {
   readRunOptions,
 } from "../../control/run-options.js";
 import { VivariumError } from "../../util/errors.js";
-import { packageDirectory } from "./core-module.js";
 import { describeFileCommands } from "./file-commands.js";
+import { packageVersion } from "./package-version.js";
 
 /** What the program was asked for: something to do, or a text to print. */
 export type Request =
@@ -136,9 +134,4 @@ function oneLine(error: CommanderError): string {
     .replace(/\.$/, "")
     .replaceAll("\n", " ");
   return `${message}; "viv run --help" lists what there is`;
-}
-
-export function packageVersion(): string {
-  const { version } = JSON.parse(readFileSync(join(packageDirectory(), "package.json"), "utf8")) as { version: string };
-  return version;
 }

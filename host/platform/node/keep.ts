@@ -1,10 +1,10 @@
 import type { KeepRequest } from "../../control/actions.js";
 import type { HostServices } from "../../machine/host-services.js";
 import { OverlayBlockBackend } from "../../storage/overlay.js";
-import { packageVersion } from "./command-line.js";
 import { createFreshMachine, type MachineMakings } from "./fresh-machine.js";
 import { KeptMachine, type KeptMachineOptions, POWER_ON } from "./kept-machine.js";
 import { createMachineFile, openMachineFile } from "./machine-file/open-machine-file.js";
+import { packageVersion } from "./package-version.js";
 
 /** A machine with its file, which `close` closes. */
 export interface Kept {

@@ -144,7 +144,7 @@ function isOver(end: GuestEnd): boolean {
 }
 
 /** The guest's clock stood still while it was saved. */
-function tellTime(machine: Machine, host: HostServices): void {
+export function tellTime(machine: Machine, host: HostServices): void {
   if (!machine.hasPort(PORT_CONTROL)) return;
   const port = machine.port(PORT_CONTROL);
   if (port.open) port.write(encodeTime(Number(host.nowNs() / 1_000_000n) / 1000));

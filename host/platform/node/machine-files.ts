@@ -5,6 +5,8 @@ import type { FileBlockBackend } from "./file-block-backend.js";
 
 /** The files that a run's machines use while they run. */
 export class MachineFiles {
+  static readonly none = new MachineFiles([], null);
+
   private constructor(
     readonly drives: readonly FileBlockBackend[],
     readonly commitLog: CommitLogFile | null,

@@ -6,10 +6,13 @@ import type { RunResult, Session } from "../../control/guest-run.js";
 import { formatRunReport } from "../../control/run-report.js";
 import type { GuestMode } from "../../images/command-line.js";
 import type { Boot } from "../../machine/boot.js";
+import { VivariumError } from "../../util/errors.js";
 import { readBootFiles } from "./boot-files.js";
+import { BootedCache } from "./booted-cache.js";
+import { BootedSource } from "./booted-source.js";
 import { loadCoreModule } from "./core-module.js";
 import { createFreshMachine, type MachineMakings } from "./fresh-machine.js";
-import { interactiveMode, readImageBoot } from "./guest-image.js";
+import { type ImageSource, interactiveMode, readImageBoot } from "./guest-image.js";
 import { NodeHostServices } from "./host-services.js";
 import { createKept, type Kept, openKept } from "./keep.js";
 import { nodeFileServices } from "./machine-file/file-services.js";
@@ -42,6 +45,8 @@ const LINE_FEED = 0x0a;
 
 async function performRun(action: RunAction, streams: StandardStreams): Promise<ExitReport> {
   const mode = interactiveMode(streams.stdout.terminalSize, process.env.TERM);
+  const cache = action.keep === undefined && !action.cold ? await BootedCache.for(action.machine, mode) : null;
+  if (cache !== null) return conclude(await runBooted(action.machine, mode, cache, streams), false, false, streams);
   const result = await runFresh(action, mode, streams, (onSnapshot) => openConsole(streams, onSnapshot));
   return conclude(result, action.machine.stats, false, streams);
 }
@@ -74,6 +79,38 @@ async function performOpen(action: OpenAction, streams: StandardStreams): Promis
     return exec === null ? conclude(result, stats, false, streams) : concludeExec(exec, result, stats, streams);
   } finally {
     connection.disconnect();
+  }
+}
+
+/** Runs a machine that need not be booted, because one like it was. */
+async function runBooted(
+  request: MachineRequest,
+  mode: GuestMode,
+  cache: BootedCache,
+  streams: StandardStreams,
+): Promise<RunResult> {
+  const core = await loadCoreModule();
+  const { session, disconnect } = openConsole(streams);
+  const source = new BootedSource({
+    cache,
+    session,
+    core,
+    boot: async (host) => {
+      const boot = await readImageBoot(request.guest as ImageSource, mode, streams.stderr);
+      return createFreshMachine({ request, core, boot, files: MachineFiles.none, session }, host);
+    },
+  });
+  try {
+    const result = await runMachines(source, session, streams);
+    disconnect();
+    if (result.end.kind !== "signal") await source.close();
+    return result;
+  } catch (error) {
+    // Its file turned out to be damaged when the guest needed something of it.
+    if (error instanceof VivariumError && error.code.startsWith("file/")) await cache.forget();
+    throw error;
+  } finally {
+    disconnect();
   }
 }
 

@@ -88,6 +88,11 @@ export async function inspectMachineFile(path: string): Promise<OpenMachineFile>
   }
 }
 
+/** Opens a file that nobody changes any more, as many programs as want to. */
+export async function openFinishedMachineFile(path: string): Promise<OpenMachineFile> {
+  return opening(path, path, null, (database) => MachineFile.open(database, nodeFileServices), true);
+}
+
 async function opening(
   path: string,
   absolute: string,
