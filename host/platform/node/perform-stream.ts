@@ -59,7 +59,9 @@ export async function performImport(
     if (syscall !== undefined)
       throw new VivariumError("file/unusable", `${input}: cannot be read (${code})`, { file: input ?? "" });
     const isOfStream = error instanceof VivariumError && error.code.startsWith("stream/");
-    throw isOfStream ? new VivariumError(error.code, `${input ?? "standard input"}: ${error.message}`, error.data) : error;
+    throw isOfStream
+      ? new VivariumError(error.code, `${input ?? "standard input"}: ${error.message}`, error.data)
+      : error;
   } finally {
     source.destroy();
   }
