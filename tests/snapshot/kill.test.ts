@@ -1,10 +1,11 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, existsSync, mkdtempSync, openSync, readSync, rmSync } from "node:fs";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createMachineFile, openMachineFile } from "../../host/platform/node/machine-file/open-machine-file.js";
+import { openDatabase } from "../../host/platform/node/machine-file/sqlite.js";
 import { numberedState, numberOf } from "./numbered-state.js";
 
 /** `VIV_KILLS=200` for the long run. */
@@ -56,6 +57,30 @@ function isHot(journal: string): boolean {
 }
 
 describe("a program that is killed while it saves", () => {
+  test("what of its transaction had reached the file already is taken back", { timeout: 60_000 }, async () => {
+    const path = join(directory, "torn.db");
+    const database = await openDatabase(path, { readOnly: false });
+    database.exec("CREATE TABLE row (id INTEGER PRIMARY KEY, contents BLOB)");
+    database.exec("BEGIN");
+    const insert = database.prepare("INSERT INTO row (id, contents) VALUES (?, ?)");
+    for (let id = 1; id <= 400; id++) insert.run(id, new Uint8Array(20_000).fill(1));
+    database.exec("COMMIT");
+    database.close();
+    const before = readFileSync(path);
+
+    const torn = fileURLToPath(new URL("torn-program.ts", import.meta.url));
+    const { signal } = spawnSync(process.execPath, ["--import", "tsx", torn, path]);
+    expect(signal).toBe("SIGKILL");
+    expect(isHot(`${path}-journal`), "the write was in progress").toBe(true);
+    expect(readFileSync(path).equals(before), "the file has been written").toBe(false);
+
+    const reopened = await openDatabase(path, { readOnly: false });
+    const rows = reopened.prepare("SELECT contents FROM row").all();
+    expect(rows.filter(({ contents }) => (contents as Uint8Array).every((byte) => byte === 1)).length).toBe(400);
+    reopened.close();
+    expect(existsSync(`${path}-journal`)).toBe(false);
+  });
+
   test(`leaves its file at the last point that was saved whole, ${KILLS} times in a row`, {
     timeout: 60_000 + KILLS * 10_000,
   }, async () => {
