@@ -218,7 +218,7 @@ export class MachineFile {
 
   /** Gives the room of what was deleted back to the file system. */
   shrink(): Promise<void> {
-    return this.#change(async () => this.#database.exec("PRAGMA incremental_vacuum"));
+    return this.#change(async () => this.#database.prepare("PRAGMA incremental_vacuum").run());
   }
 
   /** The state at a snapshot. Its RAM and disks are read as they are needed, so the file must stay open. */
