@@ -55,6 +55,11 @@ export class BenchGuest {
   }
 }
 
+/** Another machine that goes on from a state beside its original. */
+export function fork(core: WasmModule, state: MachineState): Promise<Machine> {
+  return Machine.resume(state, { core, serial: { write: () => {} }, host: new NodeHostServices() });
+}
+
 /** Milliseconds from `start` until a machine with this state has executed its first instructions. */
 export async function msToFirstInstruction(core: WasmModule, state: MachineState, startMs: number): Promise<number> {
   let firstMs: number | null = null;

@@ -342,7 +342,11 @@ export class Machine {
     refuseUnknownParts(state, ["core", ...this.#core.harts.map(({ id }) => hartName(id)), ...this.devices.keys()]);
     const core = decode(coreSchema, part("core"));
     const harts = this.#core.harts.map(({ id }) => decode(hartSchema, part(hartName(id))));
-    const devices = [...this.devices].map(([name, device]) => [device, decode(device.schema, part(name))] as const);
+    // A device that was not there when the state was captured is as after power-on: its guest does not know of it.
+    const devices = [...this.devices].map(([name, device]) => ({
+      device,
+      saved: state.parts.has(name) ? decode(device.schema, part(name)) : null,
+    }));
     checkContents(state, this.#boardState);
 
     this.#core.reset();
@@ -353,10 +357,13 @@ export class Machine {
     }
     this.#core.load(core);
     this.#clock.resume();
-    for (const [device, deviceState] of devices) device.load(deviceState);
+    for (const { device, saved } of devices) {
+      if (saved === null) device.reset();
+      else device.load(saved);
+    }
     // Devices have driven their lines anew, which is nothing new: the interrupt controller and the harts know of them.
     const plic = this.devices.get("plic")!;
-    plic.load(decode(plic.schema, part("plic")));
+    if (state.parts.has("plic")) plic.load(decode(plic.schema, part("plic")));
     for (const [id, hart] of harts.entries()) this.#core.harts[id]!.load(hart);
   }
 

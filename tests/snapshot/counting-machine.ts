@@ -25,6 +25,9 @@ export const COUNTER = bare(`
     j again
 `);
 
+/** Eight instructions a count: addi, sd, addi, bltu, li (two), and, bnez. */
+export const INSTRUCTIONS_PER_DOT = 8 * 32768;
+
 /** A machine that stops when it has printed so many dots: under the virtual clock, always at the same instruction. */
 export class CountingMachine {
   dots = 0;

@@ -140,7 +140,8 @@ describe("a machine file that is not what it should be", () => {
     ["RAM of an impossible length", "UPDATE contents SET byte_length = 9007199254740991", "file/damaged"],
     ["RAM of another length", "UPDATE contents SET byte_length = 32768", "file/damaged"],
     ["a part too many", "INSERT INTO part SELECT snapshot, 'extra', state FROM part WHERE name = 'core'", "bad-state"],
-    ["a part too few", "DELETE FROM part WHERE name = 'uart'", "bad-state"],
+    ["a hart too few", "DELETE FROM part WHERE name = 'hart0'", "bad-state"],
+    ["no processor", "DELETE FROM part WHERE name = 'core'", "bad-state"],
     ["a part that is no JSON", "UPDATE part SET state = '{' WHERE name = 'uart'", "bad-state"],
     [
       "a part nested too deeply",
