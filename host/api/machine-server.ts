@@ -1,5 +1,5 @@
-import { commandLineFor } from "../images/command-line.js";
 import type { WasmModule } from "../core/wasm.js";
+import { commandLineFor } from "../images/command-line.js";
 import type { Boot, Drive, HostServices, Identity, MachineState } from "../machine/machine.js";
 import { Machine as VirtMachine } from "../machine/machine.js";
 import type { BlockBackend } from "../storage/block-backend.js";
@@ -261,7 +261,7 @@ class MachineServer {
         const onProgress = (progress: Extract<FromWorker, { kind: "progress" }>["progress"]) =>
           this.#post({ kind: "progress", progress });
         const { kernel, initrd, commandLine: own } = await this.#platform.openImage(guest.name, { onProgress });
-        const commandLine = commandLineFor(`${own} ${guest.append}`.trim(), { kind: "interactive" });
+        const commandLine = commandLineFor(`${own} ${guest.append}`.trim(), { kind: "stay" });
         if (guest.firmware === undefined) return { kind: "linux", kernel, initrd, commandLine };
         return { kind: "firmware", firmware: await read("firmware", guest.firmware), kernel, initrd, commandLine };
       }

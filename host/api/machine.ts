@@ -1,4 +1,3 @@
-import type { WasmModule } from "../core/wasm.js";
 import { AgentClient } from "../guest-agent/agent-client.js";
 import { AGENT_PORT } from "../guest-agent/protocol.js";
 import type { ImageProgress } from "../images/image.js";
@@ -310,14 +309,23 @@ export class MachineBase {
       throw new VivariumError("option/invalid", `count: ${count}; expected 1 or more`, { option: "count" });
     }
     const id = snapshot === undefined ? null : this.#ownSnapshot(snapshot);
-    const { core, states } = await this.#remote.call("pack", { id, count });
     const isRunning = this.#status === "running";
-    const forks = await Promise.allSettled(states.map((state) => this.#adopted(core, state, identity, isRunning)));
-    const made = forks.flatMap((fork) => (fork.status === "fulfilled" ? [fork.value] : []));
-    const failed = forks.find((fork) => fork.status === "rejected");
-    if (failed === undefined) return made;
-    await Promise.all(made.map((machine) => machine.close()));
-    throw failed.reason;
+    // Their workers come up while the state is packed.
+    const forks = Array.from({ length: count }, () => this.#sibling());
+    try {
+      const { core, states } = await this.#remote.call("pack", { id, count });
+      await Promise.all(
+        forks.map(async (fork, index) => {
+          const argument = { setup: this.#setup, core, state: states[index]!, identity };
+          await fork.#remote.call("adopt", argument, buffersOf(argument.state));
+          if (isRunning) await fork.start();
+        }),
+      );
+      return forks;
+    } catch (error) {
+      await Promise.all(forks.map((fork) => fork.close()));
+      throw error;
+    }
   }
 
   /** What the machine has done since it was last switched on. */
@@ -349,19 +357,10 @@ export class MachineBase {
     return this.close();
   }
 
-  async #adopted(core: WasmModule, state: PackedState, identity: Identity, start: boolean): Promise<this> {
-    const machine = new (this.constructor as new (platform: Platform, setup: MachineSetup) => this)(
-      this.#platform,
-      this.#setup,
-    );
-    try {
-      await machine.#remote.call("adopt", { setup: this.#setup, core, state, identity }, buffersOf(state));
-      if (start) await machine.start();
-      return machine;
-    } catch (error) {
-      await machine.close();
-      throw error;
-    }
+  /** A machine of the same class that is nothing yet. */
+  #sibling(): this {
+    const Sibling = this.constructor as new (platform: Platform, setup: MachineSetup) => this;
+    return new Sibling(this.#platform, this.#setup);
   }
 
   #ownSnapshot(snapshot: Snapshot): number {
