@@ -36,27 +36,57 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // Not core: devices declare the guest RAM they need.
   "host/devices": ["host/util", "host/storage"],
   "host/firmware": ["host/util", "host/devices"],
-  "host/images": ["host/util"],
+  "host/guest-agent": ["host/util", "assembly/isa"],
+  "host/images": ["host/util", "host/guest-agent"],
   "host/machine": ["host/util", "host/core", "host/storage", "host/devices", "host/firmware", "assembly/shared"],
+  "host/snapshot": ["host/util", "host/storage", "host/machine"],
   "host/control": [
     "host/util",
     "host/core",
     "host/devices",
+    "host/guest-agent",
     "host/images",
     "host/machine",
+    "host/snapshot",
     "assembly/shared",
     "assembly/isa",
   ],
-  // What embedding programs see: no platform, which they choose themselves.
-  "host/index.ts": ["host/util", "host/core", "host/storage", "host/devices", "host/machine", "host/control"],
+  "host/api": [
+    "host/util",
+    "host/core",
+    "host/storage",
+    "host/devices",
+    "host/guest-agent",
+    "host/images",
+    "host/machine",
+    "host/snapshot",
+    "host/control",
+    "assembly/shared",
+  ],
+  // What programs see. It has its platform from package.json's "#platform".
+  "host/index.ts": [
+    "host/util",
+    "host/core",
+    "host/storage",
+    "host/devices",
+    "host/guest-agent",
+    "host/images",
+    "host/machine",
+    "host/snapshot",
+    "host/control",
+    "host/api",
+  ],
   "host/platform": [
     "host/util",
     "host/core",
     "host/storage",
     "host/devices",
+    "host/guest-agent",
     "host/images",
     "host/machine",
+    "host/snapshot",
     "host/control",
+    "host/api",
     "assembly/shared",
   ],
 };
@@ -65,7 +95,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const PACKAGES: readonly { readonly files: RegExp; readonly packages: RegExp }[] = [
   { files: /^assembly\/isa\/generate-main\.ts$/, packages: /^node:fs$/ },
   { files: /^host\/core\/exports\.ts$/, packages: /^@assemblyscript\/loader$/ },
+  { files: /^host\/index\.ts$/, packages: /^#platform$/ },
   { files: /^host\/platform\/node\//, packages: /^(node:.+|commander)$/ },
+  { files: /^host\/platform\/node\/machine-file\/sqlite\.ts$/, packages: /^@sqlite\.org\/sqlite-wasm$/ },
 ];
 
 interface Import {

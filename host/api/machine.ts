@@ -13,7 +13,7 @@ import { type MachineSetup, type MachineStatus, unpackError } from "./messages.j
 import type { PackedState } from "./packed-state.js";
 import type { Platform } from "./platform.js";
 import { Remote, type WorkerEvent } from "./remote.js";
-import { Snapshot } from "./snapshot.js";
+import { MachineSnapshot } from "./snapshot.js";
 import { readAll, toBytes } from "./streams.js";
 
 export interface ExecOptions extends ProcessOptions, Limits {
@@ -32,11 +32,21 @@ export interface ExecResult extends ProcessExit {
   readonly stderrBytes: Uint8Array;
 }
 
+export interface OpenOptions {
+  /** The name of a point in the file; where the machine was left unless given. */
+  readonly snapshot?: string;
+  /** `renewed`: it goes on beside its original, with random numbers and addresses of its own. As the file says, unless given. */
+  readonly identity?: Identity;
+  /** Whether it goes on at once, which is usual. */
+  readonly start?: boolean;
+  readonly signal?: AbortSignal;
+}
+
 export interface ForkOptions {
   /** How many machines; 1 unless given. */
   readonly count?: number;
   /** They go on from here; from the present unless given. */
-  readonly snapshot?: Snapshot;
+  readonly snapshot?: MachineSnapshot;
   /** `kept` lets them have the random numbers and addresses of this one: for replay, not for machines that go on. */
   readonly identity?: Identity;
 }
@@ -57,6 +67,16 @@ const OUTPUT_MAX_BYTE_LENGTH = 64 * 1024 * 1024;
 const AGENT_TIMEOUT_MS = 120_000;
 const SHUTDOWN_TIMEOUT_MS = 30_000;
 
+/** Before a file has said what its machine is. */
+const NO_SETUP: MachineSetup = {
+  guest: { kind: "saved" },
+  memoryByteLength: 0,
+  hartCount: 1,
+  clock: "host",
+  drives: [],
+  ports: [],
+};
+
 type Listeners = { [E in keyof MachineEvents]: Set<(event: MachineEvents[E]) => void> };
 
 /**
@@ -70,7 +90,7 @@ export class MachineBase {
   /** The guest's serial console. */
   readonly console: MachineConsole;
   readonly #platform: Platform;
-  readonly #setup: MachineSetup;
+  #setup: MachineSetup;
   readonly #remote: Remote;
   readonly #agent: AgentClient;
   readonly #listeners: Listeners = { status: new Set(), halt: new Set(), reboot: new Set(), failure: new Set() };
@@ -120,6 +140,30 @@ export class MachineBase {
     try {
       return await within(platform, "create", signal === undefined ? {} : { signal }, async () => {
         await machine.#remote.call("create", setup);
+        if (start) await machine.start();
+        return machine;
+      });
+    } catch (error) {
+      await machine.close();
+      throw error;
+    }
+  }
+
+  /** @internal */
+  static async openOn<M extends MachineBase>(
+    this: new (
+      ...args: ConstructorParameters<typeof MachineBase>
+    ) => M,
+    platform: Platform,
+    name: string,
+    { snapshot, identity, start = true, signal }: OpenOptions,
+  ): Promise<M> {
+    if (signal?.aborted === true) throw signal.reason;
+    const machine = new this(platform, NO_SETUP);
+    try {
+      return await within(platform, "open", signal === undefined ? {} : { signal }, async () => {
+        const argument = { name, snapshot: snapshot ?? null, identity: identity ?? null };
+        machine.#setup = await machine.#remote.call("open", argument);
         if (start) await machine.start();
         return machine;
       });
@@ -281,9 +325,9 @@ export class MachineBase {
    *
    * @param name for people
    */
-  async snapshot(name = ""): Promise<Snapshot> {
+  async snapshot(name = ""): Promise<MachineSnapshot> {
     const { id, instructions } = await this.#remote.call("snapshot", undefined);
-    return new Snapshot(name, instructions, id, this.#remote);
+    return new MachineSnapshot(name, instructions, id, this.#remote);
   }
 
   /**
@@ -293,7 +337,10 @@ export class MachineBase {
    *
    * @param options `identity`: `renewed` gives it random numbers and addresses of its own
    */
-  async restore(snapshot: Snapshot, { identity = "kept" }: { readonly identity?: Identity } = {}): Promise<void> {
+  async restore(
+    snapshot: MachineSnapshot,
+    { identity = "kept" }: { readonly identity?: Identity } = {},
+  ): Promise<void> {
     const id = this.#ownSnapshot(snapshot);
     // What is asked for from now on waits for the guest that is put back.
     this.#agent.openChanged(false);
@@ -326,6 +373,17 @@ export class MachineBase {
       await Promise.all(forks.map((fork) => fork.close()));
       throw error;
     }
+  }
+
+  /**
+   * Saves the whole machine to a file, from which `open` goes on, here or elsewhere; it runs on.
+   *
+   * @param file a new one; unless given, the one that the machine was opened from or last saved to
+   * @param options `name`: keeps this point in the file under a name, also when the machine is saved again
+   * @throws VivariumError `file/exists` when there is such a file already
+   */
+  async save(file?: string, { name }: { readonly name?: string } = {}): Promise<void> {
+    await this.#remote.call("save", { name: file ?? null, label: name ?? null });
   }
 
   /** What the machine has done since it was last switched on. */
@@ -363,7 +421,7 @@ export class MachineBase {
     return new Sibling(this.#platform, this.#setup);
   }
 
-  #ownSnapshot(snapshot: Snapshot): number {
+  #ownSnapshot(snapshot: MachineSnapshot): number {
     const id = snapshot.idIn(this.#remote);
     if (id !== null) return id;
     throw new VivariumError("snapshot/unknown", "this snapshot is another machine's, or has been deleted");

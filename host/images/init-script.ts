@@ -88,13 +88,17 @@ agent_mode() {
   kill -KILL -1
 }
 
-# Tells the terminal of each size that the host announces; the kernel then signals its programs.
-follow_terminal_size() {
+# Tells the terminal of each size that the host announces; the kernel then signals its programs. Sets the clock of a
+# machine that was saved for a while.
+follow_host() {
   find_port viv.control || return
   exec 3<> "$port"
   until read -r word columns rows <&3; do usleep 50000; done
   while :; do
-    [ "$word" = size ] && stty columns "$columns" rows "$rows" < "$tty"
+    case $word in
+      size) stty columns "$columns" rows "$rows" < "$tty" ;;
+      time) date -s "@$columns" > /dev/null ;;
+    esac
     read -r word columns rows <&3 || return
   done
 }
@@ -103,7 +107,7 @@ set_up_terminal() {
   read -r consoles < /sys/class/tty/console/active
   tty=/dev/\${consoles##* }
   [ -n "$columns" ] && [ -n "$rows" ] && stty columns "$columns" rows "$rows" < "$tty"
-  follow_terminal_size &
+  follow_host &
 }
 
 interactive_mode() {

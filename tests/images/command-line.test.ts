@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { commandLineFor } from "../../host/images/command-line.js";
-import { encodeTerminalSize } from "../../host/images/terminal-size.js";
+import { encodeTerminalSize } from "../../host/images/control-port.js";
 
 test("terminal size: one line with columns, then rows", () => {
   expect(Buffer.from(encodeTerminalSize(120, 40)).toString()).toBe("size 120 40\n");

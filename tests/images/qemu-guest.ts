@@ -12,8 +12,8 @@ import type { ExitStatus } from "../../host/guest-agent/agent-process.js";
 import { AGENT_PORT } from "../../host/guest-agent/protocol.js";
 import { shellCommand } from "../../host/guest-agent/shell.js";
 import { commandLineFor, type GuestMode } from "../../host/images/command-line.js";
+import { PORT_CONTROL } from "../../host/images/control-port.js";
 import type { Image } from "../../host/images/image.js";
-import { PORT_CONTROL } from "../../host/images/terminal-size.js";
 
 const QEMU = "qemu-system-riscv64";
 const PORTS = [PORT_CONTROL, AGENT_PORT];
