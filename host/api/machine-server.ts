@@ -1,6 +1,6 @@
 import type { WasmModule } from "../core/wasm.js";
 import { commandLineFor } from "../images/command-line.js";
-import { encodeTime, PORT_CONTROL } from "../images/control-port.js";
+import { encodeTerminalSize, encodeTime, PORT_CONTROL } from "../images/control-port.js";
 import { boardSchema } from "../machine/board-state.js";
 import type { Boot, Drive, HostServices, Identity, MachineState } from "../machine/machine.js";
 import { Machine as VirtMachine } from "../machine/machine.js";
@@ -76,7 +76,7 @@ class MachineServer {
         this.#console.type(message.bytes, this.#machine);
         return;
       case "resize":
-        this.#machine?.resizeConsole(message.columns, message.rows);
+        this.#resize(message.columns, message.rows);
         return;
       case "hold-console":
         this.#console.hold(message.hold);
@@ -87,6 +87,13 @@ class MachineServer {
       default:
         unreachable(message);
     }
+  }
+
+  /** A serial line has no size: a guest that listens is told. */
+  #resize(columns: number, rows: number): void {
+    this.#machine?.resizeConsole(columns, rows);
+    if (this.#parts?.setup.ports.includes(PORT_CONTROL) !== true) return;
+    this.#machine?.port(PORT_CONTROL).write(encodeTerminalSize(columns, rows));
   }
 
   async #serve(id: number, name: CallName, argument: unknown): Promise<void> {
