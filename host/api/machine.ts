@@ -14,7 +14,7 @@ import type { PackedState } from "./packed-state.js";
 import type { Platform } from "./platform.js";
 import { Remote, type WorkerEvent } from "./remote.js";
 import { MachineSnapshot } from "./snapshot.js";
-import { readAll, toBytes } from "./streams.js";
+import { type Bytes, readAll, toBytes } from "./streams.js";
 
 export interface ExecOptions extends ProcessOptions, Limits {
   /** The command's standard input; it has none unless given. */
@@ -28,8 +28,8 @@ export interface ExecResult extends ProcessExit {
   /** As UTF-8 text. */
   readonly stdout: string;
   readonly stderr: string;
-  readonly stdoutBytes: Uint8Array;
-  readonly stderrBytes: Uint8Array;
+  readonly stdoutBytes: Bytes;
+  readonly stderrBytes: Bytes;
 }
 
 export interface OpenOptions {
