@@ -108,9 +108,15 @@ export class QemuGuestAgent {
    * Runs a program to its end.
    *
    * @param argv a name without a "/" is looked for in the agent's PATH
+   * @param onStarted called with its pid
    * @throws VivariumError `exec/not-found`, `agent/refused`, `agent/lost`, `agent/protocol`
    */
-  async exec(argv: readonly string[], environment: readonly string[], input: Uint8Array): Promise<QemuExec> {
+  async exec(
+    argv: readonly string[],
+    environment: readonly string[],
+    input: Uint8Array,
+    onStarted: (pid: number) => void = () => {},
+  ): Promise<QemuExec> {
     const [path, ...rest] = argv;
     if (path === undefined || path === "") throw new VivariumError("exec/arguments", "exec: no program is named");
     const started = await this.#call("guest-exec", {
@@ -118,6 +124,7 @@ export class QemuGuestAgent {
       ...(environment.length === 0 ? {} : { env: environment }),
     });
     const pid = numberOf(started, "pid");
+    onStarted(pid);
     for (let delayMs = POLL_MS_MIN; ; delayMs = Math.min(2 * delayMs, POLL_MS_MAX)) {
       const answer = recordOf(await this.#call("guest-exec-status", { pid }));
       if (answer.exited === true) return execOf(answer);
