@@ -1,7 +1,7 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { DEBIAN_MINI } from "../../../images/debian-mini.js";
 import type { Image, OpenImageOptions } from "../../../images/image.js";
+import { DEBIAN_MINI } from "../../../images/image-names.js";
 import { cacheDirectory } from "./cache-directory.js";
 import { DebianMiniBuilder } from "./debian-mini-builder.js";
 import { MIRROR_VARIABLE } from "./debian-mirror.js";
