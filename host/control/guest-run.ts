@@ -65,8 +65,6 @@ export interface GuestRunOptions {
   readonly monotonicMs: () => number;
   /** Lets signals and input come in. */
   readonly yieldToEvents: () => Promise<void>;
-  /** Called once, when a guest has come up. */
-  readonly onReady?: () => void;
 }
 
 /** Runs machine after machine, as the guest restarts itself, until the session is over or somebody ends it. */
@@ -98,7 +96,6 @@ export class GuestRun {
       elapsedMs: monotonicMs() - this.#startedMs,
       instructions: this.#machine.stats().instructions,
     };
-    this.#options.onReady?.();
   }
 
   async untilEnd(): Promise<RunResult> {

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { ExecSession } from "../../host/control/exec-session.js";
 import {
-  encodeFrame,
   EXITED,
+  encodeFrame,
   FAILED,
   HELLO,
   INPUT,

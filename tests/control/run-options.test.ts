@@ -19,6 +19,7 @@ test("run options: nothing given is the default image with 512 MiB, one hart and
       clock: "host",
       stats: false,
     },
+    cold: false,
   });
 });
 

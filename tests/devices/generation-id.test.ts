@@ -32,6 +32,7 @@ describe("generation id", () => {
 
   test("a change raises the interrupt, reading the id lowers it", () => {
     const { device, interrupt } = create();
+    device.read(0, 1);
     expect(interrupt.level).toBe(false);
     device.renewIdentity((into) => into.set(OTHER));
     expect(interrupt.level).toBe(true);
@@ -39,6 +40,13 @@ describe("generation id", () => {
     expect(interrupt.level).toBe(true);
     expect(device.read(0, 1)).toBe(OTHER[0]);
     expect(interrupt.level).toBe(false);
+  });
+
+  test("a guest that has not read the id yet is not interrupted: the first it reads is the new one", () => {
+    const { device, interrupt } = create();
+    device.renewIdentity((into) => into.set(OTHER));
+    expect(interrupt.level).toBe(false);
+    expect(device.read(0, 1)).toBe(OTHER[0]);
   });
 
   test("writing changes nothing", () => {

@@ -88,7 +88,7 @@ describe("a machine file that is not what it should be", () => {
         codes[code] = (codes[code] ?? 0) + 1;
         expect(code).toMatch(/^(none|bad-state|file\/.+|memory\/unavailable)$/);
       }),
-      { numRuns: 80 },
+      { numRuns: 50 },
     );
     expect(codes["file/damaged"]).toBeGreaterThan(0);
   });
@@ -198,7 +198,7 @@ describe("a machine file that is not what it should be", () => {
           expect(error.code).toBe("bad-state");
         }
       }),
-      { numRuns: 250 },
+      { numRuns: 150 },
     );
   });
 });

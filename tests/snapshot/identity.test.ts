@@ -4,7 +4,7 @@ import { CountingMachine } from "./counting-machine.js";
 const saved = (machine: CountingMachine, device: string) => machine.machine.devices.get(device)!.save();
 
 describe("the identity of a machine that goes on from another's state", () => {
-  test("renewed: every one has a generation id and random numbers of its own, and is told", async () => {
+  test("renewed: every one has a generation id and random numbers of its own", async () => {
     const original = await CountingMachine.create();
     await original.runUntil(3);
     const state = await original.machine.capture();
@@ -14,10 +14,6 @@ describe("the identity of a machine that goes on from another's state", () => {
       new Set(machines.map((machine) => JSON.stringify(saved(machine, device)))).size;
     expect(distinct("generation")).toBe(3);
     expect(distinct("random")).toBe(3);
-    expect(forks.map((fork) => saved(fork, "generation"))).toEqual([
-      expect.objectContaining({ changed: true }),
-      expect.objectContaining({ changed: true }),
-    ]);
   });
 
   test("a machine that is restored takes a new identity unless it is told to keep its own", async () => {
@@ -27,7 +23,6 @@ describe("the identity of a machine that goes on from another's state", () => {
     await original.machine.restore(state, { identity: "kept" });
     expect(saved(original, "generation")).toEqual(before);
     await original.machine.restore(state);
-    expect(saved(original, "generation")).toMatchObject({ changed: true });
     expect(saved(original, "generation")).not.toMatchObject({ id: before.id });
   });
 

@@ -9,7 +9,7 @@ import { openDatabase } from "../../host/platform/node/machine-file/sqlite.js";
 import { numberedState, numberOf } from "./numbered-state.js";
 
 /** `VIV_KILLS=200` for the long run. */
-const KILLS = Number(process.env.VIV_KILLS ?? 8);
+const KILLS = Number(process.env.VIV_KILLS ?? 5);
 const PROGRAM = fileURLToPath(new URL("saving-program.ts", import.meta.url));
 
 let directory: string;

@@ -93,7 +93,7 @@ describe("a machine as a stream", () => {
         expect(error).toBeInstanceOf(VivariumError);
         expect((error as VivariumError).code).toMatch(/^stream\//);
       }),
-      { numRuns: 25 },
+      { numRuns: 15 },
     );
   });
 

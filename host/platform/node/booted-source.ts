@@ -1,5 +1,6 @@
 import type { ConsoleSession } from "../../control/console-session.js";
 import type { WasmModule } from "../../core/wasm.js";
+import type { ByteSink } from "../../devices/device.js";
 import type { HostServices } from "../../machine/host-services.js";
 import { Machine } from "../../machine/machine.js";
 import type { BootedCache, BootedMachine } from "./booted-cache.js";
@@ -10,8 +11,8 @@ export interface BootedSourceOptions {
   readonly cache: BootedCache;
   readonly session: ConsoleSession;
   readonly core: WasmModule;
-  /** Makes a machine in its power-on state. */
-  readonly boot: (host: HostServices) => Promise<Machine>;
+  /** Makes a machine in its power-on state that writes to `serial`. */
+  readonly boot: (host: HostServices, serial: ByteSink) => Promise<Machine>;
 }
 
 /**
@@ -23,7 +24,6 @@ export class BootedSource implements MachineSource {
   readonly #options: BootedSourceOptions;
   #booted: BootedMachine | null = null;
   #first: Machine | null = null;
-  #isCold = false;
   #keeping: Promise<void> = Promise.resolve();
 
   constructor(options: BootedSourceOptions) {
@@ -31,21 +31,20 @@ export class BootedSource implements MachineSource {
   }
 
   async create(host: HostServices): Promise<Machine> {
-    if (this.#first !== null) return this.#options.boot(host);
-    this.#first = (await this.#resume(host)) ?? (await this.#options.boot(host));
+    const { boot, session } = this.#options;
+    if (this.#first !== null) return boot(host, session.serial);
+    this.#first = (await this.#resume(host)) ?? (await boot(host, { write: (bytes) => this.#watch(bytes) }));
     return this.#first;
   }
 
-  onReady(): void {
+  /** The machine is captured at its prompt before anything can be typed: that would be typed again each time. */
+  #watch(bytes: Uint8Array): void {
     const { session, cache } = this.#options;
-    const machine = this.#first;
-    if (!this.#isCold || machine === null || session.typed) return;
-    this.#keeping = (async () => {
-      const console = session.consoleTail;
-      const state = await machine.capture();
-      // What somebody typed meanwhile would be typed again each time.
-      if (!session.typed) await cache.keep(state, console);
-    })();
+    const wasReady = session.ready;
+    session.serial.write(bytes);
+    if (wasReady || !session.ready || session.typed) return;
+    const console = session.consoleTail;
+    this.#keeping = this.#first!.capture().then((state) => cache.keep(state, console));
   }
 
   /** Waits for what is being kept. */
@@ -58,7 +57,6 @@ export class BootedSource implements MachineSource {
   async #resume(host: HostServices): Promise<Machine | null> {
     const { cache, session, core } = this.#options;
     const booted = await cache.open();
-    this.#isCold = booted === null;
     if (booted === null) return null;
     this.#booted = booted;
     const { serial, ports } = session;
@@ -70,7 +68,6 @@ export class BootedSource implements MachineSource {
     } catch {
       // It was made by another build of this version.
       await cache.forget();
-      this.#isCold = true;
       return null;
     }
   }

@@ -18,7 +18,7 @@ export interface MachineMakings {
   readonly core: WasmModule;
   readonly boot: Boot;
   readonly files: MachineFiles;
-  readonly session: Session;
+  readonly session: Pick<Session, "serial" | "ports">;
 }
 
 /** @param drives instead of those of the files */

@@ -95,9 +95,12 @@ async function runBooted(
     cache,
     session,
     core,
-    boot: async (host) => {
+    boot: async (host, serial) => {
       const boot = await readImageBoot(request.guest as ImageSource, mode, streams.stderr);
-      return createFreshMachine({ request, core, boot, files: MachineFiles.none, session }, host);
+      return createFreshMachine(
+        { request, core, boot, files: MachineFiles.none, session: { serial, ports: session.ports } },
+        host,
+      );
     },
   });
   try {

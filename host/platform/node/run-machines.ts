@@ -11,8 +11,6 @@ export interface MachineSource {
   create(host: HostServices): Promise<RunnableGuest>;
   /** Whether the report has the state hash. */
   readonly hash: boolean;
-  /** The guest has come up. */
-  onReady?(): void;
 }
 
 /**
@@ -42,7 +40,6 @@ export async function runMachines(
     },
     monotonicMs: () => host.monotonicMs(),
     yieldToEvents: () => host.yieldToEvents(),
-    onReady: () => source.onReady?.(),
   });
   stdout.onLost(() => run.end(SIGPIPE));
   const stopListening = listenForEnd((signal) => run.end(signal));
