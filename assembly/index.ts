@@ -8,13 +8,12 @@ import { hartAt, theMachine } from "./generated/hart";
 import { machineRetiredNow, timeAfter } from "./hart/counters";
 import { nextTimer as nextTimerOf } from "./hart/interrupt";
 import { resetHart } from "./hart/reset";
-import { turnLength } from "./interpreter/run";
 import { forgetRegions } from "./jit/cache";
 import { forgetDecodedPages, resetDecodedPages } from "./mmu/code";
 import { ramChanged } from "./mmu/memory";
 import { refreshPmp } from "./mmu/pmp";
 import { flushAll, resetTlb } from "./mmu/tlb";
-import { HART_STOPPED } from "./shared/exit";
+import { HART_STOPPED, turnLength } from "./shared/exit";
 import { CODE_SLOTS_BASE, DIRTY_BASE, HARTS_BASE, MACHINE_BASE } from "./shared/layout";
 
 export * from "./generated/float-helpers";

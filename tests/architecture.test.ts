@@ -39,7 +39,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // Not core: devices declare the guest RAM they need.
   "host/devices": ["host/util", "host/storage", "host/network", "host/share"],
   "host/firmware": ["host/util", "host/devices"],
-  "host/images": ["host/util"],
+  "host/guest-agent": ["host/util", "assembly/isa"],
+  "host/images": ["host/util", "host/guest-agent"],
   "host/machine": [
     "host/util",
     "host/core",
@@ -50,6 +51,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "host/firmware",
     "assembly/shared",
   ],
+  "host/snapshot": ["host/util", "host/storage", "host/machine"],
   "host/control": [
     "host/util",
     "host/core",
@@ -57,12 +59,28 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "host/network",
     "host/share",
     "host/devices",
+    "host/guest-agent",
     "host/images",
     "host/machine",
+    "host/snapshot",
     "assembly/shared",
     "assembly/isa",
   ],
-  // What embedding programs see: no platform, which they choose themselves.
+  "host/api": [
+    "host/util",
+    "host/core",
+    "host/storage",
+    "host/network",
+    "host/share",
+    "host/devices",
+    "host/guest-agent",
+    "host/images",
+    "host/machine",
+    "host/snapshot",
+    "host/control",
+    "assembly/shared",
+  ],
+  // What programs see. It has its platform from package.json's "#platform".
   "host/index.ts": [
     "host/util",
     "host/core",
@@ -70,8 +88,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "host/network",
     "host/share",
     "host/devices",
+    "host/guest-agent",
+    "host/images",
     "host/machine",
+    "host/snapshot",
     "host/control",
+    "host/api",
   ],
   "host/platform": [
     "host/util",
@@ -80,9 +102,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "host/network",
     "host/share",
     "host/devices",
+    "host/guest-agent",
     "host/images",
     "host/machine",
+    "host/snapshot",
     "host/control",
+    "host/api",
     "assembly/shared",
   ],
 };
@@ -93,6 +118,8 @@ const PACKAGES: readonly { readonly files: RegExp; readonly packages: RegExp }[]
   { files: /^host\/core\/exports\.ts$/, packages: /^@assemblyscript\/loader$/ },
   { files: /^host\/storage\/qcow2\/zstd\.ts$/, packages: /^fzstd$/ },
   { files: /^host\/platform\/node\//, packages: /^(node:.+|commander|ws)$/ },
+  { files: /^host\/index\.ts$/, packages: /^#platform$/ },
+  { files: /^host\/platform\/node\/machine-file\/sqlite\.ts$/, packages: /^@sqlite\.org\/sqlite-wasm$/ },
 ];
 
 interface Import {

@@ -5,20 +5,20 @@ import { instructionsUntilTimer, interruptToTake, NO_INTERRUPT, wakesFromWfi } f
 import { EVENT_TRAP, takeInterrupt, takeTrap } from "../hart/trap";
 import { NO_RESERVATION } from "../mmu/access";
 import { CAUSE_ILLEGAL_INSTRUCTION, CAUSE_SUPERVISOR_ECALL } from "../shared/causes";
-import { EXIT_BUDGET, EXIT_ECALL, EXIT_IDLE, EXIT_STOP, EXIT_STUCK, HART_STARTED, HART_WAITING } from "../shared/exit";
+import {
+  EXIT_BUDGET,
+  EXIT_ECALL,
+  EXIT_IDLE,
+  EXIT_STOP,
+  EXIT_STUCK,
+  HART_STARTED,
+  HART_WAITING,
+  turnLength,
+} from "../shared/exit";
 import { rs1, rs2 } from "../semantics/operands";
 import { cool, enterTarget, MAX_DEPTH, NO_STOP, RESUME_HEAT } from "../jit/dispatch";
 import { decodeWord, instructionBits } from "./fetch";
 import { Interpreter } from "./target";
-
-/** Instructions a hart executes before the next one has its turn. */
-const TURN_LENGTH: u32 = 10_000;
-/** The same where there is no other: translated code is not left for nothing. */
-const LONE_TURN_LENGTH: u32 = 1_000_000_000;
-
-export function turnLength(hartCount: u32): u32 {
-  return hartCount == 1 ? LONE_TURN_LENGTH : TURN_LENGTH;
-}
 
 /** A hart that takes so many traps without retiring anything is stuck until something from outside helps it. */
 const STUCK_TRAPS: u32 = 64;

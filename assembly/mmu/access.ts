@@ -13,7 +13,7 @@ import {
 } from "../shared/causes";
 import { DIRTY_BASE } from "../shared/layout";
 import { codeChanged, hasCode } from "./code";
-import { isRam, pageNumber, ramAddress, ramChanged } from "./memory";
+import { ensurePresent, isRam, pageNumber, ramAddress, ramChanged } from "./memory";
 import { PMP_R, PMP_W, PMP_X, pmpAllows, pmpIsUniform } from "./pmp";
 import { CODE_MARK, effectivePrivilege, entryOf, noteSuperpage, STORES } from "./tlb";
 import { ACCESS_FAULT, ACCESS_FETCH, ACCESS_LOAD, ACCESS_STORE, PAGE_FAULT, walkPageTable } from "./walk";
@@ -133,7 +133,10 @@ export function translate(h: Hart, vaddr: u64, byteLength: u32, access: u32): u6
     noteSuperpage(h, vaddr & ~span, vaddr | span);
   }
   const page = paddr & PAGE_MASK;
-  if (access != ACCESS_FETCH && isRam(page, 4096) && pmpIsUniform(h, page)) fillData(h, vaddr, page, access);
+  if (isRam(page, 4096)) {
+    ensurePresent(page);
+    if (access != ACCESS_FETCH && pmpIsUniform(h, page)) fillData(h, vaddr, page, access);
+  }
   return paddr;
 }
 

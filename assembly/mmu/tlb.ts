@@ -137,8 +137,9 @@ function nextNumber(h: Hart): u32 {
   return number;
 }
 
-/** Power-on: no entries at all. */
+/** No entries at all: at power-on, and when the host has changed the hart. Address spaces are counted anew. */
 export function resetTlb(h: Hart): void {
+  h.codeEpoch = h.codeEpoch + 1;
   for (let bank: u32 = 0; bank < SCRATCH_OFFSET; bank += TLB_BANK_BYTE_LENGTH) emptyBank(tlbBase(h) + bank);
   h.nextSpace = MACHINE_SPACE + 1;
   forgetSpaces(h);

@@ -16,3 +16,12 @@ export const HART_STARTED: u32 = 0;
 export const HART_STOPPED: u32 = 1;
 /** In WFI: leaves it when an enabled interrupt is pending. */
 export const HART_WAITING: u32 = 2;
+
+/** Instructions a hart executes before the next one has its turn. */
+const TURN_LENGTH: u32 = 10_000;
+/** The same where there is no other: translated code is not left for nothing. */
+const LONE_TURN_LENGTH: u32 = 1_000_000_000;
+
+export function turnLength(hartCount: u32): u32 {
+  return hartCount === 1 ? LONE_TURN_LENGTH : TURN_LENGTH;
+}

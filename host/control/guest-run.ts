@@ -55,7 +55,7 @@ export interface RunResult {
 }
 
 export interface GuestRunOptions {
-  /** Makes a machine in its power-on state that is connected to the session. */
+  /** Makes a machine that is connected to the session, in its power-on state or where it was left. */
   readonly create: () => Promise<RunnableGuest>;
   readonly session: Session;
   /** Whether the report has the state hash, which takes a look at all of RAM. */

@@ -12,6 +12,7 @@ import type {
 import { formatByteLength, KIB, MIB, parseByteLength } from "./byte-length.js";
 import { readBalloon, readInputs, readSocket } from "./device-options.js";
 import { readDrive } from "./drive-options.js";
+import { readKeep } from "./keep-options.js";
 import { readNetworks } from "./network-options.js";
 import { mountWords, type ParsedShare, readShares } from "./share-option.js";
 
@@ -39,6 +40,10 @@ export interface RunOptions {
   readonly translationCache?: string;
   readonly commitLog?: string;
   readonly stats?: boolean;
+  readonly save?: string;
+  readonly snapshotEvery?: string;
+  readonly keep?: string;
+  readonly cold?: boolean;
 }
 
 export const DEFAULT_IMAGE = "debian-mini";
@@ -77,9 +82,11 @@ export function readRunOptions(options: RunOptions): MachineAction {
     ...(options.pcap === undefined ? {} : { capture: readCapture(options) }),
     ...(options.commitLog === undefined ? {} : { commitLog: readFileName("--commit-log", options.commitLog) }),
   };
-  if (options.exec === undefined) return { action: "run", machine };
+  const keep = readKeep(options, options.save);
+  const kept = keep === null ? {} : { keep };
+  if (options.exec === undefined) return { action: "run", machine, cold: options.cold ?? false, ...kept };
   if (options.exec.trim() === "") throw badOption("--exec: the command is empty; expected a shell command");
-  return { action: "exec", machine, command: options.exec };
+  return { action: "exec", machine, command: options.exec, ...kept };
 }
 
 function readGuest(options: RunOptions): GuestSource {

@@ -91,6 +91,8 @@ export class RegionLinker {
   #isCompiling = false;
   #waited = 0;
   #byteLengthInUse = 0;
+  /** How often everything was forgotten: a module that was compiled meanwhile is nobody's any more. */
+  #generation = 0;
   #counts = { regions: 0, modules: 0, byteLength: 0, translateMs: 0, compileMs: 0, restarts: 0 };
 
   readonly #options: RegionLinkerOptions;
@@ -186,10 +188,11 @@ export class RegionLinker {
 
   async #compile(bytes: Uint8Array): Promise<void> {
     this.#isCompiling = true;
+    const generation = this.#generation;
     const start = this.#options.nowMs();
     try {
       const module = await wasm.compile(bytes).catch((error) => this.#refuse(bytes, error));
-      if (module !== null) this.#link(module);
+      if (module !== null && generation === this.#generation) this.#link(module);
     } catch (error) {
       this.#failure = error;
     } finally {
@@ -214,9 +217,16 @@ export class RegionLinker {
   }
 
   #startOver(): void {
-    for (let slot = 1; slot < this.#table.length; slot++) this.#table.set(slot, null);
     this.#exports.forgetCode();
-    this.#byteLengthInUse = 0;
+    this.forgetAll();
     this.#counts.restarts++;
+  }
+
+  /** To be called when the core has forgotten its regions: lets go of their functions, those being compiled included. */
+  forgetAll(): void {
+    for (let slot = 1; slot < this.#table.length; slot++) this.#table.set(slot, null);
+    this.#byteLengthInUse = 0;
+    this.#waited = 0;
+    this.#generation++;
   }
 }

@@ -5,9 +5,11 @@ import { COMMAND_LINE_MAX_BYTES } from "./manifest.js";
 
 /** What the guest is started for. */
 export type GuestMode =
-  /** One command, over the ports of the exec protocol. */
-  | { readonly kind: "exec" }
-  /** A login shell on the console. Sizes in characters; `terminal` is what TERM becomes. */
+  /** What the agent is told to: the console stays silent. */
+  | { readonly kind: "agent" }
+  /** What the agent is told to beside a shell on the console, for as long as the machine is on. */
+  | { readonly kind: "stay" }
+  /** A login shell on the console, whose end is the machine's. Sizes in characters; `terminal` is what TERM becomes. */
   | {
       readonly kind: "interactive";
       readonly columns?: number | undefined;
@@ -36,8 +38,10 @@ export function commandLineFor(commandLine: string, mode: GuestMode, init: "busy
 
 function wordsFor(mode: GuestMode): string[] {
   switch (mode.kind) {
-    case "exec":
-      return ["viv.exec"];
+    case "agent":
+      return ["viv.agent"];
+    case "stay":
+      return ["viv.stay"];
     case "interactive": {
       const words: string[] = [];
       if (isSize(mode.columns) && isSize(mode.rows)) {
@@ -51,7 +55,7 @@ function wordsFor(mode: GuestMode): string[] {
 
 /** What systemd's getty sets the serial console to: systemd(1), "systemd.tty.term.TTY=". */
 function systemdWordsFor(mode: GuestMode): string[] {
-  if (mode.kind === "exec") return [];
+  if (mode.kind !== "interactive") return [];
   const words: string[] = [];
   if (isSize(mode.columns) && isSize(mode.rows)) {
     words.push(`systemd.tty.columns.ttyS0=${mode.columns}`, `systemd.tty.rows.ttyS0=${mode.rows}`);

@@ -3,7 +3,6 @@
 import { utf8 } from "../util/bytes.js";
 import type { CpioEntry } from "./cpio.js";
 
-export const DEBIAN = "debian";
 /** To be counted up with every change that makes another image of the same packages. */
 export const DEBIAN_RECIPE_VERSION = 1;
 

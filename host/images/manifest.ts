@@ -61,7 +61,7 @@ export interface ImageManifest {
   readonly commandLine: string;
   /** The guest's first disk; absent of an image that is in its initial RAM disk alone. */
   readonly disk?: ImageDisk;
-  /** Version of the exec protocol (`exec-protocol.ts`) that the guest speaks; 0 when it cannot run commands. */
+  /** Version of the exec protocol (`guest-agent/protocol.ts`) that the guest speaks; 0 when it cannot run commands. */
   readonly execProtocol: number;
 }
 

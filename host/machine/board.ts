@@ -2,6 +2,7 @@ import type { Core } from "../core/core.js";
 import type { Hart } from "../core/hart.js";
 import { Aclint, type HartTimers } from "../devices/aclint.js";
 import type { ByteSink, Device, InterruptLine } from "../devices/device.js";
+import { GENERATION_ID_BYTE_LENGTH, GenerationId } from "../devices/generation-id.js";
 import { GoldfishRtc } from "../devices/goldfish-rtc.js";
 import { Plic } from "../devices/plic.js";
 import { type Finish, Syscon } from "../devices/syscon.js";
@@ -128,6 +129,9 @@ export class Board {
       input: this.inputs,
     });
 
+    const generationId = new Uint8Array(GENERATION_ID_BYTE_LENGTH);
+    wires.randomBytes(generationId);
+
     const devices = new Map<string, Device>();
     const create = (entry: MemoryMapEntry): Device => {
       switch (entry.kind) {
@@ -135,6 +139,8 @@ export class Board {
           return new Syscon(wires.finish);
         case "rtc":
           return new GoldfishRtc({ interrupt: line(entry), clock });
+        case "generation":
+          return new GenerationId({ interrupt: line(entry), id: generationId });
         case "clint":
           return new Aclint(hartTimers(core, clock));
         case "plic":
@@ -191,7 +197,7 @@ function virtioDevices(
 }
 
 /** QEMU's first address, and those after it. */
-function defaultMac(index: number): Uint8Array {
+export function defaultMac(index: number): Uint8Array {
   return Uint8Array.of(0x52, 0x54, 0x00, 0x12, 0x34, 0x56 + index);
 }
 

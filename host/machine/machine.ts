@@ -1,10 +1,8 @@
 import { MAX_HARTS, MAX_RAM_BYTE_LENGTH, PAGE_BYTE_LENGTH } from "../../assembly/shared/layout.js";
-import { type CommitRecord, CommitTracer } from "../core/commit-tracer.js";
-import { Core, type TranslationMode } from "../core/core.js";
+import { CommitTracer } from "../core/commit-tracer.js";
+import { Core, coreSchema } from "../core/core.js";
 import { hartSchema } from "../core/hart.js";
 import type { TranslationStats } from "../core/region-linker.js";
-import type { WasmModule } from "../core/wasm.js";
-import type { ByteSink, Device } from "../devices/device.js";
 import type { VirtioBalloon } from "../devices/virtio/balloon.js";
 import type { ConsolePort } from "../devices/virtio/console-port.js";
 import type { VirtioInput, VirtioInputOptions } from "../devices/virtio/input.js";
@@ -13,67 +11,41 @@ import type { VirtioVsock } from "../devices/virtio/vsock.js";
 import type { SystemReset } from "../firmware/platform.js";
 import { SbiFirmware } from "../firmware/sbi.js";
 import { startSupervisor } from "../firmware/supervisor.js";
+import { isCapturable } from "../storage/captured-disk.js";
 import { assert, unreachable, VivariumError } from "../util/errors.js";
-import { encode } from "../util/schema.js";
+import { decode, encode, type SavedState } from "../util/schema.js";
 import { Board, type Drive, type Network, type Share } from "./board.js";
+import { type BoardState, boardOf, boardSchema, checkBoard, slotsOf } from "./board-state.js";
 import { type Boot, type BootPlan, PRIVILEGE_S, planBoot } from "./boot.js";
 import { Bus } from "./bus.js";
 import { type GuestClock, HostClock, VirtualClock } from "./clock.js";
+import type { Component } from "./component.js";
 import { KASLR_SEED_BYTE_LENGTH, RNG_SEED_BYTE_LENGTH } from "./device-tree.js";
+import { GuestMemory } from "./guest-memory.js";
 import type { HostServices } from "./host-services.js";
 import { Htif } from "./htif.js";
+import type { MachineOptions, MachineWires, ResumeOptions } from "./machine-options.js";
 import { MachinePort } from "./machine-port.js";
+import type { MachineState } from "./machine-state.js";
 import { memoryMapWith } from "./memory-map.js";
 import { mebibytes } from "./placement.js";
+import {
+  checkContents,
+  driveOf,
+  hartName,
+  networksOf,
+  portsOf,
+  refuseOtherBoard,
+  refuseUnknownParts,
+  sharesOf,
+} from "./resume.js";
 import { type ExitReason, type Halt, RunLoop, type RunnableProcessor } from "./run-loop.js";
 import { SeededRandom } from "./seeded-random.js";
 import { SerialInput, SerialOutput } from "./serial-line.js";
 import { StateHash } from "./state-hash.js";
-import { assignVirtioSlots, type VirtioSlots } from "./virtio-slots.js";
 
-export type { Boot, ConsolePort, Drive, Halt, HostServices, Network, Share };
-
-export interface MachineOptions {
-  /** The processor, compiled. */
-  readonly core: WasmModule;
-  /** 1 to 8. */
-  readonly hartCount: number;
-  /** A multiple of 4096. */
-  readonly memoryByteLength: number;
-  /**
-   * Whether guest time follows the host's, or is a function of retired instructions; then everything that happens
-   * is a function of these options and of what is typed when.
-   */
-  readonly clock: "host" | "virtual";
-  readonly boot: Boot;
-  /** Whether code is translated to Wasm; on unless given. */
-  readonly translate?: TranslationMode;
-  /** Translated code that is kept, in bytes of Wasm; 64 MiB unless given. */
-  readonly translationByteLengthMax?: number;
-  /** Called once when the host does not let WebAssembly be compiled at run time: everything is interpreted then. */
-  readonly onTranslationRefused?: (reason: string) => void;
-  /** Virtio disks, in this order; at most 6. */
-  readonly drives: readonly Drive[];
-  /** Virtio network devices, in this order; at most 4. What the guest sees of a network arrives between slices. */
-  readonly networks?: readonly Network[];
-  /** Folders for the guest to mount by 9P, with different tags; at most 6. */
-  readonly shares?: readonly Share[];
-  /** The guest's addresses for sockets between it and the host, from 3 up: a device each; at most 2. Linux uses one. */
-  readonly socketCids?: readonly number[];
-  /** Balloons, by which memory can be taken from the guest; none unless given, at most 2. */
-  readonly balloonCount?: number;
-  /** Keyboards and tablets; at most 4. */
-  readonly inputs?: readonly VirtioInputOptions[];
-  /** Entropy sources; 1 unless given, at most 3. */
-  readonly entropySourceCount?: number;
-  /** Receives what the guest writes to its serial console. */
-  readonly serial: ByteSink;
-  /** Byte streams between host and guest, by name; ports 1, 2, ... of a virtio console. */
-  readonly ports?: readonly ConsolePort[];
-  readonly host: HostServices;
-  /** Called for each instruction retired. The machine does the same as without, but much slower. */
-  readonly onCommit?: (record: CommitRecord) => void;
-}
+export type { Identity, MachineOptions, MachineWires, ResumeOptions } from "./machine-options.js";
+export type { Boot, ConsolePort, Drive, Halt, HostServices, MachineState, Network, Share };
 
 export interface MachineStats {
   /** Instructions retired by all harts. */
@@ -97,8 +69,10 @@ const HTIF_BUDGET_MAX = 100_000;
 
 /** What a machine is put together of. */
 interface MachineParts {
-  readonly plan: BootPlan;
-  readonly slots: VirtioSlots;
+  readonly drives: readonly Drive[];
+  readonly networks: readonly Network[];
+  readonly shares: readonly Share[];
+  readonly inputs: readonly VirtioInputOptions[];
   readonly bus: Bus;
   readonly core: Core;
   /** Null for a machine that need not run the same way again. */
@@ -110,8 +84,13 @@ export class Machine {
   /** Typed characters for the serial console. */
   readonly serialInput: SerialInput;
   /** Every component that has state of its own besides harts and RAM, by name. */
-  readonly devices: ReadonlyMap<string, Pick<Device, "schema" | "save" | "load" | "reset">>;
+  readonly devices: ReadonlyMap<string, Component>;
+  readonly #boardState: BoardState;
   readonly #core: Core;
+  readonly #clock: GuestClock;
+  readonly #host: HostServices;
+  readonly #drives: readonly Drive[];
+  readonly #memory: GuestMemory;
   readonly #board: Board;
   readonly #output: SerialOutput;
   readonly #firmware: SbiFirmware | null;
@@ -130,28 +109,53 @@ export class Machine {
     const random = options.clock === "virtual" ? new SeededRandom() : null;
     const seed = new Uint8Array(RNG_SEED_BYTE_LENGTH + KASLR_SEED_BYTE_LENGTH);
     fillRandom(seed, options.host, random);
-    const slots = assignVirtioSlots({
-      drive: options.drives.length,
-      rng: options.entropySourceCount ?? 1,
-      console: (options.ports ?? []).length === 0 ? 0 : 1,
-      net: options.networks?.length ?? 0,
-      share: options.shares?.length ?? 0,
-      socket: options.socketCids?.length ?? 0,
-      balloon: options.balloonCount ?? 0,
-      input: options.inputs?.length ?? 0,
-    });
+    const slots = slotsOf(options);
     const plan = planBoot({ ...options, seed, memoryMap: memoryMapWith(Object.values(slots).flat()) });
+    const board = boardOf(options, plan.htif);
     const bus = new Bus();
-    return new Machine(options, { plan, slots, bus, core: await createCore(options, bus), random });
+    const core = await createCore(board, options, bus);
+    const { drives, networks = [], shares = [], inputs = [] } = options;
+    const machine = new Machine(board, options, { drives, networks, shares, inputs, bus, core, random });
+    machine.#start(plan);
+    return machine;
   }
 
-  private constructor(options: MachineOptions, { plan, slots, bus, core, random }: MachineParts) {
-    const { host } = options;
-    const clock: GuestClock = options.clock === "virtual" ? new VirtualClock(core) : new HostClock(core, host);
+  /**
+   * A machine that goes on where `state` was captured, on this computer or another.
+   *
+   * @throws VivariumError `bad-state` naming what in the state cannot be; `machine/drives` when a disk outside the
+   *   state is missing or another one
+   */
+  static async resume(state: MachineState, options: ResumeOptions): Promise<Machine> {
+    const board = decode(boardSchema, state.board);
+    checkBoard(board);
+    const drives = board.drives.map((drive, index) => driveOf(drive, index, state, options.drives?.[index]));
+    const networks = networksOf(board, options.links ?? []);
+    const shares = sharesOf(board, options.shares ?? []);
+    const inputs = board.inputs.map((kind, index) => ({ ...options.inputs?.[index], kind }));
+    const random = board.clock === "virtual" ? new SeededRandom() : null;
+    const bus = new Bus();
+    const core = await createCore(board, options, bus);
+    const machine = new Machine(board, options, { drives, networks, shares, inputs, bus, core, random });
+    machine.#load(state);
+    if (options.identity !== "kept") machine.#renewIdentity();
+    return machine;
+  }
+
+  private constructor(board: BoardState, wires: MachineWires, parts: MachineParts) {
+    const { host } = wires;
+    const { drives, networks, shares, inputs, bus, core, random } = parts;
+    const virtualClock = board.clock === "virtual" ? new VirtualClock(core) : null;
+    const clock: GuestClock = virtualClock ?? new HostClock(core, host);
+    this.#boardState = board;
     this.#core = core;
-    this.#output = new SerialOutput(options.serial);
-    this.#htif = plan.htif === null ? null : new Htif(core.ram, plan.htif, this.#output);
-    this.#loop = new RunLoop(processorOf(core, options.onCommit), clock, host, {
+    this.#clock = clock;
+    this.#host = host;
+    this.#drives = drives;
+    this.#memory = new GuestMemory(core, (error) => this.#loop.fail(error));
+    this.#output = new SerialOutput(wires.serial);
+    this.#htif = board.htif === null ? null : new Htif(core.ram, board.htif, this.#output);
+    this.#loop = new RunLoop(processorOf(core, wires.onCommit), clock, host, {
       budgetMax: this.#htif === null ? Number.MAX_SAFE_INTEGER : HTIF_BUDGET_MAX,
       beforeSlice: () => {
         this.serialInput.feed(this.#board.uart);
@@ -161,7 +165,7 @@ export class Machine {
       afterSlice: () => this.#afterSlice(),
       // With virtual time, input and output end with the slice in which they were begun: at the same instruction
       // in every run.
-      drainSlice: options.clock === "virtual" ? () => this.#board.drain() : () => Promise.resolve(),
+      drainSlice: virtualClock === null ? () => Promise.resolve() : () => this.#board.drain(),
       drain: () => this.#board.drain(),
       isDead: () => core.harts.every((hart) => hart.runState === "stopped"),
     });
@@ -169,31 +173,58 @@ export class Machine {
       core,
       clock,
       serial: this.#output,
-      slots,
-      drives: options.drives,
-      inOrder: options.clock === "virtual",
-      networks: options.networks ?? [],
-      shares: options.shares ?? [],
-      socketCids: options.socketCids ?? [],
-      inputs: options.inputs ?? [],
-      ports: (options.ports ?? []).map((port) => this.#connect(port)),
+      slots: slotsOf(board),
+      drives,
+      inOrder: board.clock === "virtual",
+      networks,
+      shares,
+      socketCids: board.socketCids,
+      inputs,
+      ports: portsOf(board, wires).map((port) => this.#connect(port)),
       randomBytes: (into) => fillRandom(into, host, random),
       finish: (finish) => this.#loop.halt(finish),
       wake: () => this.#loop.wake(),
     });
     this.serialInput = new SerialInput(() => this.#loop.wake());
-    this.#firmware = options.boot.kind === "linux" ? this.#createFirmware() : null;
-    this.devices = new Map<string, Pick<Device, "schema" | "save" | "load" | "reset">>([
+    this.#firmware = board.firmware === "machine" ? this.#createFirmware() : null;
+    this.devices = new Map<string, Component>([
       ...this.#board.devices,
+      ["serial-input", this.serialInput],
       ...(this.#firmware === null ? [] : [["sbi-hsm", this.#firmware.hsm] as const]),
+      ...(virtualClock === null ? [] : [["clock", virtualClock] as const]),
       ...(random === null ? [] : [["random", random] as const]),
     ]);
-    for (const { name } of options.ports ?? []) {
+    for (const name of board.ports) {
       const port = this.#board.console?.port(name);
       assert(port !== undefined, `the console has no port ${name}`);
       this.#ports.set(name, new MachinePort(port));
     }
-    this.#start(plan);
+  }
+
+  /** The whole machine as it is, between two instructions; also while it runs, which it goes on to do. */
+  capture(): Promise<MachineState> {
+    return this.#loop.between(() => this.#capture());
+  }
+
+  /**
+   * Puts the machine into a state that was captured from it or from one like it; also while it runs. Consoles and ports
+   * stay connected.
+   *
+   * @throws VivariumError `machine/other-board` for the state of a machine made of other parts, `bad-state` for one that
+   *   cannot be; the machine is then as it was
+   */
+  restore(state: MachineState, options: Pick<ResumeOptions, "identity"> = {}): Promise<void> {
+    return this.#loop.between(() => {
+      refuseOtherBoard(this.#boardState, decode(boardSchema, state.board));
+      const before = this.#capture();
+      try {
+        this.#load(state);
+      } catch (error) {
+        this.#load(before);
+        throw error;
+      }
+      if (options.identity !== "kept") this.#renewIdentity();
+    });
   }
 
   /** Runs until the guest ends itself or `stop` is called. */
@@ -204,6 +235,10 @@ export class Machine {
   /** Ends `run` after the instruction being executed; before `run`, ends it at once. */
   stop(): void {
     this.#loop.halt({ kind: "stopped" });
+  }
+
+  hasPort(name: string): boolean {
+    return this.#ports.has(name);
   }
 
   /** The host's end of a port that was given to `create`. */
@@ -258,6 +293,7 @@ export class Machine {
       hash.value(encode(device.schema, device.save()));
     }
     hash.ram(this.#core.ram);
+    this.#loop.assertSound();
     return hash.toString();
   }
 
@@ -287,6 +323,54 @@ export class Machine {
         hart.start(pc, privilege, a0, a1);
       }
     }
+  }
+
+  #capture(): MachineState {
+    const parts = new Map<string, SavedState>([["core", encode(coreSchema, this.#core.save())]]);
+    for (const hart of this.#core.harts) parts.set(hartName(hart.id), encode(hartSchema, hart.save()));
+    for (const [name, device] of this.devices) parts.set(name, encode(device.schema, device.save()));
+    return {
+      board: encode(boardSchema, this.#boardState),
+      parts,
+      ram: this.#memory.capture(),
+      drives: this.#drives.map(({ backend }) => (isCapturable(backend) ? backend.capture() : null)),
+      instructions: this.#core.retired,
+    };
+  }
+
+  #load(state: MachineState): void {
+    const part = (name: string): unknown => state.parts.get(name);
+    refuseUnknownParts(state, ["core", ...this.#core.harts.map(({ id }) => hartName(id)), ...this.devices.keys()]);
+    const core = decode(coreSchema, part("core"));
+    const harts = this.#core.harts.map(({ id }) => decode(hartSchema, part(hartName(id))));
+    // A device that was not there when the state was captured is as after power-on: its guest does not know of it.
+    const devices = [...this.devices].map(([name, device]) => ({
+      device,
+      saved: state.parts.has(name) ? decode(device.schema, part(name)) : null,
+    }));
+    checkContents(state, this.#boardState);
+
+    this.#core.reset();
+    this.#memory.restore(state.ram);
+    for (const [index, { backend }] of this.#drives.entries()) {
+      const contents = state.drives[index] ?? null;
+      if (isCapturable(backend) && contents !== null) backend.restore(contents);
+    }
+    this.#core.load(core);
+    this.#clock.resume();
+    for (const { device, saved } of devices) {
+      if (saved === null) device.reset();
+      else device.load(saved);
+    }
+    // Devices have driven their lines anew, which is nothing new: the interrupt controller and the harts know of them.
+    const plic = this.devices.get("plic")!;
+    if (state.parts.has("plic")) plic.load(decode(plic.schema, part("plic")));
+    for (const [id, hart] of harts.entries()) this.#core.harts[id]!.load(hart);
+  }
+
+  /** To be called between slices. */
+  #renewIdentity(): void {
+    for (const device of this.devices.values()) device.renewIdentity?.((into) => this.#host.randomBytes(into));
   }
 
   #createFirmware(): SbiFirmware {
@@ -366,21 +450,20 @@ function checkOptions({ hartCount, memoryByteLength }: MachineOptions): void {
   }
 }
 
-async function createCore(options: MachineOptions, mmio: Bus): Promise<Core> {
-  const { core: module, memoryByteLength, hartCount, boot } = options;
+async function createCore(board: BoardState, wires: MachineWires, mmio: Bus): Promise<Core> {
+  const { memoryByteLength, hartCount, firmware } = board;
+  const { translationByteLengthMax, onTranslationRefused } = wires;
   try {
     return await Core.create({
-      module,
+      module: wires.core,
       memoryByteLength,
       hartCount,
       mmio,
-      hostFirmware: boot.kind === "linux",
-      translate: options.translate ?? "on",
-      ...(options.translationByteLengthMax === undefined
-        ? {}
-        : { translationByteLengthMax: options.translationByteLengthMax }),
-      ...(options.onTranslationRefused === undefined ? {} : { onTranslationRefused: options.onTranslationRefused }),
-      nowMs: () => options.host.monotonicMs(),
+      hostFirmware: firmware === "machine",
+      translate: wires.translate ?? "on",
+      ...(translationByteLengthMax === undefined ? {} : { translationByteLengthMax }),
+      ...(onTranslationRefused === undefined ? {} : { onTranslationRefused }),
+      nowMs: () => wires.host.monotonicMs(),
     });
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;

@@ -1,7 +1,7 @@
 import { QEMU_VIRTIO_SLOT_COUNT } from "./virtio-slots.js";
 
 /** What stands at a place of the board; the device tree has one node shape for each kind. */
-export type DeviceKind = "syscon" | "rtc" | "clint" | "plic" | "uart" | "virtio-mmio";
+export type DeviceKind = "syscon" | "rtc" | "generation" | "clint" | "plic" | "uart" | "virtio-mmio";
 
 /** One window of the board's physical address space. */
 export interface MemoryMapEntry {
@@ -28,7 +28,7 @@ export const PLIC_SOURCE_COUNT = 95;
 const VIRTIO_BASE = 0x1000_1000;
 const VIRTIO_WINDOW_BYTE_LENGTH = 0x1000;
 const FIRST_VIRTIO_INTERRUPT = 1;
-/** 9 is free, UART and RTC have 10 and 11. */
+/** 9 is the generation id's, UART and RTC have 10 and 11. */
 const FIRST_EXTRA_VIRTIO_INTERRUPT = 12;
 
 function virtioSlot(slot: number): MemoryMapEntry {
@@ -70,6 +70,15 @@ export const VIRT_MEMORY_MAP: readonly MemoryMapEntry[] = [
     byteLength: 0x1000,
     interrupt: 11,
     compatible: ["google,goldfish-rtc"],
+  },
+  {
+    // Not on QEMU's board, which leaves this place free.
+    name: "generation",
+    kind: "generation",
+    base: 0x10_2000,
+    byteLength: 0x1000,
+    interrupt: 9,
+    compatible: ["microsoft,vmgenid"],
   },
   {
     name: "clint",

@@ -24,6 +24,7 @@ test("run options: nothing given is the default image with 512 MiB, one hart and
       translationByteLengthMax: 64 * MIB,
       stats: false,
     },
+    cold: false,
   });
 });
 

@@ -45,7 +45,7 @@ export async function runInLinux(
           kind: "linux",
           kernel: image.kernel,
           initrd: image.initrd,
-          commandLine: commandLineFor(image.commandLine, { kind: "exec" }),
+          commandLine: commandLineFor(image.commandLine, { kind: "agent" }),
         },
         drives: [],
         networks,

@@ -1,11 +1,10 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { Command, CommanderError } from "commander";
 import { MAX_HARTS } from "../../../assembly/shared/layout.js";
 import type { Action, ImageAction } from "../../control/actions.js";
 import { formatByteLength } from "../../control/byte-length.js";
 import { MAXIMUM_INPUT_COUNT } from "../../control/device-options.js";
 import { type ImageBuildOptions, readImageBuild } from "../../control/image-options.js";
+import { DEFAULT_KEEP_COUNT } from "../../control/keep-options.js";
 import { DEFAULT_RELAY_PLACE, type RelayOptions, readRelayOptions } from "../../control/relay-options.js";
 import {
   DEFAULT_IMAGE,
@@ -16,7 +15,8 @@ import {
 } from "../../control/run-options.js";
 import { MAXIMUM_SHARE_COUNT } from "../../control/share-option.js";
 import { VivariumError } from "../../util/errors.js";
-import { packageDirectory } from "./core-module.js";
+import { describeFileCommands } from "./file-commands.js";
+import { packageVersion } from "./package-version.js";
 
 /** What the program was asked for: something to do, or a text to print. */
 export type Request =
@@ -42,6 +42,9 @@ export function readCommandLine(args: readonly string[]): Request {
   });
   describeRelay(program, (options) => {
     action = readRelayOptions(options);
+  });
+  describeFileCommands(program, (requested) => {
+    action = requested;
   });
   try {
     program.parse(args.length === 0 ? ["--help"] : args, { from: "user" });
@@ -107,6 +110,10 @@ function describeRun(program: Command, onRun: (options: RunOptions) => void): vo
     .option("--clock <kind>", "host: guest time follows the host's (default); virtual: it counts instructions")
     .option("--translate <mode>", "on: translate hot code to Wasm (default); off: interpret; eager: translate at once")
     .option("--translation-cache <size>", "translated code to keep, as WebAssembly (default: 64MiB)")
+    .option("--save <file>", 'keep the machine in this new file: "viv open" goes on where it was left')
+    .option("--snapshot-every <time>", "with --save: take snapshots while it runs, such as every 30s, 10m or 2h")
+    .option("--keep <count>", `how many of those stay (default: ${DEFAULT_KEEP_COUNT})`)
+    .option("--cold", "boot the image, even if a machine like this has been booted before")
     .option("--commit-log <file>", "write each retired instruction to this file, in Spike's format")
     .option("--stats", "say at the end what the machine did")
     .addHelpText("after", RUN_EXAMPLES)
@@ -164,6 +171,8 @@ Examples:
   viv run                              boot Debian's kernel to a shell
   viv run --exec 'uname -a'            run a command in the guest
   viv image build debian               make a whole Debian with systemd
+  viv run --save lab.viv               keep the machine in a file
+  viv open lab.viv                     and go on with it
   viv run --help                       all options
 `;
 
@@ -220,9 +229,4 @@ function oneLine(error: CommanderError): string {
     .replace(/\.$/, "")
     .replaceAll("\n", " ");
   return `${message}; "viv run --help" lists what there is`;
-}
-
-function packageVersion(): string {
-  const { version } = JSON.parse(readFileSync(join(packageDirectory(), "package.json"), "utf8")) as { version: string };
-  return version;
 }

@@ -35,13 +35,16 @@ const WASM_FEATURES = ["branch-hinting", "relaxed-simd"] as const;
  * @throws VivariumError `core/missing` when it has not been built
  */
 export async function loadCoreModule(): Promise<WasmModule> {
-  const file = join(packageDirectory(), CORE_PATH);
   for (const feature of WASM_FEATURES) setFlagsFromString(`--experimental-wasm-${feature}`);
-  let bytes: Uint8Array;
+  return wasm.compile(await readCore());
+}
+
+/** The processor before it is compiled. @throws VivariumError `core/missing` when it has not been built */
+export async function readCore(): Promise<Uint8Array> {
+  const file = join(packageDirectory(), CORE_PATH);
   try {
-    bytes = await readFile(file);
+    return await readFile(file);
   } catch {
     throw new VivariumError("core/missing", `${file}: the processor is not built; run "npm run build" first`, { file });
   }
-  return wasm.compile(bytes);
 }

@@ -58,11 +58,12 @@ export type OpenDiskOptions = Partial<Omit<DriveRequest, "file" | "serial">>;
 /**
  * The disk in an image file.
  *
+ * @param name for messages
  * @throws VivariumError `drive/unusable` when there is none that can be opened so
  */
-export function openDisk(file: string, options: OpenDiskOptions = {}): Promise<BlockBackend> {
+export function openDisk(file: string, options: OpenDiskOptions = {}, name = "disk"): Promise<BlockBackend> {
   const request: DriveRequest = { ...DEFAULT_REQUEST, ...options, file };
-  return explained("disk", file, () => openDrive("disk", request, []));
+  return explained(name, file, () => openDrive(name, request, []));
 }
 
 /**
@@ -157,7 +158,7 @@ class UrlSource implements ImageSource {
   }
 }
 
-function isUrl(file: string): boolean {
+export function isUrl(file: string): boolean {
   return /^https?:\/\//i.test(file);
 }
 
@@ -186,7 +187,7 @@ function refuseSharedFiles(used: readonly UsedFile[]): void {
 }
 
 /** What is wrong with an image is told by the drive and the file that the operator named. */
-async function explained<T>(name: string, file: string, open: () => Promise<T>): Promise<T> {
+export async function explained<T>(name: string, file: string, open: () => Promise<T>): Promise<T> {
   try {
     return await open();
   } catch (error) {

@@ -1,4 +1,4 @@
-import { constants, fdatasync, fstatSync, read as readFd, unlinkSync, write as writeFd } from "node:fs";
+import { constants, fdatasync, fstatSync, read as readFd, readSync, unlinkSync, write as writeFd } from "node:fs";
 import { type FileHandle, mkdtemp, open, rmdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -70,6 +70,15 @@ export class FileStore implements ByteStore {
       return Promise.reject(new Error(`bytes ${offset} to ${offset + into.length} of a file of ${this.#byteLength}`));
     }
     return this.#run((fd, done) => this.#readAll(fd, offset, into, done));
+  }
+
+  /** As `read`, but at once. */
+  readNow(offset: number, into: Uint8Array): void {
+    for (let done = 0; done < into.length; ) {
+      const count = readSync(this.#handle.fd, into, done, into.length - done, offset + done);
+      if (count === 0) throw new Error(`the file has become shorter than ${this.#byteLength} bytes`);
+      done += count;
+    }
   }
 
   write(offset: number, from: Uint8Array): Promise<void> {

@@ -4,6 +4,12 @@ export { openDisk } from "./drives.js";
 export { FileStore } from "./file-store.js";
 export { NodeHostServices } from "./host-services.js";
 export { openImage } from "./images/open-image.js";
+export {
+  createMachineFile,
+  inspectMachineFile,
+  type OpenMachineFile,
+  openMachineFile,
+} from "./machine-file/open-machine-file.js";
 export { NodeOutside } from "./network/outside.js";
 export { PortForwards } from "./network/port-forwards.js";
 export { Relay, type RelayOptions } from "./network/relay.js";

@@ -1,16 +1,29 @@
 import type { MachineRequest } from "../../control/actions.js";
+import type { BlockBackend } from "../../storage/block-backend.js";
+import { CapturedDisk } from "../../storage/captured-disk.js";
 import { VivariumError } from "../../util/errors.js";
+import { openBase, openOwnDrives } from "./base-image.js";
 import { CommitLogFile } from "./commit-log-file.js";
 import { closeDrives, type OpenDrive, openDisk, openDrives, openOverlay } from "./drives.js";
 import { Networks } from "./network/networks.js";
 import { HostFolder } from "./share/host-folder.js";
 import { VsockSockets } from "./vsock-sockets.js";
 
+export interface OpenFilesOptions {
+  /** Whether the drives are only read: a machine that is kept has its own. */
+  readonly isKept: boolean;
+  /** Told what goes wrong later without ending the run. */
+  readonly warn: (message: string) => void;
+}
+
 /** The files and networks that a run's machines use while they run. */
 export class MachineFiles {
+  /** Those of a machine that uses none. */
+  static readonly none = new MachineFiles([], null, [], null, null);
+
   private constructor(
     private openDrives: readonly OpenDrive[],
-    readonly networks: Networks,
+    readonly networks: Networks | null,
     /** In the order of the request. */
     readonly shares: readonly HostFolder[],
     readonly sockets: VsockSockets | null,
@@ -23,11 +36,10 @@ export class MachineFiles {
   }
 
   /**
-   * @param warn told what goes wrong later without ending the run
    * @throws VivariumError when one of them cannot be used; then none is open
    */
-  static async open(request: MachineRequest, warn: (message: string) => void): Promise<MachineFiles> {
-    const drives = await openDrives(request.drives);
+  static async open(request: MachineRequest, { isKept, warn }: OpenFilesOptions): Promise<MachineFiles> {
+    const drives = await (isKept ? openOwnDrives(request.drives) : openDrives(request.drives));
     const shares: HostFolder[] = [];
     let sockets: VsockSockets | null = null;
     let networks: Networks | null = null;
@@ -52,22 +64,28 @@ export class MachineFiles {
    *
    * @param disk the image's file; null when it has no disk
    * @param ownDisk the file that keeps what is written, made when it is not there; undefined to forget it at the end
+   * @param isKept whether the machine is kept, and has the disk for itself
    * @throws VivariumError `drive/unusable`
    */
-  async addImageDisk(disk: string | null, ownDisk: string | undefined): Promise<void> {
+  async addImageDisk(disk: string | null, ownDisk: string | undefined, isKept: boolean): Promise<void> {
     if (disk === null) {
       if (ownDisk === undefined) return;
       throw new VivariumError("option/invalid", "--disk needs an image that has a disk, such as debian");
     }
-    const backend = await (ownDisk === undefined ? openDisk(disk, { snapshot: true }) : openOverlay(disk, ownDisk));
+    const backend = await openImageDisk(disk, ownDisk, isKept);
     this.openDrives = [{ backend, serial: "root" }, ...this.openDrives];
   }
 
   async close(): Promise<void> {
     for (const share of this.shares) share.close();
     await this.sockets?.close();
-    await this.networks.close();
+    await this.networks?.close();
     await closeDrives(this.drives);
     this.commitLog?.close();
   }
+}
+
+async function openImageDisk(disk: string, ownDisk: string | undefined, isKept: boolean): Promise<BlockBackend> {
+  if (isKept) return CapturedDisk.over(await openBase("disk0", { file: disk, format: "raw" }), false);
+  return ownDisk === undefined ? openDisk(disk, { snapshot: true }) : openOverlay(disk, ownDisk);
 }

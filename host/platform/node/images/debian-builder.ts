@@ -2,7 +2,6 @@ import { mkdir, open, readFile, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { writeAr } from "../../../images/ar.js";
 import {
-  DEBIAN,
   DEBIAN_BOOT_MODULES,
   DEBIAN_COMMAND_LINE,
   DEBIAN_CORE_PACKAGES,
@@ -24,6 +23,7 @@ import {
   KERNEL_META_PACKAGE,
 } from "../../../images/debian-mini.js";
 import type { ImageProgress } from "../../../images/image.js";
+import { DEBIAN } from "../../../images/image-names.js";
 import { requireKernelImage } from "../../../images/kernel-image.js";
 import { collectModules } from "../../../images/modules.js";
 import { utf8 } from "../../../util/bytes.js";

@@ -4,7 +4,12 @@ import { basename, dirname, join } from "node:path";
 import type { Image, ImageProgress, ImageStore, OpenImageOptions } from "../../../images/image.js";
 import { VivariumError } from "../../../util/errors.js";
 import { withBuildLock } from "./build-lock.js";
-import { type ImageParts, readImageDirectory, writeImageDirectory } from "./image-directory.js";
+import {
+  fingerprintImageDirectory,
+  type ImageParts,
+  readImageDirectory,
+  writeImageDirectory,
+} from "./image-directory.js";
 
 /** What an operator may choose about an image that is being made. */
 export interface BuildOptions {
@@ -154,6 +159,14 @@ export class FileImageStore implements ImageStore {
     } finally {
       await rm(temporary, { recursive: true, force: true });
     }
+  }
+
+  /** A text that changes with the image of that name; null when it would have to be built first, or has a disk. */
+  async fingerprint(name: string): Promise<string | null> {
+    const builder = this.#builders.get(name);
+    if (builder !== undefined) return fingerprintImageDirectory(this.#builtDirectory(name, builder));
+    const isImported = IMAGE_NAME.test(name) && (await exists(this.#importedDirectory(name)));
+    return fingerprintImageDirectory(isImported ? this.#importedDirectory(name) : name);
   }
 
   #builtDirectory(name: string, builder: ImageBuilder): string {

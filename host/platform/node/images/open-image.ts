@@ -1,8 +1,7 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { DEBIAN } from "../../../images/debian.js";
-import { DEBIAN_MINI } from "../../../images/debian-mini.js";
 import type { Image, OpenImageOptions } from "../../../images/image.js";
+import { DEBIAN, DEBIAN_MINI } from "../../../images/image-names.js";
 import { cacheDirectory } from "./cache-directory.js";
 import { DebianBuilder } from "./debian-builder.js";
 import { DebianMiniBuilder } from "./debian-mini-builder.js";

@@ -1,0 +1,4 @@
+/** The default guest: see `debian-mini.ts` for what it is made of. */
+export const DEBIAN_MINI = "debian-mini";
+/** A whole Debian: see `debian.ts`. */
+export const DEBIAN = "debian";

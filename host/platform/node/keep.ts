@@ -1,0 +1,76 @@
+import type { KeepRequest } from "../../control/actions.js";
+import type { HostServices } from "../../machine/host-services.js";
+import { createFreshMachine, type MachineMakings, translationOf } from "./fresh-machine.js";
+import { KeptMachine, type KeptMachineOptions, type KeptWires, POWER_ON } from "./kept-machine.js";
+import { createMachineFile, openMachineFile } from "./machine-file/open-machine-file.js";
+import { packageVersion } from "./package-version.js";
+
+/** A machine with its file, which `close` closes. */
+export interface Kept {
+  readonly machine: KeptMachine;
+  close(): Promise<void>;
+}
+
+type Connections = Pick<KeptMachineOptions, "consoleTail" | "notice">;
+
+/** What program and version a file was made by. */
+export function writtenBy(): string {
+  return `viv ${packageVersion()}`;
+}
+
+/**
+ * Makes a machine and the file it is kept in. Its disks are saved in it: the images they came from are not needed any more.
+ *
+ * @throws VivariumError `file/exists` and others of `createMachineFile`
+ */
+export async function createKept(
+  keep: KeepRequest,
+  makings: MachineMakings,
+  connections: Connections,
+  host: HostServices,
+): Promise<Kept> {
+  const { request, session, core, line } = makings;
+  const opened = await createMachineFile(keep.file, writtenBy());
+  try {
+    const machine = await createFreshMachine(makings, host);
+    await opened.file.save(await machine.capture(), { name: POWER_ON });
+  } catch (error) {
+    await opened.remove();
+    throw error;
+  }
+  const { serial, ports } = session;
+  const machine = new KeptMachine({
+    ...connections,
+    file: opened.file,
+    wires: { ...translationOf(request, line), core, serial, ports, ...connectedTo(makings) },
+    schedule: keep.schedule,
+    discard: false,
+    keepIdentity: true,
+  });
+  return { machine, close: opened.close };
+}
+
+/** What the machine is connected to each time it goes on. */
+function connectedTo({ request, files }: MachineMakings): Pick<KeptWires, "links" | "shares" | "attach"> {
+  return {
+    links: files.networks?.devices.map(({ link }) => link) ?? [],
+    shares: files.shares.map((folder, index) => ({ folder, tag: request.shares[index]!.tag })),
+    attach: (machine) => {
+      for (const device of machine.sockets) files.sockets?.attach(device);
+    },
+  };
+}
+
+export interface OpenKeptOptions extends Connections, Pick<KeptMachineOptions, "wires" | "discard" | "keepIdentity"> {}
+
+/** @throws VivariumError those of `openMachineFile` */
+export async function openKept(keep: KeepRequest, options: OpenKeptOptions): Promise<Kept & { console: Uint8Array }> {
+  const opened = await openMachineFile(keep.file);
+  const machine = new KeptMachine({ ...options, file: opened.file, schedule: keep.schedule });
+  const { present } = opened.file;
+  return {
+    machine,
+    console: present === null ? new Uint8Array() : opened.file.consoleOf(present),
+    close: opened.close,
+  };
+}

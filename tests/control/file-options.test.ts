@@ -1,0 +1,67 @@
+import { expect, test } from "vitest";
+import {
+  readExportOptions,
+  readForkOptions,
+  readImportOptions,
+  readOpenOptions,
+  readSnapshotOptions,
+} from "../../host/control/file-options.js";
+import { readKeep } from "../../host/control/keep-options.js";
+
+test("a machine with a file keeps it with or without a schedule", () => {
+  expect(readKeep({}, undefined)).toBeNull();
+  expect(readKeep({}, "lab.viv")).toEqual({ file: "lab.viv", schedule: null });
+  expect(readKeep({ snapshotEvery: "10m" }, "lab.viv")?.schedule).toEqual({ everyMs: 600_000, keepCount: 6 });
+  expect(readKeep({ snapshotEvery: "30s", keep: "2" }, "lab.viv")?.schedule).toEqual({ everyMs: 30_000, keepCount: 2 });
+});
+
+test.each([
+  [{ snapshotEvery: "10m" }, undefined, "--snapshot-every needs --save"],
+  [{ keep: "3" }, "lab.viv", "--keep needs --snapshot-every"],
+  [{ snapshotEvery: "10" }, "lab.viv", '--snapshot-every: "10" is no time; expected 1s to 7d'],
+  [{ snapshotEvery: "8d" }, "lab.viv", '--snapshot-every: "8d" is no time'],
+  [{ snapshotEvery: "0s" }, "lab.viv", '--snapshot-every: "0s" is no time'],
+  [{ snapshotEvery: "1m", keep: "0" }, "lab.viv", '--keep: "0" is no number of snapshots; expected 1 to 1000'],
+  [{}, "", "the file name is empty"],
+])("%j with file %j is refused", (options, file, message) => {
+  expect(() => readKeep(options, file)).toThrow(message);
+});
+
+test("viv open goes on at the console or with a command", () => {
+  expect(readOpenOptions("lab.viv", {})).toEqual({
+    action: "open",
+    keep: { file: "lab.viv", schedule: null },
+    discard: false,
+    keepIdentity: false,
+    stats: false,
+  });
+  expect(readOpenOptions("lab.viv", { exec: "true", discard: true })).toMatchObject({ command: "true", discard: true });
+  expect(() => readOpenOptions("lab.viv", { exec: " " })).toThrow("--exec: the command is empty");
+  expect(() => readOpenOptions("lab.viv", { discard: true, snapshotEvery: "1m" })).toThrow("exclude each other");
+});
+
+test("viv snapshot names a point or deletes some", () => {
+  expect(readSnapshotOptions("lab.viv", "a", {})).toEqual({ action: "snapshot", file: "lab.viv", name: "a" });
+  expect(readSnapshotOptions("lab.viv", undefined, { delete: ["a", "b"] })).toMatchObject({ names: ["a", "b"] });
+  expect(() => readSnapshotOptions("lab.viv", undefined, {})).toThrow("the snapshot has no name");
+  expect(() => readSnapshotOptions("lab.viv", "a", { delete: ["b"] })).toThrow("--delete takes the names");
+  expect(() => readSnapshotOptions("lab.viv", "a/b", {})).toThrow("is no name");
+});
+
+test("viv fork makes 1 to 100 machines", () => {
+  expect(readForkOptions("lab.viv", {})).toMatchObject({ count: 1, keepIdentity: false });
+  expect(readForkOptions("lab.viv", { count: "3" })).toMatchObject({ count: 3 });
+  for (const count of ["0", "101", "x", "-1", ""]) {
+    expect(() => readForkOptions("lab.viv", { count })).toThrow("expected 1 to 100");
+  }
+});
+
+test("streams go to and come from files, or standard output and input", () => {
+  expect(readExportOptions("lab.viv", "-", {})).toEqual({ action: "export", file: "lab.viv" });
+  expect(readExportOptions("lab.viv", "out", { passphraseFile: "p" })).toMatchObject({
+    output: "out",
+    passphraseFile: "p",
+  });
+  expect(readImportOptions("-", "lab.viv", {})).toEqual({ action: "import", file: "lab.viv", keepIdentity: false });
+  expect(readImportOptions("in", "lab.viv", {})).toMatchObject({ input: "in" });
+});
