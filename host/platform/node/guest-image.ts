@@ -36,7 +36,7 @@ export function interactiveMode(size: TerminalSize | null, terminal: string | un
   return { kind: "interactive", columns: size?.columns, rows: size?.rows, terminal };
 }
 
-async function openWithProgress(name: string, stderr: Output): Promise<Image> {
+export async function openWithProgress(name: string, stderr: Output): Promise<Image> {
   const display = {
     replace: (line: string) => stderr.write(Buffer.from(`\r\u001b[K${line}`)),
     append: (line: string) => stderr.line(line),

@@ -1,0 +1,5 @@
+/** Files that the bundler puts beside the page: their addresses. */
+declare module "*.wasm?url" {
+  const url: string;
+  export default url;
+}
