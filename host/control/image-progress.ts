@@ -15,6 +15,7 @@ const stageTexts: Readonly<Record<ImageStage, string>> = {
   packages: "fetching packages",
   unpack: "unpacking packages",
   assemble: "building kernel and initrd",
+  download: "fetching the image",
 };
 
 const BAR_LENGTH = 24;

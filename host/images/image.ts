@@ -17,9 +17,10 @@ export interface Image {
  * - "lists": the distribution's signed package lists are on their way;
  * - "packages": the packages are on their way;
  * - "unpack": the packages are being unpacked, counted in bytes of packages;
+ * - "download": the finished image is on its way from a web server;
  * - "assemble": kernel, initial RAM disk and checksums are being made, counted in bytes written.
  */
-export type ImageStage = "waiting" | "lists" | "packages" | "unpack" | "assemble";
+export type ImageStage = "waiting" | "lists" | "packages" | "unpack" | "assemble" | "download";
 
 /** How far a stage is. `totalBytes` is null while nobody knows it. */
 export interface ImageProgress {

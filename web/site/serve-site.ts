@@ -29,6 +29,8 @@ export async function serveSite(directory: string, { port, host }: { port: numbe
   const server = await preview({
     configFile: false,
     logLevel: "warn",
+    // What is not there is not found, instead of the page once more.
+    appType: "mpa",
     base: "./",
     build: { outDir: directory },
     preview: {

@@ -1,7 +1,6 @@
 import type { HostServices } from "../../machine/host-services.js";
+import { fillRandom } from "./random.js";
 
-/** What `crypto.getRandomValues` gives at once. */
-const RANDOM_BYTE_LENGTH_MAX = 65536;
 const NS_PER_MS = 1e6;
 
 /** Time, sleep and randomness for a machine, from a browser's worker. */
@@ -49,9 +48,6 @@ export class BrowserHostServices implements HostServices {
   }
 
   randomBytes(into: Uint8Array): void {
-    for (let start = 0; start < into.length; start += RANDOM_BYTE_LENGTH_MAX) {
-      const part = new Uint8Array(Math.min(RANDOM_BYTE_LENGTH_MAX, into.length - start));
-      into.set(crypto.getRandomValues(part), start);
-    }
+    fillRandom(into);
   }
 }
