@@ -8,6 +8,9 @@ import { theMachine } from "./generated/hart";
 /** Writes a device register. Sets Machine.mmioFault when there is none. */
 @external("env", "mmioStore") export declare function mmioStore(paddr: u32, byteLength: u32, value: u32): void;
 
+/** Puts the contents of an absent RAM page in place, and says so in its byte of DIRTY_BASE. */
+@external("env", "bringIn") export declare function bringIn(page: u32): void;
+
 /** Whether the last access found nothing; forgets it. */
 export function mmioFaulted(): bool {
   const m = theMachine();

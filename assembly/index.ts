@@ -8,12 +8,11 @@ import { hartAt, theMachine } from "./generated/hart";
 import { machineRetiredNow, timeAfter } from "./hart/counters";
 import { nextTimer as nextTimerOf } from "./hart/interrupt";
 import { resetHart } from "./hart/reset";
-import { TURN_LENGTH } from "./interpreter/run";
 import { resetDecodedPages } from "./mmu/code";
 import { ramChanged } from "./mmu/memory";
 import { refreshPmp } from "./mmu/pmp";
 import { flushAll, resetTlb } from "./mmu/tlb";
-import { HART_STOPPED } from "./shared/exit";
+import { HART_STOPPED, TURN_LENGTH } from "./shared/exit";
 import { CODE_SLOTS_BASE, DIRTY_BASE, HARTS_BASE, MACHINE_BASE } from "./shared/layout";
 
 export { run } from "./interpreter/run";

@@ -10,10 +10,15 @@ export {
   type Drive,
   type Halt,
   type HostServices,
+  type Identity,
   Machine,
   type MachineOptions,
+  type MachineState,
   type MachineStats,
+  type MachineWires,
+  type ResumeOptions,
 } from "./machine/machine.js";
 export { type BlockBackend, SECTOR_BYTE_LENGTH } from "./storage/block-backend.js";
 export { MemoryBlockBackend } from "./storage/memory.js";
+export { OverlayBlockBackend } from "./storage/overlay.js";
 export { type ErrorData, VivariumError } from "./util/errors.js";

@@ -5,13 +5,19 @@ import { instructionsUntilTimer, interruptToTake, NO_INTERRUPT, wakesFromWfi } f
 import { EVENT_TRAP, takeInterrupt, takeTrap } from "../hart/trap";
 import { NO_RESERVATION } from "../mmu/access";
 import { CAUSE_ILLEGAL_INSTRUCTION, CAUSE_SUPERVISOR_ECALL } from "../shared/causes";
-import { EXIT_BUDGET, EXIT_ECALL, EXIT_IDLE, EXIT_STOP, EXIT_STUCK, HART_STARTED, HART_WAITING } from "../shared/exit";
+import {
+  EXIT_BUDGET,
+  EXIT_ECALL,
+  EXIT_IDLE,
+  EXIT_STOP,
+  EXIT_STUCK,
+  HART_STARTED,
+  HART_WAITING,
+  TURN_LENGTH,
+} from "../shared/exit";
 import { rs1, rs2 } from "../semantics/operands";
 import { decodeWord, enterPage, instructionBits } from "./fetch";
 import { Interpreter } from "./target";
-
-/** Instructions a hart executes before the next one has its turn. */
-export const TURN_LENGTH: u32 = 10_000;
 
 /** A hart that takes so many traps without retiring anything is stuck until something from outside helps it. */
 const STUCK_TRAPS: u32 = 64;

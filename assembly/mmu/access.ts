@@ -13,7 +13,7 @@ import {
 } from "../shared/causes";
 import { DIRTY_BASE } from "../shared/layout";
 import { codeChanged } from "./code";
-import { codeSlot, isRam, pageNumber, ramAddress, ramChanged } from "./memory";
+import { codeSlot, ensurePresent, isRam, pageNumber, ramAddress, ramChanged } from "./memory";
 import { PMP_R, PMP_W, PMP_X, pmpAllows, pmpIsUniform } from "./pmp";
 import { CODE_MARK, effectivePrivilege, entryOf, noteSuperpage } from "./tlb";
 import { ACCESS_FAULT, ACCESS_FETCH, ACCESS_LOAD, ACCESS_STORE, PAGE_FAULT, walkPageTable } from "./walk";
@@ -108,6 +108,7 @@ export function translate(h: Hart, vaddr: u64, byteLength: u32, access: u32): u6
     noteSuperpage(h, vaddr & ~span, vaddr | span);
   }
   const page = paddr & PAGE_MASK;
+  if (isRam(page, 4096)) ensurePresent(page);
   if (access != ACCESS_FETCH && isRam(page, 4096) && pmpIsUniform(h, page)) fillData(h, vaddr, page, access);
   return paddr;
 }

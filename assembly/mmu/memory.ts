@@ -1,5 +1,6 @@
 import { theMachine } from "../generated/hart";
-import { CODE_SLOTS_BASE, DIRTY_BASE, PAGE_SHIFT, RAM_BASE, RAM_PADDR } from "../shared/layout";
+import { bringIn } from "../host";
+import { CODE_SLOTS_BASE, DIRTY_BASE, PAGE_ABSENT, PAGE_SHIFT, RAM_BASE, RAM_PADDR } from "../shared/layout";
 import { codeChanged } from "./code";
 
 // Guest RAM in linear memory, by guest physical address.
@@ -16,6 +17,15 @@ import { codeChanged } from "./code";
 
 @inline export function pageNumber(paddr: u64): u32 {
   return <u32>((paddr - RAM_PADDR) >> PAGE_SHIFT);
+}
+
+/**
+ * To be called before RAM at `paddr`, which isRam, is read or written for the first time since its page left the TLBs:
+ * no page in a TLB is absent.
+ */
+@inline export function ensurePresent(paddr: u64): void {
+  const page = pageNumber(paddr);
+  if (load<u8>(<usize>(DIRTY_BASE + page)) == PAGE_ABSENT) bringIn(page);
 }
 
 /**

@@ -2,7 +2,7 @@ import { Hart } from "../generated/hart";
 import { ENVCFG_ADUE, MSTATUS_MXR, MSTATUS_SUM } from "../hart/status";
 import { EVENT_ATTENTION } from "../hart/trap";
 import { PRIVILEGE_MACHINE, PRIVILEGE_SUPERVISOR, PRIVILEGE_USER } from "../shared/causes";
-import { isRam, ramAddress, ramChanged } from "./memory";
+import { ensurePresent, isRam, ramAddress, ramChanged } from "./memory";
 import { PMP_R, PMP_W, pmpAllows } from "./pmp";
 
 export const ACCESS_FETCH: u32 = 0;
@@ -59,6 +59,7 @@ export function walkPageTable(h: Hart, vaddr: u64, access: u32, privilege: u32):
     const shift = <u64>(12 + 9 * level);
     const pteAddress = table + (((vaddr >> shift) & 0x1ff) << 3);
     if (!isRam(pteAddress, 8) || !pmpAllows(h, pteAddress, 8, PMP_R, PRIVILEGE_SUPERVISOR)) return ACCESS_FAULT;
+    ensurePresent(pteAddress);
     const pte = load<u64>(ramAddress(pteAddress));
     if ((pte & PTE_V) == 0 || (pte & (PTE_R | PTE_W)) == PTE_W || (pte & PTE_RESERVED) != 0) return PAGE_FAULT;
     const ppn = (pte & ~PTE_N) >> PTE_PPN_SHIFT;

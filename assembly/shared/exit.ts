@@ -16,3 +16,6 @@ export const HART_STARTED: u32 = 0;
 export const HART_STOPPED: u32 = 1;
 /** In WFI: leaves it when an enabled interrupt is pending. */
 export const HART_WAITING: u32 = 2;
+
+/** Instructions a hart executes before the next one has its turn. */
+export const TURN_LENGTH: u32 = 10_000;

@@ -7,7 +7,7 @@
  *   0x0011000  harts: registers and CSRs, 4 KiB each          HARTS_BASE
  *   0x0020000  TLBs, 64 KiB a hart                            TLBS_BASE
  *   0x0100000  slot of the decoded page, a u16 a RAM page     CODE_SLOTS_BASE
- *   0x0300000  written since the last snapshot, a u8 a page   DIRTY_BASE
+ *   0x0300000  written since the last snapshot, or absent: a u8 a page  DIRTY_BASE
  *   0x0400000  decoded pages                                  DECODED_BASE
  *   0x4000000  guest RAM, page-aligned, to the end            RAM_BASE
  */
@@ -23,6 +23,10 @@ export const TLB_STRIDE: u32 = 0x10000;
 
 export const CODE_SLOTS_BASE: u32 = 0x100000;
 export const DIRTY_BASE: u32 = 0x300000;
+/** What the byte of a page in DIRTY_BASE says, besides 0. */
+export const PAGE_WRITTEN: u32 = 1;
+/** The page's contents are with the host, which brings them in before the first access. */
+export const PAGE_ABSENT: u32 = 2;
 
 /** A decoded page: one 8-byte entry a halfword, a sentinel entry, then the RAM page number it was made from. */
 export const DECODED_BASE: u32 = 0x400000;

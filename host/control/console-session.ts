@@ -1,5 +1,5 @@
 import type { ByteSink } from "../devices/device.js";
-import { encodeTerminalSize, PORT_CONTROL } from "../images/exec-protocol.js";
+import { encodeTerminalSize, PORT_CONTROL } from "../images/terminal-size.js";
 import type { ConsolePort, Halt } from "../machine/machine.js";
 import { assert, unreachable } from "../util/errors.js";
 import { ConsoleWatch } from "./console-watch.js";

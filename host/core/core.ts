@@ -7,11 +7,13 @@ import {
   RAM_BASE,
 } from "../../assembly/shared/layout.js";
 import { assert } from "../util/errors.js";
-import { schema, u64 } from "../util/schema.js";
+import { type StateOf, schema, u64 } from "../util/schema.js";
 import { type CoreExports, instantiateCore } from "./exports.js";
 import { Hart } from "./hart.js";
+import { checkCoreState } from "./hart-limits.js";
 import { fieldNamed, LinearMemory } from "./linear-memory.js";
 import { Ram } from "./ram.js";
+import { RamPages } from "./ram-pages.js";
 import { WASM_PAGE_BYTE_LENGTH, type WasmModule, wasm } from "./wasm.js";
 
 export { EXIT_BUDGET, EXIT_ECALL, EXIT_IDLE, EXIT_STOP, EXIT_STUCK } from "../../assembly/shared/exit.js";
@@ -51,7 +53,7 @@ const SAVED_FIELDS = MACHINE_FIELDS.filter((field) => field.saved);
 
 /** What the harts share: whose turn it is and the clock, under the names of isa/hart.ts. */
 export const coreSchema = schema("core", 1, Object.fromEntries(SAVED_FIELDS.map(({ name }) => [name, u64(name)])));
-export type CoreState = Readonly<Record<string, unknown>>;
+export type CoreState = StateOf<typeof coreSchema.fields>;
 
 const TWO_TO_32 = 2 ** 32;
 
@@ -63,11 +65,11 @@ export class Core {
   readonly #exports: CoreExports;
   readonly #options: CoreOptions;
 
-  private constructor(memory: LinearMemory, exports: CoreExports, options: CoreOptions) {
+  private constructor(memory: LinearMemory, exports: CoreExports, pages: RamPages, options: CoreOptions) {
     this.#memory = memory;
     this.#exports = exports;
     this.#options = options;
-    this.ram = new Ram(memory, exports, options.memoryByteLength);
+    this.ram = new Ram(memory, exports, pages, options.memoryByteLength);
     this.harts = Array.from({ length: options.hartCount }, (_, id) => new Hart(id, memory, exports));
   }
 
@@ -80,6 +82,7 @@ export class Core {
     const initial = Math.ceil((RAM_BASE + memoryByteLength) / WASM_PAGE_BYTE_LENGTH);
     const wasmMemory = new wasm.Memory({ initial, maximum: initial });
     const memory = new LinearMemory(wasmMemory.buffer);
+    const pages = new RamPages(memory, memoryByteLength);
     const fault = () => memory.set(MACHINE_BASE, MMIO_FAULT, 1n);
     const exports = await instantiateCore(options.module, wasmMemory, {
       mmioLoad(paddr, byteLength) {
@@ -92,10 +95,20 @@ export class Core {
         const unsigned = byteLength === 4 ? value >>> 0 : value & (byteLength === 2 ? 0xffff : 0xff);
         if (!mmio.write(paddr >>> 0, byteLength as Width, unsigned)) fault();
       },
+      bringIn: (page) => pages.bringIn(page >>> 0),
     });
-    const core = new Core(memory, exports, options);
+    const core = new Core(memory, exports, pages, options);
     core.reset();
     return core;
+  }
+
+  /**
+   * Begins to note anew which pages are written. Cached translations are forgotten: a store to a page that is in the
+   * store TLB is noted nowhere.
+   */
+  forgetWritten(): void {
+    for (const hart of this.harts) hart.flushTlb();
+    this.ram.pages.forgetWritten();
   }
 
   /** Power-on state of all harts, each stopped until started; RAM is left as it is. */
@@ -160,9 +173,14 @@ export class Core {
   save(): CoreState {
     return Object.fromEntries(SAVED_FIELDS.map((field) => [field.name, this.#get(field)]));
   }
-  /** Takes over a state that `decode` has validated. */
+  /**
+   * Takes over a state that `decode` has validated.
+   *
+   * @throws VivariumError `bad-state` for values that a processor cannot have
+   */
   load(state: CoreState): void {
-    for (const field of SAVED_FIELDS) this.#set(field, state[field.name] as bigint);
+    checkCoreState(state, this.harts.length);
+    for (const field of SAVED_FIELDS) this.#set(field, state[field.name]!);
   }
 
   #get(field: typeof RETIRED): bigint {

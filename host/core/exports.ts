@@ -20,6 +20,7 @@ export interface CoreExports {
 export interface CoreImports {
   mmioLoad(paddr: number, byteLength: number): number;
   mmioStore(paddr: number, byteLength: number, value: number): void;
+  bringIn(page: number): void;
 }
 
 /** Instantiates the core over a memory of its own. */

@@ -1,8 +1,10 @@
 import { HART_FIELDS, type PlacedField } from "../../assembly/generated/hart-fields.js";
+import { csrs } from "../../assembly/isa/csrs.js";
 import { HART_STARTED, HART_STOPPED, HART_WAITING } from "../../assembly/shared/exit.js";
 import { HART_STRIDE, HARTS_BASE } from "../../assembly/shared/layout.js";
 import { type Field, schema, table, u64 } from "../util/schema.js";
 import type { CoreExports } from "./exports.js";
+import { checkHartState, impossible } from "./hart-limits.js";
 import { fieldNamed, type LinearMemory } from "./linear-memory.js";
 
 const named = (name: string) => fieldNamed(HART_FIELDS, name);
@@ -16,6 +18,13 @@ const MIP = named("mip");
 const EXTERNAL_LINES = named("externalLines");
 const MTIMECMP = named("mtimecmp");
 const RETIRED = named("retired");
+
+/** CSRs that hold only some values, which writing them shows (WARL). */
+const LEGALISED = ["mstatus", "menvcfg", "senvcfg", "satp", "mtvec", "stvec"].map((name) => ({
+  name,
+  number: csrs.find((csr) => csr.name === name)!.number,
+  field: named(name),
+}));
 
 const SAVED_FIELDS = HART_FIELDS.filter((field) => field.saved);
 
@@ -160,8 +169,18 @@ export class Hart {
       ]),
     );
   }
-  /** Takes over a state that `decode` has validated. */
+  /**
+   * Takes over a state that `decode` has validated.
+   *
+   * @throws VivariumError `bad-state` for values that a hart cannot have; the hart is then in no useful state
+   */
   load(state: HartState): void {
+    checkHartState(state);
+    for (const { name, number, field } of LEGALISED) {
+      const value = state[name] as bigint;
+      this.setCsr(number, value);
+      if (this.#get(field) !== value) throw impossible(name, value);
+    }
     for (const field of SAVED_FIELDS) {
       const value = state[field.name];
       if (field.count === 1) this.#set(field, value as bigint);

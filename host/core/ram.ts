@@ -2,6 +2,7 @@ import { RAM_BASE, RAM_PADDR } from "../../assembly/shared/layout.js";
 import { assert } from "../util/errors.js";
 import type { CoreExports } from "./exports.js";
 import type { LinearMemory } from "./linear-memory.js";
+import type { RamPages } from "./ram-pages.js";
 
 /**
  * Guest RAM by guest physical address, little-endian. Devices see it as their `GuestRam`.
@@ -11,10 +12,12 @@ import type { LinearMemory } from "./linear-memory.js";
 export class Ram {
   readonly base: number = RAM_PADDR;
   readonly byteLength: number;
+  readonly pages: RamPages;
   readonly #memory: LinearMemory;
   readonly #core: CoreExports;
 
-  constructor(memory: LinearMemory, core: CoreExports, byteLength: number) {
+  constructor(memory: LinearMemory, core: CoreExports, pages: RamPages, byteLength: number) {
+    this.pages = pages;
     this.byteLength = byteLength;
     this.#memory = memory;
     this.#core = core;
@@ -67,6 +70,8 @@ export class Ram {
 
   #address(paddr: number, byteLength: number): number {
     assert(this.contains(paddr, byteLength), `ram: 0x${paddr.toString(16)} + ${byteLength} is outside RAM`);
-    return paddr - this.base + RAM_BASE;
+    const offset = paddr - this.base;
+    this.pages.ensurePresent(offset, byteLength);
+    return offset + RAM_BASE;
   }
 }

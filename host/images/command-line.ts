@@ -5,8 +5,8 @@ import { COMMAND_LINE_MAX_BYTES } from "./manifest.js";
 
 /** What the guest is started for. */
 export type GuestMode =
-  /** One command, over the ports of the exec protocol. */
-  | { readonly kind: "exec" }
+  /** What the agent is told to: the console stays silent. */
+  | { readonly kind: "agent" }
   /** A login shell on the console. Sizes in characters; `terminal` is what TERM becomes. */
   | {
       readonly kind: "interactive";
@@ -34,8 +34,8 @@ export function commandLineFor(commandLine: string, mode: GuestMode): string {
 
 function wordsFor(mode: GuestMode): string[] {
   switch (mode.kind) {
-    case "exec":
-      return ["viv.exec"];
+    case "agent":
+      return ["viv.agent"];
     case "interactive": {
       const words: string[] = [];
       if (isSize(mode.columns) && isSize(mode.rows)) {

@@ -1,5 +1,6 @@
 /** The recipe of the default guest: Debian's kernel and busybox, and the little around them that makes a system. */
 
+import { buildAgentProgram } from "../guest-agent/program.js";
 import { utf8 } from "../util/bytes.js";
 import { readAppletNames } from "./busybox.js";
 import { type CpioEntry, writeCpio } from "./cpio.js";
@@ -9,7 +10,7 @@ import { formatModulesAlias, formatModulesDep, type KernelModule } from "./modul
 
 export const DEBIAN_MINI = "debian-mini";
 /** To be counted up with every change that makes another image of the same packages. */
-export const DEBIAN_MINI_RECIPE_VERSION = 2;
+export const DEBIAN_MINI_RECIPE_VERSION = 3;
 /** The release that the packages are taken from. */
 export const DEBIAN_SUITE = "trixie";
 /** The package that always depends on the release's newest kernel package. */
@@ -126,6 +127,7 @@ function programs(busybox: Uint8Array): CpioEntry[] {
     ...readAppletNames(busybox)
       .filter((name) => !replaced.has(name))
       .map((name) => symlink(`usr/bin/${name}`, "busybox")),
+    { kind: "file", path: "usr/bin/viv-agent", mode: 0o755, content: buildAgentProgram() },
     ...POWER_COMMANDS.map((name) => file(`usr/bin/${name}`, 0o755, POWER_SCRIPT)),
   ];
 }

@@ -10,8 +10,8 @@
  *
  * | Word             | Meaning                                                                       |
  * |------------------|-------------------------------------------------------------------------------|
- * | viv.exec         | run one command over the ports of `exec-protocol.ts`, then power off          |
- * | (no viv.exec)    | a login shell on the console, then power off                                  |
+ * | viv.agent        | no shell: run what the agent is told to, until it is told to quit; power off  |
+ * | (no viv.agent)   | a login shell on the console beside the agent, then power off                 |
  * | viv.columns=N    | initial width of the console, with viv.rows=N its height                      |
  * | viv.term=NAME    | what TERM is for the shell                                                    |
  */
@@ -48,7 +48,7 @@ read -r words < /proc/cmdline
 set -f
 for word in $words; do
   case $word in
-    viv.exec) mode=exec ;;
+    viv.agent) mode=agent ;;
     viv.columns=*) columns=\${word#*=} ;;
     viv.rows=*) rows=\${word#*=} ;;
     viv.term=*) TERM=\${word#*=} ;;
@@ -73,55 +73,17 @@ find_port() {
   return 1
 }
 
-# The command itself, in a process of its own whose standard input is the relay's pipe.
-run_command() {
-  # "time" tells death by a signal from a status above 128. "setsid" keeps the relays out of reach of "kill 0".
-  time -f "" -o /run/ended setsid sh -c "$command" > /run/stdout 2> /run/stderr 3>&-
-  status="exit $?"
-  read -r word ended by kind number < /run/ended
-  [ "$ended" = terminated ] && status="signal $number"
-  echo "$status" > /run/status
-
-  # What is left of the command would keep the relays of its output waiting, and that of its input waits for the host.
-  # Kernel threads have no executable.
-  read -r self word < /proc/self/stat
-  while :; do
-    left=
-    for directory in /proc/[0-9]*; do
-      process=\${directory#/proc/}
-      case $process in
-        1 | "$self" | "$out" | "$err") ;;
-        *) [ -e "$directory/exe" ] && left="$left $process" ;;
-      esac
-    done
-    [ -z "$left" ] && return
-    kill -KILL $left
-    usleep 1000
-  done 2> /dev/null
+# Serves programs outside the machine: see guest-agent/protocol.ts. A command may kill the agent, which is then started
+# again; it ends with status 0 when it has been told to.
+run_agent() {
+  find_port viv.agent || return
+  until viv-agent <> "$port"; do usleep 10000; done
 }
 
-exec_mode() {
-  for name in stdin stdout stderr control; do
-    find_port viv.$name || { echo "init: this machine has no port viv.$name"; return; }
-    eval "$name=\\$port"
-  done
-
-  # Reading gives nothing until the host has opened the port.
-  exec 3<> "$control"
-  until read -r length <&3 && [ -n "$length" ]; do usleep 2000; done
-  command=$(head -c "$length" <&3)
-
-  # A port can be opened once only, so a command that opens /dev/stdin or /dev/stderr needs pipes there. Opening a named
-  # one waits for its other end: always there for output, but input may have ended.
-  mkfifo /run/stdout /run/stderr
-  cat < /run/stdout > "$stdout" 3>&- & out=$!
-  cat < /run/stderr > "$stderr" 3>&- & err=$!
-  cat < "$stdin" 3>&- | run_command
-  wait $out $err
-  read -r status < /run/status
-  echo "$status" >&3
-  # Until the host has everything and closes the port.
-  while read -r word <&3; do :; done
+agent_mode() {
+  run_agent || echo "init: this machine has no port viv.agent"
+  # What is left would keep file systems from being unmounted.
+  kill -KILL -1
 }
 
 # Tells the terminal of each size that the host announces; the kernel then signals its programs.
@@ -140,6 +102,7 @@ interactive_mode() {
   tty=/dev/\${consoles##* }
   [ -n "$columns" ] && [ -n "$rows" ] && stty columns "$columns" rows "$rows" < "$tty"
   follow_terminal_size &
+  run_agent &
   cat /etc/motd
   setsid cttyhack sh -l
 }

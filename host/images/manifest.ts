@@ -50,7 +50,7 @@ export interface ImageManifest {
   readonly kernel: ImageFile;
   readonly initrd: ImageFile;
   readonly commandLine: string;
-  /** Version of the exec protocol (`exec-protocol.ts`) that the guest speaks; 0 when it cannot run commands. */
+  /** Version of the exec protocol (`guest-agent/protocol.ts`) that the guest speaks; 0 when it cannot run commands. */
   readonly execProtocol: number;
 }
 

@@ -3,6 +3,7 @@
  * processor computes; a guest clock decides what it is at the start of each slice and how fast it runs.
  */
 import type { AlarmClock } from "../devices/clock.js";
+import { type StateOf, schema, u64 } from "../util/schema.js";
 import { Alarms } from "./alarms.js";
 import type { HostServices } from "./host-services.js";
 import { TICK_NS, TIMEBASE_HZ } from "./memory-map.js";
@@ -39,6 +40,8 @@ export interface GuestClock extends AlarmClock {
    * @returns how long to wait in milliseconds
    */
   stuckMs(): number;
+  /** mtime has become that of a saved machine: time goes on from there. */
+  resume(): void;
   /** The guest sets mtime. */
   setMtime(mtime: bigint): void;
 }
@@ -52,14 +55,21 @@ const SLICE_MS = 3;
 const VIRTUAL_EPOCH_NS = 1_735_689_600_000_000_000n;
 /** Instructions in a tick of virtual time: 160 million in a second. */
 const VIRTUAL_INSTRUCTIONS_PER_TICK = 16;
+export const VIRTUAL_TICKS_PER_INSTRUCTION = 1 / VIRTUAL_INSTRUCTIONS_PER_TICK;
 /** Instructions in a slice of virtual time. Input from outside arrives between slices only. */
 const VIRTUAL_SLICE_BUDGET = 500_000;
 
+const virtualClockSchema = schema("virtual-clock", 1, {
+  offset: u64("what the guest has added to mtime by setting it, modulo 2^64"),
+});
+type VirtualClockState = StateOf<typeof virtualClockSchema.fields>;
+
 /** Time is a function of retired instructions; waiting takes none. */
 export class VirtualClock implements GuestClock {
+  readonly schema = virtualClockSchema;
   readonly #processor: TimedProcessor;
   readonly #alarms = new Alarms();
-  /** What the guest has added to mtime by setting it. */
+  /** What the guest has added to mtime by setting it, modulo 2^64. */
   #offset = 0n;
 
   constructor(processor: TimedProcessor) {
@@ -68,7 +78,7 @@ export class VirtualClock implements GuestClock {
   }
 
   now(): bigint {
-    return VIRTUAL_EPOCH_NS + (this.#processor.mtime - this.#offset) * TICK_NS;
+    return VIRTUAL_EPOCH_NS + this.#elapsed * TICK_NS;
   }
 
   at(untilNs: bigint, callback: () => void): () => void {
@@ -86,6 +96,20 @@ export class VirtualClock implements GuestClock {
 
   endSlice(): void {}
 
+  resume(): void {}
+
+  reset(): void {
+    this.#offset = 0n;
+  }
+
+  save(): VirtualClockState {
+    return { offset: this.#offset };
+  }
+
+  load(state: VirtualClockState): void {
+    this.#offset = state.offset;
+  }
+
   idleMs(): number {
     const next = earlier(this.#processor.nextTimer, this.#nextAlarm());
     if (next === null) return Number.POSITIVE_INFINITY;
@@ -99,19 +123,25 @@ export class VirtualClock implements GuestClock {
   }
 
   setMtime(mtime: bigint): void {
-    this.#offset += mtime - this.#processor.mtime;
+    this.#offset = BigInt.asUintN(64, this.#offset + mtime - this.#processor.mtime);
     this.#set(mtime);
+  }
+
+  /** Ticks since the epoch, whatever the guest has made of mtime. */
+  get #elapsed(): bigint {
+    return BigInt.asUintN(64, this.#processor.mtime - this.#offset);
   }
 
   /** The mtime at which the next alarm is due. */
   #nextAlarm(): bigint | null {
     const nextNs = this.#alarms.nextNs;
     if (nextNs === null) return null;
-    return (nextNs - VIRTUAL_EPOCH_NS + TICK_NS - 1n) / TICK_NS + this.#offset;
+    const due = (nextNs - VIRTUAL_EPOCH_NS + TICK_NS - 1n) / TICK_NS;
+    return this.#processor.mtime + due - this.#elapsed;
   }
 
   #set(mtime: bigint): void {
-    this.#processor.setTime(mtime, 1 / VIRTUAL_INSTRUCTIONS_PER_TICK);
+    this.#processor.setTime(mtime, VIRTUAL_TICKS_PER_INSTRUCTION);
   }
 }
 
@@ -188,6 +218,10 @@ export class HostClock implements GuestClock {
 
   stuckMs(): number {
     return SLICE_MS;
+  }
+
+  resume(): void {
+    this.#origin = this.#processor.mtime - ticks(this.#host.monotonicMs());
   }
 
   setMtime(mtime: bigint): void {

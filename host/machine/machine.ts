@@ -1,34 +1,51 @@
 import { MAX_HARTS, MAX_RAM_BYTE_LENGTH, PAGE_BYTE_LENGTH } from "../../assembly/shared/layout.js";
 import { type CommitRecord, CommitTracer } from "../core/commit-tracer.js";
-import { Core } from "../core/core.js";
+import { Core, coreSchema } from "../core/core.js";
 import { hartSchema } from "../core/hart.js";
 import type { WasmModule } from "../core/wasm.js";
-import type { ByteSink, Device } from "../devices/device.js";
+import type { ByteSink } from "../devices/device.js";
 import type { ConsolePort } from "../devices/virtio/console-port.js";
 import type { SystemReset } from "../firmware/platform.js";
 import { SbiFirmware } from "../firmware/sbi.js";
 import { startSupervisor } from "../firmware/supervisor.js";
+import { isCapturable, OverlayBlockBackend } from "../storage/overlay.js";
 import { assert, unreachable, VivariumError } from "../util/errors.js";
-import { encode } from "../util/schema.js";
+import { decode, encode, type SavedState } from "../util/schema.js";
 import { Board, type Drive } from "./board.js";
+import { type BoardState, boardSchema, checkBoard } from "./board-state.js";
 import { type Boot, type BootPlan, PRIVILEGE_S, planBoot } from "./boot.js";
 import { Bus } from "./bus.js";
 import { type GuestClock, HostClock, VirtualClock } from "./clock.js";
+import type { Component } from "./component.js";
 import { KASLR_SEED_BYTE_LENGTH, RNG_SEED_BYTE_LENGTH } from "./device-tree.js";
+import { GuestMemory } from "./guest-memory.js";
 import type { HostServices } from "./host-services.js";
 import { Htif } from "./htif.js";
 import { MachinePort } from "./machine-port.js";
+import type { MachineState } from "./machine-state.js";
 import { mebibytes } from "./placement.js";
+import { checkContents, driveOf, hartName, portsOf, refuseOtherBoard, refuseUnknownParts } from "./resume.js";
 import { type ExitReason, type Halt, RunLoop, type RunnableProcessor } from "./run-loop.js";
 import { SeededRandom } from "./seeded-random.js";
 import { SerialInput, SerialOutput } from "./serial-line.js";
 import { StateHash } from "./state-hash.js";
 
-export type { Boot, ConsolePort, Drive, Halt, HostServices };
+export type { Boot, ConsolePort, Drive, Halt, HostServices, MachineState };
 
-export interface MachineOptions {
+/** What a machine is connected to, whether it is made or goes on from a state. */
+export interface MachineWires {
   /** The processor, compiled. */
   readonly core: WasmModule;
+  /** Receives what the guest writes to its serial console. */
+  readonly serial: ByteSink;
+  /** Byte streams between host and guest, by name; ports 1, 2, ... of a virtio console. */
+  readonly ports?: readonly ConsolePort[];
+  readonly host: HostServices;
+  /** Called for each instruction retired. The machine does the same as without, but much slower. */
+  readonly onCommit?: (record: CommitRecord) => void;
+}
+
+export interface MachineOptions extends MachineWires {
   /** 1 to 8. */
   readonly hartCount: number;
   /** A multiple of 4096. */
@@ -41,13 +58,20 @@ export interface MachineOptions {
   readonly boot: Boot;
   /** Virtio disks, in this order; at most 6. */
   readonly drives: readonly Drive[];
-  /** Receives what the guest writes to its serial console. */
-  readonly serial: ByteSink;
-  /** Byte streams between host and guest, by name; ports 1, 2, ... of a virtio console. */
-  readonly ports?: readonly ConsolePort[];
-  readonly host: HostServices;
-  /** Called for each instruction retired. The machine does the same as without, but much slower. */
-  readonly onCommit?: (record: CommitRecord) => void;
+}
+
+/** Whether a machine is the one whose state it has, or another beside it. */
+export type Identity =
+  /** It is the same machine: the one that was saved does not go on. */
+  | "kept"
+  /** It goes on beside its original: random numbers, generation id and addresses are its own. */
+  | "renewed";
+
+export interface ResumeOptions extends MachineWires {
+  /** "renewed" unless this is said; see `Identity`. */
+  readonly identity?: Identity;
+  /** By slot: the disks whose contents are not part of the state. */
+  readonly drives?: readonly (Drive | undefined)[];
 }
 
 export interface MachineStats {
@@ -74,8 +98,13 @@ export class Machine {
   /** Typed characters for the serial console. */
   readonly serialInput: SerialInput;
   /** Every component that has state of its own besides harts and RAM, by name. */
-  readonly devices: ReadonlyMap<string, Pick<Device, "schema" | "save" | "load" | "reset">>;
+  readonly devices: ReadonlyMap<string, Component>;
+  readonly #boardState: BoardState;
   readonly #core: Core;
+  readonly #clock: GuestClock;
+  readonly #host: HostServices;
+  readonly #drives: readonly Drive[];
+  readonly #memory: GuestMemory;
   readonly #board: Board;
   readonly #output: SerialOutput;
   readonly #firmware: SbiFirmware | null;
@@ -95,24 +124,78 @@ export class Machine {
     const seed = new Uint8Array(RNG_SEED_BYTE_LENGTH + KASLR_SEED_BYTE_LENGTH);
     fillRandom(seed, options.host, random);
     const plan = planBoot({ ...options, seed });
+    const board: BoardState = {
+      hartCount: options.hartCount,
+      memoryByteLength: options.memoryByteLength,
+      clock: options.clock,
+      firmware: options.boot.kind === "linux" ? "machine" : "guest",
+      htif: plan.htif,
+      ports: (options.ports ?? []).map(({ name }) => name),
+      drives: options.drives.map(({ backend, serial }) => ({
+        byteLength: backend.byteLength,
+        readOnly: backend.readOnly,
+        serial: serial ?? "",
+        captured: isCapturable(backend),
+      })),
+    };
     const bus = new Bus();
-    return new Machine(options, plan, bus, await createCore(options, bus), random);
+    const machine = new Machine(
+      board,
+      options,
+      options.drives,
+      bus,
+      await createCore(board, options.core, bus),
+      random,
+    );
+    machine.#start(plan);
+    return machine;
   }
 
-  private constructor(options: MachineOptions, plan: BootPlan, bus: Bus, core: Core, random: SeededRandom | null) {
-    const { host } = options;
-    const clock: GuestClock = options.clock === "virtual" ? new VirtualClock(core) : new HostClock(core, host);
+  /**
+   * A machine that goes on where `state` was captured, on this computer or another.
+   *
+   * @throws VivariumError `bad-state` naming what in the state cannot be; `machine/drives` when a disk outside the
+   *   state is missing or another one
+   */
+  static async resume(state: MachineState, options: ResumeOptions): Promise<Machine> {
+    const board = decode(boardSchema, state.board);
+    checkBoard(board);
+    const drives = board.drives.map((drive, index) => driveOf(drive, index, state, options.drives?.[index]));
+    const random = board.clock === "virtual" ? new SeededRandom() : null;
+    const bus = new Bus();
+    const machine = new Machine(board, options, drives, bus, await createCore(board, options.core, bus), random);
+    machine.#load(state);
+    if (options.identity !== "kept") machine.#renewIdentity();
+    return machine;
+  }
+
+  private constructor(
+    board: BoardState,
+    wires: MachineWires,
+    drives: readonly Drive[],
+    bus: Bus,
+    core: Core,
+    random: SeededRandom | null,
+  ) {
+    const { host } = wires;
+    const virtualClock = board.clock === "virtual" ? new VirtualClock(core) : null;
+    const clock: GuestClock = virtualClock ?? new HostClock(core, host);
+    this.#boardState = board;
     this.#core = core;
-    this.#output = new SerialOutput(options.serial);
-    this.#htif = plan.htif === null ? null : new Htif(core.ram, plan.htif, this.#output);
-    this.#loop = new RunLoop(processorOf(core, options.onCommit), clock, host, {
+    this.#clock = clock;
+    this.#host = host;
+    this.#drives = drives;
+    this.#memory = new GuestMemory(core);
+    this.#output = new SerialOutput(wires.serial);
+    this.#htif = board.htif === null ? null : new Htif(core.ram, board.htif, this.#output);
+    this.#loop = new RunLoop(processorOf(core, wires.onCommit), clock, host, {
       budgetMax: this.#htif === null ? Number.MAX_SAFE_INTEGER : HTIF_BUDGET_MAX,
       beforeSlice: () => this.serialInput.feed(this.#board.uart),
       serveCall: (hart) => this.#serveCall(hart),
       afterSlice: () => this.#afterSlice(),
       // With virtual time, input and output end with the slice in which they were begun: at the same instruction
       // in every run.
-      drainSlice: options.clock === "virtual" ? () => this.#board.drain() : () => Promise.resolve(),
+      drainSlice: virtualClock === null ? () => Promise.resolve() : () => this.#board.drain(),
       drain: () => this.#board.drain(),
       isDead: () => core.harts.every((hart) => hart.runState === "stopped"),
     });
@@ -120,25 +203,53 @@ export class Machine {
       core,
       clock,
       serial: this.#output,
-      drives: options.drives,
-      ports: (options.ports ?? []).map((port) => this.#connect(port)),
+      drives,
+      ports: portsOf(board, wires).map((port) => this.#connect(port)),
       randomBytes: (into) => fillRandom(into, host, random),
       finish: (finish) => this.#loop.halt(finish),
       wake: () => this.#loop.wake(),
     });
     this.serialInput = new SerialInput(() => this.#loop.wake());
-    this.#firmware = options.boot.kind === "linux" ? this.#createFirmware() : null;
-    this.devices = new Map<string, Pick<Device, "schema" | "save" | "load" | "reset">>([
+    this.#firmware = board.firmware === "machine" ? this.#createFirmware() : null;
+    this.devices = new Map<string, Component>([
       ...this.#board.devices,
+      ["serial-input", this.serialInput],
       ...(this.#firmware === null ? [] : [["sbi-hsm", this.#firmware.hsm] as const]),
+      ...(virtualClock === null ? [] : [["clock", virtualClock] as const]),
       ...(random === null ? [] : [["random", random] as const]),
     ]);
-    for (const { name } of options.ports ?? []) {
+    for (const name of board.ports) {
       const port = this.#board.console?.port(name);
       assert(port !== undefined, `the console has no port ${name}`);
       this.#ports.set(name, new MachinePort(port));
     }
-    this.#start(plan);
+  }
+
+  /** The whole machine as it is, between two instructions; also while it runs, which it goes on to do. */
+  async capture(): Promise<MachineState> {
+    for (const { backend } of this.#drives) if (backend instanceof OverlayBlockBackend) await backend.detach();
+    return this.#loop.between(() => this.#capture());
+  }
+
+  /**
+   * Puts the machine into a state that was captured from it or from one like it; also while it runs. Consoles and ports
+   * stay connected.
+   *
+   * @throws VivariumError `machine/other-board` for the state of a machine made of other parts, `bad-state` for one that
+   *   cannot be; the machine is then as it was
+   */
+  restore(state: MachineState, options: Pick<ResumeOptions, "identity"> = {}): Promise<void> {
+    return this.#loop.between(() => {
+      refuseOtherBoard(this.#boardState, decode(boardSchema, state.board));
+      const before = this.#capture();
+      try {
+        this.#load(state);
+      } catch (error) {
+        this.#load(before);
+        throw error;
+      }
+      if (options.identity !== "kept") this.#renewIdentity();
+    });
   }
 
   /** Runs until the guest ends itself or `stop` is called. */
@@ -207,6 +318,47 @@ export class Machine {
         hart.start(pc, privilege, a0, a1);
       }
     }
+  }
+
+  #capture(): MachineState {
+    const parts = new Map<string, SavedState>([["core", encode(coreSchema, this.#core.save())]]);
+    for (const hart of this.#core.harts) parts.set(hartName(hart.id), encode(hartSchema, hart.save()));
+    for (const [name, device] of this.devices) parts.set(name, encode(device.schema, device.save()));
+    return {
+      board: encode(boardSchema, this.#boardState),
+      parts,
+      ram: this.#memory.capture(),
+      drives: this.#drives.map(({ backend }) => (isCapturable(backend) ? backend.capture() : null)),
+      instructions: this.#core.retired,
+    };
+  }
+
+  #load(state: MachineState): void {
+    const part = (name: string): unknown => state.parts.get(name);
+    refuseUnknownParts(state, ["core", ...this.#core.harts.map(({ id }) => hartName(id)), ...this.devices.keys()]);
+    const core = decode(coreSchema, part("core"));
+    const harts = this.#core.harts.map(({ id }) => decode(hartSchema, part(hartName(id))));
+    const devices = [...this.devices].map(([name, device]) => [device, decode(device.schema, part(name))] as const);
+    checkContents(state, this.#boardState);
+
+    this.#core.reset();
+    this.#memory.restore(state.ram);
+    for (const [index, { backend }] of this.#drives.entries()) {
+      const contents = state.drives[index] ?? null;
+      if (isCapturable(backend) && contents !== null) backend.restore(contents);
+    }
+    this.#core.load(core);
+    this.#clock.resume();
+    for (const [device, deviceState] of devices) device.load(deviceState);
+    // Devices have driven their lines anew, which is nothing new: the interrupt controller and the harts know of them.
+    const plic = this.devices.get("plic")!;
+    plic.load(decode(plic.schema, part("plic")));
+    for (const [id, hart] of harts.entries()) this.#core.harts[id]!.load(hart);
+  }
+
+  /** To be called between slices. */
+  #renewIdentity(): void {
+    for (const device of this.devices.values()) device.renewIdentity?.((into) => this.#host.randomBytes(into));
   }
 
   #createFirmware(): SbiFirmware {
@@ -286,10 +438,10 @@ function checkOptions({ hartCount, memoryByteLength }: MachineOptions): void {
   }
 }
 
-async function createCore(options: MachineOptions, mmio: Bus): Promise<Core> {
-  const { core: module, memoryByteLength, hartCount, boot } = options;
+async function createCore(board: BoardState, module: WasmModule, mmio: Bus): Promise<Core> {
+  const { memoryByteLength, hartCount, firmware } = board;
   try {
-    return await Core.create({ module, memoryByteLength, hartCount, mmio, hostFirmware: boot.kind === "linux" });
+    return await Core.create({ module, memoryByteLength, hartCount, mmio, hostFirmware: firmware === "machine" });
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     throw new VivariumError("machine/memory", `memory: the host cannot give ${mebibytes(memoryByteLength)}`, {

@@ -66,6 +66,7 @@ export class RunLoop {
   #isWoken = false;
   #sleep: { wake(): void } | null = null;
   #elapsedMs = 0;
+  readonly #jobs: (() => void)[] = [];
 
   constructor(processor: RunnableProcessor, clock: GuestClock, host: HostServices, hooks: SliceHooks) {
     this.#processor = processor;
@@ -102,6 +103,27 @@ export class RunLoop {
     this.wake();
   }
 
+  /**
+   * Does `job` between two slices, with no input or output in flight: soon if the machine is running, else now.
+   *
+   * @throws what `job` throws
+   */
+  async between<T>(job: () => T): Promise<T> {
+    if (!this.#isRunning) await this.#hooks.drain();
+    if (!this.#isRunning) return job();
+    const done = new Promise<T>((resolve, reject) => {
+      this.#jobs.push(() => {
+        try {
+          resolve(job());
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+    this.wake();
+    return done;
+  }
+
   /** Something happened that may concern a guest that waits. */
   wake(): void {
     this.#isWoken = true;
@@ -115,6 +137,7 @@ export class RunLoop {
       this.#hooks.afterSlice();
       if (this.#halt === null) {
         await this.#hooks.drainSlice();
+        if (this.#jobs.length > 0) await this.#doJobs();
         await this.#host.yieldToEvents();
         if (!this.#isWoken) await this.#passIdleTime(last);
       }
@@ -122,10 +145,15 @@ export class RunLoop {
       this.#elapsedMs += nowMs - lastMs;
       lastMs = nowMs;
     }
-    await this.#hooks.drain();
+    await this.#doJobs();
     const halt = this.#halt;
     this.#halt = null;
     return halt;
+  }
+
+  async #doJobs(): Promise<void> {
+    await this.#hooks.drain();
+    for (let job = this.#jobs.shift(); job !== undefined; job = this.#jobs.shift()) job();
   }
 
   /** @returns the last reason why the processor came back */

@@ -1,5 +1,8 @@
 /** The two directions between a UART and the world outside the machine. */
 import type { ByteSink } from "../devices/device.js";
+import { concatenate } from "../util/bytes.js";
+import { VivariumError } from "../util/errors.js";
+import { bytes, type StateOf, schema } from "../util/schema.js";
 
 /** The receiver of typed characters: takes as many as it has room for. */
 export interface SerialReceiver {
@@ -7,8 +10,17 @@ export interface SerialReceiver {
   receive(input: Uint8Array): number;
 }
 
+/** More than this that the guest has not taken cannot be saved. */
+const SAVED_BYTE_LENGTH_MAX = 16 * 1024 * 1024;
+
+const serialInputSchema = schema("serial-input", 1, {
+  waiting: bytes("typed, not taken by the UART yet", SAVED_BYTE_LENGTH_MAX),
+});
+type SerialInputState = StateOf<typeof serialInputSchema.fields>;
+
 /** Typed characters on their way to the guest; whatever the UART has no room for waits here. */
 export class SerialInput implements ByteSink {
+  readonly schema = serialInputSchema;
   readonly #onInput: () => void;
   readonly #waiting: Uint8Array[] = [];
 
@@ -39,6 +51,25 @@ export class SerialInput implements ByteSink {
       }
       this.#waiting.shift();
     }
+  }
+
+  reset(): void {
+    this.#waiting.length = 0;
+  }
+
+  /** @throws VivariumError `snapshot/input-waiting` when there is more than a state can hold */
+  save(): SerialInputState {
+    const byteLength = this.waitingByteLength;
+    if (byteLength > SAVED_BYTE_LENGTH_MAX) {
+      const message = `${byteLength} bytes of input wait for the guest; at most ${SAVED_BYTE_LENGTH_MAX} can be saved`;
+      throw new VivariumError("snapshot/input-waiting", message, { byteLength });
+    }
+    return { waiting: concatenate(this.#waiting) };
+  }
+
+  load(state: SerialInputState): void {
+    this.reset();
+    this.write(state.waiting);
   }
 }
 

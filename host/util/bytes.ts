@@ -82,6 +82,17 @@ export function dataView(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
+/** The parts one after the other. */
+export function concatenate(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
 /** `text` in UTF-8; a lone surrogate becomes U+FFFD. */
 export function utf8(text: string): Uint8Array {
   const bytes: number[] = [];
@@ -100,4 +111,104 @@ function pushUtf8(bytes: number[], point: number): void {
 
 function continuation(bits: number): number {
   return 0x80 | (bits & 0x3f);
+}
+
+/** `bytes` as UTF-8 text; what is not UTF-8 becomes U+FFFD, as the Encoding Standard has it. */
+export function fromUtf8(bytes: Uint8Array): string {
+  let text = "";
+  for (let at = 0; at < bytes.length; ) {
+    const { point, byteLength } = readPoint(bytes, at);
+    text += String.fromCodePoint(point);
+    at += byteLength;
+  }
+  return text;
+}
+
+const REPLACEMENT = 0xfffd;
+
+function readPoint(bytes: Uint8Array, at: number): { readonly point: number; readonly byteLength: number } {
+  const first = bytes[at]!;
+  if (first < 0x80) return { point: first, byteLength: 1 };
+  if (first < 0xc2 || first > 0xf4) return { point: REPLACEMENT, byteLength: 1 };
+  const wanted = first < 0xe0 ? 1 : first < 0xf0 ? 2 : 3;
+  let point = first & (0x3f >> wanted);
+  for (let index = 1; index <= wanted; index++) {
+    const next = bytes[at + index];
+    const [low, high] = index === 1 ? secondByteRange(first) : [0x80, 0xbf];
+    if (next === undefined || next < low! || next > high!) return { point: REPLACEMENT, byteLength: index };
+    point = (point << 6) | (next & 0x3f);
+  }
+  return { point, byteLength: wanted + 1 };
+}
+
+/** Which second bytes make no overlong form, no surrogate and nothing above U+10FFFF: Unicode 15, table 3-7. */
+function secondByteRange(first: number): readonly [number, number] {
+  switch (first) {
+    case 0xe0:
+      return [0xa0, 0xbf];
+    case 0xed:
+      return [0x80, 0x9f];
+    case 0xf0:
+      return [0x90, 0xbf];
+    case 0xf4:
+      return [0x80, 0x8f];
+    default:
+      return [0x80, 0xbf];
+  }
+}
+
+/** Bytes that gather until they are complete. */
+export class ByteAccumulator {
+  #bytes: Uint8Array;
+  #start = 0;
+  #end = 0;
+
+  /** @param capacity with which it begins */
+  constructor(capacity: number) {
+    this.#bytes = new Uint8Array(capacity);
+  }
+
+  /** What has gathered: valid until the next `push`. */
+  get bytes(): Uint8Array {
+    return this.#bytes.subarray(this.#start, this.#end);
+  }
+
+  push(bytes: Uint8Array): void {
+    if (this.#end + bytes.length > this.#bytes.length) this.#makeRoom(bytes.length);
+    this.#bytes.set(bytes, this.#end);
+    this.#end += bytes.length;
+  }
+
+  /** Forgets the oldest `byteLength` bytes. */
+  drop(byteLength: number): void {
+    assert(byteLength <= this.#end - this.#start, `${byteLength} bytes dropped of ${this.#end - this.#start}`);
+    this.#start += byteLength;
+    if (this.#start === this.#end) this.clear();
+  }
+
+  clear(): void {
+    this.#start = 0;
+    this.#end = 0;
+  }
+
+  #makeRoom(byteLength: number): void {
+    const kept = this.bytes;
+    const needed = kept.length + byteLength;
+    const target = needed > this.#bytes.length ? new Uint8Array(2 * needed) : this.#bytes;
+    target.set(kept);
+    this.#bytes = target;
+    this.#start = 0;
+    this.#end = kept.length;
+  }
+}
+
+/** `parts` one after the other. */
+export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    whole.set(part, offset);
+    offset += part.length;
+  }
+  return whole;
 }

@@ -734,7 +734,7 @@ describe("machine: control", () => {
     expect([...machine.devices.keys()]).toEqual([
       ...["test", "rtc", "clint", "plic", "uart"],
       ...["virtio0", "virtio1", "virtio2", "virtio3", "virtio4", "virtio5", "virtio6", "virtio7"],
-      ...["sbi-hsm", "random"],
+      ...["serial-input", "sbi-hsm", "clock", "random"],
     ]);
   });
 

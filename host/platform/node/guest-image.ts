@@ -4,7 +4,7 @@ import type { TerminalSize } from "../../control/console-session.js";
 import { signalStatus } from "../../control/guest-end.js";
 import { ImageProgressReport } from "../../control/image-progress.js";
 import { commandLineFor, type GuestMode } from "../../images/command-line.js";
-import { EXEC_PROTOCOL_VERSION } from "../../images/exec-protocol.js";
+import { AGENT_PROTOCOL_VERSION } from "../../guest-agent/protocol.js";
 import type { Image } from "../../images/image.js";
 import type { Boot } from "../../machine/boot.js";
 import { VivariumError } from "../../util/errors.js";
@@ -19,10 +19,10 @@ export type ImageSource = Extract<GuestSource, { readonly kind: "image" }>;
 export async function readImageBoot(source: ImageSource, mode: GuestMode, stderr: Output): Promise<Boot> {
   const firmware = source.firmware === undefined ? null : await readFirmware(source.firmware);
   const image = await openWithProgress(source.name, stderr);
-  if (mode.kind === "exec" && image.manifest.execProtocol !== EXEC_PROTOCOL_VERSION) {
+  if (mode.kind === "exec" && image.manifest.execProtocol !== AGENT_PROTOCOL_VERSION) {
     const problem =
       image.manifest.execProtocol === 0 ? "cannot run commands" : "runs commands in a way this viv does not know";
-    const message = `--exec: image ${source.name} ${problem}; expected an image with "execProtocol": ${EXEC_PROTOCOL_VERSION}`;
+    const message = `--exec: image ${source.name} ${problem}; expected an image with "execProtocol": ${AGENT_PROTOCOL_VERSION}`;
     throw new VivariumError("image/no-exec", message, { image: source.name });
   }
   const { kernel, initrd } = image;

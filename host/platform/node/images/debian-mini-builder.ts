@@ -1,5 +1,6 @@
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { AGENT_PROTOCOL_VERSION } from "../../../guest-agent/protocol.js";
 import {
   BUSYBOX_PACKAGE,
   buildDebianMiniInitrd,
@@ -11,7 +12,6 @@ import {
   KERNEL_META_PACKAGE,
   KERNEL_PACKAGE_PREFIX,
 } from "../../../images/debian-mini.js";
-import { EXEC_PROTOCOL_VERSION } from "../../../images/exec-protocol.js";
 import type { ImageProgress } from "../../../images/image.js";
 import { requireKernelImage } from "../../../images/kernel-image.js";
 import { normalizeModuleName, readModuleInfo } from "../../../images/module-info.js";
@@ -52,7 +52,7 @@ export class DebianMiniBuilder implements ImageBuilder {
         architecture: ARCHITECTURE,
         packages: [packages.kernel, packages.busybox].map(({ name, version, sha256 }) => ({ name, version, sha256 })),
         commandLine: DEBIAN_MINI_COMMAND_LINE,
-        execProtocol: EXEC_PROTOCOL_VERSION,
+        execProtocol: AGENT_PROTOCOL_VERSION,
       },
       kernel,
       initrd: buildDebianMiniInitrd({ kernelRelease, modules, busybox }),

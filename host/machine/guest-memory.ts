@@ -1,0 +1,66 @@
+import { PAGE_BYTE_LENGTH } from "../../assembly/shared/layout.js";
+import type { Core } from "../core/core.js";
+import { CHUNK_BYTE_LENGTH, Chunk, type ChunkMap, chunkByteLength, emptyChunkMap } from "../storage/chunk.js";
+import { assert } from "../util/errors.js";
+
+const PAGES_PER_CHUNK = CHUNK_BYTE_LENGTH / PAGE_BYTE_LENGTH;
+
+/**
+ * Guest RAM as chunks. What was captured last is remembered, so that the next capture copies only what was written
+ * since; what is restored is brought in when it is first touched.
+ */
+export class GuestMemory {
+  readonly #core: Core;
+  /** What RAM held at the last capture or restore; true of every chunk none of whose pages was written since. */
+  #base: ChunkMap;
+
+  constructor(core: Core) {
+    this.#core = core;
+    this.#base = emptyChunkMap(core.ram.byteLength);
+  }
+
+  /** RAM as it is. The processor forgets its cached translations: see `Core.forgetWritten`. */
+  capture(): ChunkMap {
+    const { pages, byteLength } = this.#core.ram;
+    const chunks = [...this.#base.chunks];
+    for (let index = 0; index < chunks.length; index++) {
+      if (this.#isWritten(index)) chunks[index] = Chunk.of(pages.copy(firstPage(index), this.#pageCount(index)));
+    }
+    this.#core.forgetWritten();
+    this.#base = { byteLength, chunks };
+    return this.#base;
+  }
+
+  /** Makes RAM what was captured. Right after `Core.reset`: nothing of RAM may be cached in the processor. */
+  restore(contents: ChunkMap): void {
+    const { pages, byteLength } = this.#core.ram;
+    assert(contents.byteLength === byteLength, `ram: ${contents.byteLength} bytes for ${byteLength}`);
+    const before = this.#base;
+    this.#base = contents;
+    for (const [index, chunk] of contents.chunks.entries()) {
+      if (chunk === before.chunks[index] && !this.#isWritten(index)) continue;
+      pages.leaveAbsent(firstPage(index), this.#pageCount(index), (page) => this.#bringIn(page));
+    }
+  }
+
+  #bringIn(page: number): void {
+    const index = Math.floor(page / PAGES_PER_CHUNK);
+    const contents = this.#base.chunks[index]?.read() ?? null;
+    this.#core.ram.pages.fill(firstPage(index), this.#pageCount(index), contents);
+  }
+
+  #isWritten(index: number): boolean {
+    const { pages } = this.#core.ram;
+    const first = firstPage(index);
+    for (let page = first; page < first + this.#pageCount(index); page++) if (pages.isWritten(page)) return true;
+    return false;
+  }
+
+  #pageCount(index: number): number {
+    return chunkByteLength(this.#core.ram.byteLength, index) / PAGE_BYTE_LENGTH;
+  }
+}
+
+function firstPage(index: number): number {
+  return index * PAGES_PER_CHUNK;
+}

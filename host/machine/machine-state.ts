@@ -1,0 +1,20 @@
+import type { ChunkMap } from "../storage/chunk.js";
+import type { SavedState } from "../util/schema.js";
+
+/**
+ * A whole machine at one moment, between two instructions. It never changes: any number of machines can go on from it,
+ * and they share what they have in common until one of them writes.
+ *
+ * Everything in it is checked when it is loaded, so it may come from anywhere.
+ */
+export interface MachineState {
+  /** What the machine is made of: `boardSchema`. */
+  readonly board: SavedState;
+  /** Every component's named fields: `core`, `hart0`, `hart1`, ..., and the devices by the names of `Machine.devices`. */
+  readonly parts: ReadonlyMap<string, SavedState>;
+  readonly ram: ChunkMap;
+  /** By slot; null for a disk whose contents are not part of the state. */
+  readonly drives: readonly (ChunkMap | null)[];
+  /** Instructions retired by all harts; for people and lists. */
+  readonly instructions: bigint;
+}
