@@ -2,13 +2,13 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { buildSite } from "./build-site.js";
-import { runTool, SITE_DIRECTORY, usageError } from "./tool.js";
+import { defaultImage, runTool, SITE_DIRECTORY, usageError } from "./tool.js";
 
 const USAGE = "npm run web:build -- [--out DIRECTORY]";
 
 await runTool(async () => {
   const { out } = readOptions();
-  await buildSite(out);
+  await buildSite(out, await defaultImage());
   process.stdout.write(`${out}: ready; put it on any web server\n`);
 });
 

@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import { buildSite } from "./build-site.js";
 import { serveSite } from "./serve-site.js";
-import { runTool, SITE_DIRECTORY, usageError } from "./tool.js";
+import { defaultImage, runTool, SITE_DIRECTORY, usageError } from "./tool.js";
 
 const USAGE = "npm run web -- [--port N] [--host ADDRESS]";
 const DEFAULT_PORT = 5100;
@@ -10,7 +10,7 @@ const PORT_MAX = 65535;
 
 await runTool(async () => {
   const { port, host } = readOptions();
-  await buildSite(SITE_DIRECTORY);
+  await buildSite(SITE_DIRECTORY, await defaultImage());
   const site = await serveSite(SITE_DIRECTORY, { port, host });
   process.stdout.write(`Vivarium is at ${site.url} (Ctrl-C ends it)\n`);
 });

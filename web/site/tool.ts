@@ -1,10 +1,19 @@
 import { join } from "node:path";
 import { STATUS_BAD_INPUT } from "../../host/control/guest-end.js";
+import { DEBIAN_MINI } from "../../host/images/debian-mini.js";
+import type { Image } from "../../host/images/image.js";
 import { packageDirectory } from "../../host/platform/node/core-module.js";
+import { openWithProgress } from "../../host/platform/node/guest-image.js";
+import { Output } from "../../host/platform/node/output.js";
 import { VivariumError } from "../../host/util/errors.js";
 
 /** Where the site is built unless somebody wants it elsewhere. */
 export const SITE_DIRECTORY = join(packageDirectory(), "build/web");
+
+/** The image that the page starts; made first, with its progress on the terminal, when it is not in the cache. */
+export function defaultImage(): Promise<Image> {
+  return openWithProgress(DEBIAN_MINI, new Output(process.stderr));
+}
 
 /** Runs a script's body; what the operator can do something about is one line, not a stack trace. */
 export async function runTool(body: () => Promise<void>): Promise<void> {
