@@ -1,21 +1,14 @@
 import type { ByteSink } from "../devices/device.js";
-import {
-  type ExecStatus,
-  ExecStatusReader,
-  encodeExecRequest,
-  exitCodeOf,
-  PORT_CONTROL,
-  PORT_STDERR,
-  PORT_STDIN,
-  PORT_STDOUT,
-} from "../images/exec-protocol.js";
+import { AgentClient } from "../guest-agent/agent-client.js";
+import type { AgentProcess, ExitStatus } from "../guest-agent/agent-process.js";
+import { AGENT_PORT } from "../guest-agent/protocol.js";
+import { shellCommand } from "../guest-agent/shell.js";
 import type { ConsolePort, Halt } from "../machine/machine.js";
-import { assert, unreachable } from "../util/errors.js";
+import { assert, unreachable, VivariumError } from "../util/errors.js";
 import { ConsoleTail } from "./console-tail.js";
 import { ConsoleWatch } from "./console-watch.js";
-import type { GuestEnd } from "./guest-end.js";
+import { type GuestEnd, signalStatus } from "./guest-end.js";
 import type { Guest, Session } from "./guest-run.js";
-import { InputGate } from "./input-gate.js";
 
 /** Where the command's output goes. */
 export interface ExecOutputs {
@@ -23,41 +16,57 @@ export interface ExecOutputs {
   readonly stderr: ByteSink;
 }
 
-/** Runs one command in an image's guest: see `images/exec-protocol.ts` for what is said on which port. */
+/** Runs one command in an image's guest by its agent, and lets the guest switch itself off. */
 export class ExecSession implements Session {
-  readonly #request: Uint8Array;
-  readonly #status = new ExecStatusReader();
+  readonly #client: AgentClient;
+  readonly #process: AgentProcess;
   readonly #watch = new ConsoleWatch();
   readonly #console = new ConsoleTail();
-  readonly #gate = new InputGate();
-  /** Input can come before there is a machine for it. */
-  readonly #attached: Promise<Guest>;
-  #onAttached: (guest: Guest) => void = () => {};
   #guest: Guest | null = null;
-  #answer: ExecStatus | null = null;
+  #answer: ExitStatus | null = null;
+  #failure: VivariumError | null = null;
   #ready = false;
 
   /** What the guest writes to its console: nobody's output, but the only trace when it does not come up. */
   readonly serial: ByteSink = { write: (bytes) => this.#listen(bytes) };
-
-  /** In the order in which the protocol wants them opened. */
   readonly ports: readonly ConsolePort[];
 
-  /** @throws VivariumError `exec.command` when the guest cannot be given the command */
+  /** @throws VivariumError `exec/arguments` when the guest cannot be given the command */
   constructor(command: string, outputs: ExecOutputs) {
-    this.#request = encodeExecRequest(command);
-    this.#attached = new Promise((resolve) => {
-      this.#onAttached = resolve;
+    this.#client = new AgentClient({
+      send: (frame) => this.#guest?.port(AGENT_PORT).write(frame),
+      // The machine is switched on for this session, so there is no earlier one to be told from; and under the virtual
+      // clock every run has to be the same.
+      randomBytes: (into) => into.fill(0),
     });
     this.ports = [
-      { name: PORT_STDIN, receive: () => {} },
-      { name: PORT_STDOUT, receive: (bytes) => outputs.stdout.write(bytes) },
-      { name: PORT_STDERR, receive: (bytes) => outputs.stderr.write(bytes) },
-      { name: PORT_CONTROL, receive: (bytes) => this.#receiveControl(bytes) },
+      {
+        name: AGENT_PORT,
+        receive: (bytes) => this.#client.receive(bytes),
+        openChanged: (open) => this.#client.openChanged(open),
+      },
     ];
+    this.#client.whenReady(() => {
+      this.#ready = true;
+    });
+    this.#process = this.#client.start(shellCommand(command), {
+      output: (stream, bytes) => {
+        // Who reads slowly holds the whole guest back: see `runMachines`.
+        outputs[stream].write(bytes);
+        this.#process.consumed(stream, bytes.length);
+      },
+      exited: (status) => {
+        this.#answer = status;
+        this.#client.quit();
+      },
+      failed: (error) => {
+        this.#failure = error;
+        this.#guest?.stop();
+      },
+    });
   }
 
-  /** Whether the guest has come as far as to ask for the command. */
+  /** Whether the guest has come as far as to take the command. */
   get ready(): boolean {
     return this.#ready;
   }
@@ -71,30 +80,27 @@ export class ExecSession implements Session {
   attach(guest: Guest): void {
     assert(this.#guest === null, "a command runs in one machine only");
     this.#guest = guest;
-    guest.port(PORT_CONTROL).write(this.#request);
-    this.#onAttached(guest);
   }
 
-  poll(): void {
-    this.#gate.poll();
-    this.#ready ||= this.#guest?.port(PORT_CONTROL).open ?? false;
-  }
+  poll(): void {}
 
-  /** Hands on what came on our standard input. Resolves when there is room for more. */
+  /** Hands on what came on our standard input. Resolves when there is room for more; what nobody reads is dropped. */
   async input(bytes: Uint8Array): Promise<void> {
-    const guest = await this.#attached;
-    await this.#gate.write(guest.port(PORT_STDIN), bytes);
+    try {
+      await this.#process.write(bytes);
+    } catch (error) {
+      if (!(error instanceof VivariumError)) throw error;
+    }
   }
 
   /** Our standard input has ended. */
-  async endInput(): Promise<void> {
-    const guest = await this.#attached;
-    guest.port(PORT_STDIN).close();
+  endInput(): void {
+    this.#process.closeInput();
   }
 
   /** How the run ended; a command's guest is never restarted. */
   conclude(halt: Halt): GuestEnd {
-    if (this.#answer !== null) return { kind: "command", status: exitCodeOf(this.#answer) };
+    if (this.#answer !== null) return { kind: "command", status: statusOf(this.#answer) };
     const { panic } = this.#watch;
     switch (halt.kind) {
       case "reboot":
@@ -104,23 +110,26 @@ export class ExecSession implements Session {
       case "htif":
         return halt;
       case "stopped":
-        assert(panic !== null, "the machine stopped, but nobody stopped it");
-        return { kind: "panic", message: panic };
+        if (panic !== null) return { kind: "panic", message: panic };
+        assert(this.#failure !== null, "the machine stopped, but nobody stopped it");
+        return { kind: "lost", message: this.#failure.message };
       default:
         return unreachable(halt);
     }
-  }
-
-  #receiveControl(bytes: Uint8Array): void {
-    if (this.#answer !== null) return;
-    this.#answer = this.#status.push(bytes);
-    // The guest answers when it has closed both outputs, and what it wrote there was received as it wrote it.
-    if (this.#answer !== null) this.#guest?.port(PORT_CONTROL).close();
   }
 
   #listen(bytes: Uint8Array): void {
     this.#console.write(bytes);
     this.#watch.write(bytes);
     if (this.#watch.hung) this.#guest?.stop();
+  }
+}
+
+function statusOf(answer: ExitStatus): number {
+  switch (answer.kind) {
+    case "exit":
+      return answer.code;
+    case "signal":
+      return signalStatus(answer.number);
   }
 }

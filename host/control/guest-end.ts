@@ -30,6 +30,8 @@ export type GuestEnd =
   | { readonly kind: "left" }
   /** The command of `--exec` ended. */
   | { readonly kind: "command"; readonly status: number }
+  /** It could not be started, or its end was not seen. */
+  | { readonly kind: "lost"; readonly message: string }
   /** The program received a signal, or lost the reader of its output (SIGPIPE). */
   | { readonly kind: "signal"; readonly number: number };
 
@@ -58,6 +60,8 @@ export function reportEnd(end: GuestEnd, command: boolean): ExitReport {
       return { status: STATUS_OK };
     case "command":
       return { status: end.status };
+    case "lost":
+      return { status: STATUS_GUEST_ENDED_EARLY, message: end.message };
     case "signal":
       return { status: signalStatus(end.number) };
     default:

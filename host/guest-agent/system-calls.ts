@@ -101,6 +101,10 @@ export class ReplyReader {
     this.#received.push(bytes);
   }
 
+  get isEmpty(): boolean {
+    return this.#received.bytes.length === 0;
+  }
+
   /** The reply to the oldest request that has none yet; null when it is not complete. */
   next({ outputByteLength, asResult }: Expectation): CallReply | null {
     const bytes = this.#received.bytes;

@@ -1,4 +1,4 @@
-import type { VirtioConsolePort } from "../devices/virtio/console-port.js";
+import { type VirtioConsolePort, WAITING_MAX } from "../devices/virtio/console-port.js";
 import { assert } from "../util/errors.js";
 
 /** The host's end of a byte stream between host and guest: what the guest has no room for yet waits here. */
@@ -21,7 +21,10 @@ export class MachinePort {
     return this.#waiting.reduce((sum, { length }) => sum + length, 0);
   }
 
-  /** Sends to the guest, now or when it opens the port. Not after `close`. */
+  /**
+   * Sends to the guest, now or when it opens the port. Not after `close`. What one call writes is with the guest's
+   * device whole or not at all, up to WAITING_MAX bytes: a machine that is saved in between has no half message.
+   */
   write(bytes: Uint8Array): void {
     assert(!this.#isClosed, `port ${this.#port.name}: write after close`);
     if (bytes.length === 0) return;
@@ -41,7 +44,8 @@ export class MachinePort {
     for (;;) {
       const first = this.#waiting[0];
       if (first === undefined) break;
-      const taken = this.#port.write(first);
+      const isMessage = first.length <= WAITING_MAX;
+      const taken = isMessage ? Number(this.#port.writeWhole(first)) * first.length : this.#port.write(first);
       if (taken < first.length) {
         this.#waiting[0] = first.subarray(taken);
         return;

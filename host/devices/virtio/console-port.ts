@@ -3,7 +3,7 @@ import { assert } from "../../util/errors.js";
 import { bytes, flag, type StateOf, struct, uint } from "../../util/schema.js";
 
 /** What the host may write ahead of the guest. */
-const WAITING_MAX = 1 << 16;
+export const WAITING_MAX = 1 << 16;
 
 /** What the guest has yet to be told about a port, one bit each; sent from the lowest bit up. */
 export const ANNOUNCE_ADD = 1 << 0;
@@ -81,6 +81,20 @@ export class VirtioConsolePort {
     } while (pushed > 0 && taken < bytes.length);
     this.#refused = taken < bytes.length;
     return taken;
+  }
+
+  /**
+   * Sends all of `bytes` to the guest, or nothing: so that what a saved machine has waiting ends with a message.
+   *
+   * @param bytes at most WAITING_MAX
+   * @returns whether there was room; if not, try again after `writable`
+   */
+  writeWhole(bytes: Uint8Array): boolean {
+    assert(bytes.length <= WAITING_MAX, `port ${this.name}: ${bytes.length} bytes never fit`);
+    if (this.#waiting.room < bytes.length) this.#changed();
+    this.#refused = this.#waiting.room < bytes.length;
+    if (!this.#refused) this.write(bytes);
+    return !this.#refused;
   }
 
   /** Ends what is sent to the guest: once it has read everything, it reads end of file. */

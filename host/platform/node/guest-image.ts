@@ -19,7 +19,7 @@ export type ImageSource = Extract<GuestSource, { readonly kind: "image" }>;
 export async function readImageBoot(source: ImageSource, mode: GuestMode, stderr: Output): Promise<Boot> {
   const firmware = source.firmware === undefined ? null : await readFirmware(source.firmware);
   const image = await openWithProgress(source.name, stderr);
-  if (mode.kind === "exec" && image.manifest.execProtocol !== AGENT_PROTOCOL_VERSION) {
+  if (mode.kind === "agent" && image.manifest.execProtocol !== AGENT_PROTOCOL_VERSION) {
     const problem =
       image.manifest.execProtocol === 0 ? "cannot run commands" : "runs commands in a way this viv does not know";
     const message = `--exec: image ${source.name} ${problem}; expected an image with "execProtocol": ${AGENT_PROTOCOL_VERSION}`;

@@ -39,7 +39,7 @@ async function performRun(action: RunAction, streams: StandardStreams): Promise<
 
 async function performExec(action: ExecAction, streams: StandardStreams): Promise<ExitReport> {
   const session = new ExecSession(action.command, streams);
-  const result = await withParts(action, { kind: "exec" }, streams, async (boot, files) => {
+  const result = await withParts(action, { kind: "agent" }, streams, async (boot, files) => {
     const disconnect = connectCommand(session, streams);
     try {
       return await runMachines(action.machine, boot, files, session, streams);
