@@ -168,9 +168,12 @@ function readCodes(input: BitReader): { readonly literals: Code; readonly distan
   if (literalCount > LITERAL_COUNT_MAX || distanceCount > DISTANCE_COUNT_MAX) throw malformed("too many codes");
   const codeLengths = new Uint8Array(CODE_LENGTH_ORDER.length);
   for (let n = 0; n < codeLengthCount; n++) codeLengths[CODE_LENGTH_ORDER[n]!] = input.bits(3);
-  const lengths = readLengths(input, codeOf(codeLengths), literalCount + distanceCount);
+  const lengths = readLengths(input, codeOf(codeLengths, false), literalCount + distanceCount);
   if (lengths[END_OF_BLOCK] === 0) throw malformed("a block without end");
-  return { literals: codeOf(lengths.subarray(0, literalCount)), distances: codeOf(lengths.subarray(literalCount)) };
+  return {
+    literals: codeOf(lengths.subarray(0, literalCount), true),
+    distances: codeOf(lengths.subarray(literalCount), true),
+  };
 }
 
 function readLengths(input: BitReader, code: Code, count: number): Uint8Array {
@@ -203,8 +206,12 @@ function repetitions(input: BitReader, symbol: number): number {
   }
 }
 
-/** Section 3.2.2: the code whose symbols have these lengths, 0 for those that do not occur. */
-function codeOf(lengths: Uint8Array): Code {
+/**
+ * Section 3.2.2: the code whose symbols have these lengths, 0 for those that do not occur.
+ *
+ * @param canBeSingle whether one code of one bit will do; others have to use up all there are
+ */
+function codeOf(lengths: Uint8Array, canBeSingle: boolean): Code {
   const counts = new Uint16Array(CODE_BITS_MAX + 1);
   for (const length of lengths) counts[length]!++;
   counts[0] = 0;
@@ -218,6 +225,7 @@ function codeOf(lengths: Uint8Array): Code {
     if (room < 0) throw malformed("more codes than there can be");
     if (counts[length]! > 0) bits = length;
   }
+  if (room > 0 && bits > 0 && !(canBeSingle && bits === 1)) throw malformed("fewer codes than there must be");
   const entries = new Uint16Array(1 << bits);
   for (const [symbol, length] of lengths.entries()) {
     if (length === 0) continue;
@@ -239,8 +247,9 @@ function reversed(code: number, length: number): number {
 /** Section 3.2.6. */
 const FIXED_LITERALS = codeOf(
   Uint8Array.from({ length: 288 }, (_, symbol) => (symbol < 144 ? 8 : symbol < 256 ? 9 : symbol < 280 ? 7 : 8)),
+  false,
 );
-const FIXED_DISTANCES = codeOf(new Uint8Array(32).fill(5));
+const FIXED_DISTANCES = codeOf(new Uint8Array(32).fill(5), false);
 
 function malformed(problem: string): RangeError {
   return new RangeError(`not DEFLATE: ${problem}`);

@@ -1,4 +1,4 @@
-import type { Database as SqliteConnection, PreparedStatement } from "@sqlite.org/sqlite-wasm";
+import type { PreparedStatement, Database as SqliteConnection } from "@sqlite.org/sqlite-wasm";
 import type { Database, Row, SqlValue, Statement } from "../../snapshot/database.js";
 import { VivariumError } from "../../util/errors.js";
 import type { LoadedSqlite } from "./sqlite.js";
@@ -101,7 +101,10 @@ export function explain(error: unknown, refusal: unknown): unknown {
   if (typeof code !== "number") return error;
   const { message } = error as Error;
   if (refusal instanceof DOMException && refusal.name === "QuotaExceededError") {
-    return new VivariumError("file/full", "the browser gives this page no more room: delete snapshots, or free disk space");
+    return new VivariumError(
+      "file/full",
+      "the browser gives this page no more room: delete snapshots, or free disk space",
+    );
   }
   switch (code & PRIMARY_MASK) {
     case SQLITE_CORRUPT:
