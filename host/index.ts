@@ -18,6 +18,7 @@ export {
   type MachineWires,
   type ResumeOptions,
 } from "./machine/machine.js";
+export { MachineFile, type SaveOptions, type Snapshot, type SnapshotKind } from "./snapshot/machine-file.js";
 export { type BlockBackend, SECTOR_BYTE_LENGTH } from "./storage/block-backend.js";
 export { MemoryBlockBackend } from "./storage/memory.js";
 export { OverlayBlockBackend } from "./storage/overlay.js";

@@ -38,17 +38,27 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "host/firmware": ["host/util", "host/devices"],
   "host/images": ["host/util"],
   "host/machine": ["host/util", "host/core", "host/storage", "host/devices", "host/firmware", "assembly/shared"],
+  "host/snapshot": ["host/util", "host/storage", "host/machine"],
   "host/control": [
     "host/util",
     "host/core",
     "host/devices",
     "host/images",
     "host/machine",
+    "host/snapshot",
     "assembly/shared",
     "assembly/isa",
   ],
   // What embedding programs see: no platform, which they choose themselves.
-  "host/index.ts": ["host/util", "host/core", "host/storage", "host/devices", "host/machine", "host/control"],
+  "host/index.ts": [
+    "host/util",
+    "host/core",
+    "host/storage",
+    "host/devices",
+    "host/machine",
+    "host/snapshot",
+    "host/control",
+  ],
   "host/platform": [
     "host/util",
     "host/core",
@@ -56,6 +66,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "host/devices",
     "host/images",
     "host/machine",
+    "host/snapshot",
     "host/control",
     "assembly/shared",
   ],
@@ -66,6 +77,7 @@ const PACKAGES: readonly { readonly files: RegExp; readonly packages: RegExp }[]
   { files: /^assembly\/isa\/generate-main\.ts$/, packages: /^node:fs$/ },
   { files: /^host\/core\/exports\.ts$/, packages: /^@assemblyscript\/loader$/ },
   { files: /^host\/platform\/node\//, packages: /^(node:.+|commander)$/ },
+  { files: /^host\/platform\/node\/machine-file\/sqlite\.ts$/, packages: /^@sqlite\.org\/sqlite-wasm$/ },
 ];
 
 interface Import {

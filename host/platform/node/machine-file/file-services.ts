@@ -1,0 +1,23 @@
+import { createHash, randomFillSync } from "node:crypto";
+import { promisify } from "node:util";
+import { deflateRaw, inflateRawSync } from "node:zlib";
+import type { FileServices } from "../../../snapshot/database.js";
+
+const deflateInThreadPool = promisify<Uint8Array, { level: number }, Buffer>(deflateRaw);
+
+/** The fastest: a machine's memory gets little smaller with more. */
+const LEVEL = 1;
+
+/** Digests and compression from Node. Compression is done by other threads. */
+export const nodeFileServices: FileServices = {
+  digest: (bytes) => createHash("sha256").update(bytes).digest(),
+  deflate: (bytes) => deflateInThreadPool(bytes, { level: LEVEL }),
+  inflate(bytes, byteLength) {
+    const inflated = inflateRawSync(bytes, { maxOutputLength: Math.max(byteLength, 1) });
+    if (inflated.length !== byteLength) throw new RangeError(`${inflated.length} bytes; expected ${byteLength}`);
+    return inflated;
+  },
+  randomBytes: (into) => void randomFillSync(into),
+  nowMs: () => Date.now(),
+  yield: () => new Promise((resolve) => setImmediate(resolve)),
+};

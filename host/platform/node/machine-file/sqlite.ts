@@ -1,0 +1,32 @@
+import { resolve } from "node:path";
+import sqlite3InitModule, { type Sqlite3Static } from "@sqlite.org/sqlite-wasm";
+import type { Database } from "../../../snapshot/database.js";
+import { openSqlite, type SqliteApi } from "../../../snapshot/sqlite-database.js";
+import { installNodeVfs, NODE_VFS } from "./node-vfs.js";
+import type { SqliteBinding } from "./sqlite-binding.js";
+
+let loaded: Promise<Sqlite3Static> | null = null;
+
+/** SQLite on Node's file system, loaded once a process: it is code, and holds nothing of the files opened with it. */
+async function loadSqlite(): Promise<Sqlite3Static> {
+  const sqlite3 = await sqlite3InitModule();
+  installNodeVfs(sqlite3 as unknown as SqliteBinding);
+  return sqlite3;
+}
+
+/**
+ * The database in a file. Whoever opens it for writing holds its `FileLock`.
+ *
+ * @throws VivariumError as `Database` says
+ */
+export async function openDatabase(path: string, options: { readonly readOnly: boolean }): Promise<Database> {
+  loaded ??= loadSqlite();
+  const database = openSqlite((await loaded) as unknown as SqliteApi, {
+    filename: resolve(path),
+    vfs: NODE_VFS,
+    ...options,
+  });
+  // Exclusive: the file is ours, so what was read of it stays true. A commit is on the disk before it counts.
+  database.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
+  return database;
+}
