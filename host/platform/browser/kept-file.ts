@@ -1,7 +1,8 @@
 import type { SAHPoolUtil } from "@sqlite.org/sqlite-wasm";
+import type { Database, Statement } from "../../snapshot/database.js";
+import { openSqlite, type SqliteApi, type SqliteHandle } from "../../snapshot/sqlite-database.js";
 import { VivariumError } from "../../util/errors.js";
 import type { LoadedSqlite } from "./sqlite.js";
-import { explain, SqliteDatabase } from "./sqlite-database.js";
 
 /** Where machine files lie in the origin's private file system, each in a directory of its own. */
 export const KEPT_DIRECTORY = "vivarium";
@@ -19,6 +20,7 @@ const POOL_CAPACITY = 4;
 export class KeptFile {
   readonly #pool: SAHPoolUtil;
   readonly #loaded: LoadedSqlite;
+  #connection: SqliteHandle | null = null;
 
   private constructor(pool: SAHPoolUtil, loaded: LoadedSqlite) {
     this.#pool = pool;
@@ -26,11 +28,15 @@ export class KeptFile {
   }
 
   /**
+   * The file of that name, which need not exist yet.
+   *
    * @throws VivariumError `storage/none` where the browser keeps nothing for this page, `file/in-use` when another tab
-   *   has the file
+   *   has the file, `file/full`
    */
   static async open(name: string, loaded: LoadedSqlite): Promise<KeptFile> {
-    if (navigator.storage?.getDirectory === undefined) throw noStorage("it has no private file system for pages");
+    if (navigator.storage?.getDirectory === undefined) {
+      throw noStorage(isSecureContext ? "it has no private file system" : "it does so for https and localhost only");
+    }
     try {
       const pool = await loaded.sqlite.installOpfsSAHPoolVfs({
         name: `vivarium-${name}`,
@@ -39,7 +45,7 @@ export class KeptFile {
       });
       return new KeptFile(pool, loaded);
     } catch (error) {
-      throw explainStorage(error);
+      throw storageError(error);
     }
   }
 
@@ -47,50 +53,103 @@ export class KeptFile {
     return this.#pool.getFileNames().includes(DATABASE);
   }
 
-  database(): SqliteDatabase {
-    try {
-      return new SqliteDatabase(new this.#pool.OpfsSAHPoolDb(DATABASE), this.#loaded);
-    } catch (error) {
-      throw explain(error, this.#loaded.takeRefusal());
+  /** Opens the database, or makes it. @throws VivariumError as `Database` says */
+  database(): Database {
+    const { sqlite } = this.#loaded;
+    const keep = (handle: SqliteHandle): void => {
+      this.#connection = handle;
+    };
+    class Connection extends sqlite.oo1.DB {
+      constructor(options: ConstructorParameters<SqliteApi["oo1"]["DB"]>[0]) {
+        super(options);
+        keep(this as unknown as SqliteHandle);
+      }
     }
+    const api = { oo1: { DB: Connection }, capi: sqlite.capi } as unknown as SqliteApi;
+    const database = this.#explained(() => openSqlite(api, { filename: DATABASE, vfs: this.#pool.vfsName }));
+    database.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = ON");
+    return this.#explainedDatabase(database);
   }
 
-  /** The whole file. While `database` has begun a change, it is not one that could be opened. */
-  async export(): Promise<Uint8Array> {
+  /** Whether a change has begun and is not committed: what is in the file is not yet what it will be. */
+  get isChanging(): boolean {
+    const { capi } = this.#loaded.sqlite;
+    return this.#connection !== null && (capi as unknown as Undeclared).sqlite3_get_autocommit(this.#connection) === 0;
+  }
+
+  /** The whole file. Not while it is changing. */
+  async contents(): Promise<Uint8Array> {
     return await this.#pool.exportFile(DATABASE);
   }
 
-  /** @throws VivariumError `file/not-a-machine`, `file/full` */
-  async import(contents: ReadableStream<Uint8Array>): Promise<void> {
+  /**
+   * Puts a file in the place of what is there. Not while the database is open.
+   *
+   * @throws VivariumError `file/not-a-machine`, `file/full`
+   */
+  async replace(contents: ReadableStream<Uint8Array>): Promise<void> {
     const reader = contents.getReader();
     try {
       await this.#pool.importDb(DATABASE, async () => (await reader.read()).value);
     } catch (error) {
       await reader.cancel();
-      if (isQuota(error)) throw new VivariumError("file/full", "the browser gives this page no room for this file");
+      if (isQuotaError(error)) throw full();
       throw new VivariumError("file/not-a-machine", "this is no machine file");
+    }
+  }
+
+  #explainedDatabase(database: Database): Database {
+    const explained = (statement: Statement): Statement => ({
+      run: (...values) => this.#explained(() => statement.run(...values)),
+      get: (...values) => this.#explained(() => statement.get(...values)),
+      all: (...values) => this.#explained(() => statement.all(...values)),
+    });
+    return {
+      exec: (sql) => this.#explained(() => database.exec(sql)),
+      prepare: (sql) => explained(this.#explained(() => database.prepare(sql))),
+      close: () => {
+        this.#connection = null;
+        database.close();
+        this.#pool.pauseVfs();
+      },
+    };
+  }
+
+  /** SQLite cannot tell why the browser refused. */
+  #explained<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      const refusal = this.#loaded.takeRefusal();
+      throw error instanceof VivariumError && isQuotaError(refusal) ? full() : error;
     }
   }
 }
 
-function explainStorage(error: unknown): unknown {
+/** What the package has but does not declare. */
+interface Undeclared {
+  sqlite3_get_autocommit(connection: SqliteHandle): number;
+}
+
+function storageError(error: unknown): unknown {
   if (!(error instanceof DOMException)) return error;
   switch (error.name) {
     case "NoModificationAllowedError":
       return new VivariumError("file/in-use", "another tab has this machine open");
     case "QuotaExceededError":
-      return new VivariumError("file/full", "the browser gives this page no room for a file");
-    case "SecurityError":
-    case "NotAllowedError":
-    case "UnknownError":
-      return noStorage(error.message);
+      return full();
     default:
-      return error;
+      return noStorage(error.message);
   }
 }
 
-function isQuota(error: unknown): boolean {
+function isQuotaError(error: unknown): boolean {
   return error instanceof DOMException && error.name === "QuotaExceededError";
+}
+
+function full(): VivariumError {
+  const message = "the browser gives this page no more room; delete snapshots, or free space on the disk";
+  return new VivariumError("file/full", message);
 }
 
 function noStorage(why: string): VivariumError {
