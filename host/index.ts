@@ -1,9 +1,51 @@
 /**
- * What a program that embeds a machine imports. It needs a compiled core (`build/core.wasm`), the host's services and
- * something to boot; `vivarium/node` has the first two for Node.
+ * The public API: a machine in a worker, and what it takes and gives. `docs/api.md` begins with examples.
+ *
+ * `VirtMachine` is what runs in there, for programs that want to run a machine on a thread of their own: it needs a
+ * compiled core and a host's services, which `vivarium/node` has for Node.
  */
+import { defaultPlatform } from "#platform";
+import { MachineBase } from "./api/machine.js";
+import type { MachineOptions } from "./api/machine-options.js";
+import type { Platform } from "./api/platform.js";
+
+/** A RISC-V machine in a worker of its own: see `MachineBase` for what it can do. */
+export class Machine extends MachineBase {
+  /**
+   * Makes a machine, starts it unless `start` is false, and does not wait for the guest to come up: `exec` and the rest
+   * do.
+   *
+   * @param options `platform`: where it runs, unless it is where this program does
+   * @throws VivariumError naming the option that cannot be, or what it names that is not there
+   */
+  static create({
+    platform = defaultPlatform,
+    ...options
+  }: MachineOptions & { readonly platform?: Platform } = {}): Promise<Machine> {
+    return Machine.createOn(platform, options);
+  }
+}
+
+export type { GuestFileSystem, ReadOptions, WriteOptions } from "./api/guest-file-system.js";
+export type { Command, GuestProcess, ProcessExit, ProcessOptions } from "./api/guest-process.js";
+export type { Limits } from "./api/limits.js";
+export {
+  type ExecOptions,
+  type ExecResult,
+  type ForkOptions,
+  MachineBase,
+  type MachineEvents,
+} from "./api/machine.js";
+export type { MachineConsole } from "./api/machine-console.js";
+export type { DriveOptions, MachineOptions } from "./api/machine-options.js";
+export type { MachineStatus, Source } from "./api/messages.js";
+export type { Platform } from "./api/platform.js";
+export type { SignalName } from "./api/signals.js";
+export type { Snapshot } from "./api/snapshot.js";
 export type { WasmModule } from "./core/wasm.js";
 export type { ByteSink } from "./devices/device.js";
+export type { FileEntry, FileKind, FileStat } from "./guest-agent/guest-files.js";
+export type { ImageProgress } from "./images/image.js";
 export {
   type Boot,
   type ConsolePort,
@@ -11,14 +53,14 @@ export {
   type Halt,
   type HostServices,
   type Identity,
-  Machine,
-  type MachineOptions,
+  Machine as VirtMachine,
+  type MachineOptions as VirtMachineOptions,
   type MachineState,
   type MachineStats,
   type MachineWires,
   type ResumeOptions,
 } from "./machine/machine.js";
-export { MachineFile, type SaveOptions, type Snapshot, type SnapshotKind } from "./snapshot/machine-file.js";
+export { MachineFile, type SaveOptions, type SnapshotKind } from "./snapshot/machine-file.js";
 export { type BlockBackend, SECTOR_BYTE_LENGTH } from "./storage/block-backend.js";
 export { MemoryBlockBackend } from "./storage/memory.js";
 export { OverlayBlockBackend } from "./storage/overlay.js";

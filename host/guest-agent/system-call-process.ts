@@ -16,12 +16,14 @@ interface PendingCall {
 
 /** A process in the guest that makes system calls: see `system-calls.ts`. */
 export class SystemCallProcess implements SystemCaller {
+  readonly #client: AgentClient;
   readonly #process: AgentProcess;
   readonly #reader = new ReplyReader();
   readonly #pending: PendingCall[] = [];
   #failure: VivariumError | null = null;
 
   constructor(client: AgentClient) {
+    this.#client = client;
     const start = { argv: [PROGRAM, "system-calls"], directory: "/", environment: USUAL_ENVIRONMENT };
     this.#process = client.start(start, {
       output: (stream, bytes) => {
@@ -50,7 +52,7 @@ export class SystemCallProcess implements SystemCaller {
   /** Ends it, amid a call if need be, which then fails with `error`. */
   kill(error: VivariumError): void {
     this.#fail(error);
-    this.#process.signal(SIGKILL, false);
+    if (!this.#client.cancel(this.#process)) this.#process.signal(SIGKILL, false);
   }
 
   /** Lets it end when it has done what it was asked to. */

@@ -8,7 +8,6 @@ import { INIT_SCRIPT, POWER_SCRIPT } from "./init-script.js";
 import { withoutSignature } from "./module-info.js";
 import { formatModulesAlias, formatModulesDep, type KernelModule } from "./modules.js";
 
-export const DEBIAN_MINI = "debian-mini";
 /** To be counted up with every change that makes another image of the same packages. */
 export const DEBIAN_MINI_RECIPE_VERSION = 3;
 /** The release that the packages are taken from. */

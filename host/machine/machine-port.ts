@@ -33,6 +33,11 @@ export class MachinePort {
     if (this.#waiting.length === 1) this.feed();
   }
 
+  /** Forgets what has not reached the guest's device. */
+  discard(): void {
+    this.#waiting.length = 0;
+  }
+
   /** The guest reads an end of file after everything that was written. */
   close(): void {
     this.#isClosed = true;

@@ -36,10 +36,10 @@ export class OverlayBlockBackend implements CapturableBackend {
     this.#places = places;
   }
 
-  /** @param base is never written; `close` closes it */
-  static over(base: BlockBackend): OverlayBlockBackend {
+  /** @param base is never written, so it may be read-only where the disk is not; `close` closes it */
+  static over(base: BlockBackend, readOnly = base.readOnly): OverlayBlockBackend {
     const places = new Array<Place>(chunkCount(base.byteLength)).fill(IN_BASE);
-    return new OverlayBlockBackend(base.byteLength, base.readOnly, base, places);
+    return new OverlayBlockBackend(base.byteLength, readOnly, base, places);
   }
 
   /** A disk with the contents that were captured. */

@@ -4,7 +4,6 @@ import { AGENT_PROTOCOL_VERSION } from "../../../guest-agent/protocol.js";
 import {
   BUSYBOX_PACKAGE,
   buildDebianMiniInitrd,
-  DEBIAN_MINI,
   DEBIAN_MINI_COMMAND_LINE,
   DEBIAN_MINI_MODULES,
   DEBIAN_MINI_RECIPE_VERSION,
@@ -13,6 +12,7 @@ import {
   KERNEL_PACKAGE_PREFIX,
 } from "../../../images/debian-mini.js";
 import type { ImageProgress } from "../../../images/image.js";
+import { DEBIAN_MINI } from "../../../images/image-names.js";
 import { requireKernelImage } from "../../../images/kernel-image.js";
 import { normalizeModuleName, readModuleInfo } from "../../../images/module-info.js";
 import { collectModules, type KernelModule, type ModuleLibrary } from "../../../images/modules.js";

@@ -1,6 +1,6 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { DEBIAN_MINI } from "../../../images/debian-mini.js";
+import { DEBIAN_MINI } from "../../../images/image-names.js";
 import type { Image, ImageStore, OpenImageOptions } from "../../../images/image.js";
 import { cacheDirectory } from "./cache-directory.js";
 import { DebianMiniBuilder } from "./debian-mini-builder.js";

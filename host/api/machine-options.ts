@@ -1,0 +1,109 @@
+import { MAX_HARTS } from "../../assembly/shared/layout.js";
+import { AGENT_PORT } from "../guest-agent/protocol.js";
+import { DEBIAN_MINI } from "../images/image-names.js";
+import type { ImageProgress } from "../images/image.js";
+import { PORT_CONTROL } from "../images/terminal-size.js";
+import { VivariumError } from "../util/errors.js";
+import type { DriveSetup, GuestSetup, MachineSetup, Source } from "./messages.js";
+
+/** A disk of a machine: a raw image whose length is a multiple of 512. */
+export interface DriveOptions {
+  /** A file by what the platform calls it (a path in Node, a URL in a browser), or the content. */
+  readonly source: Source;
+  readonly readOnly?: boolean;
+  /**
+   * Whether what the guest writes stays with the machine: the file is never written, and snapshots and forks have the
+   * disk in them. Content that was given as bytes always stays with the machine.
+   */
+  readonly overlay?: boolean;
+  /** What the guest reads as the disk's serial number, at most 20 bytes; `disk0`, `disk1` and so on unless given. */
+  readonly serial?: string;
+}
+
+/** What a machine is made of. Files are named as the platform names them, or given as bytes. */
+export interface MachineOptions {
+  /** A guest image: `debian-mini`, or the directory of one. The default if nothing else is to be started. */
+  readonly image?: string;
+  /** More words for an image's kernel. */
+  readonly append?: string;
+  /** A kernel (Linux Image or ELF for riscv64), started in S-mode. */
+  readonly kernel?: Source;
+  /** An initial RAM disk for `kernel`. */
+  readonly initrd?: Source;
+  /** What `kernel` is told. */
+  readonly commandLine?: string;
+  /** A firmware (OpenSBI, U-Boot), started in M-mode, with `kernel` or `image` above it or alone. */
+  readonly firmware?: Source;
+  /** A program started in M-mode with nothing below it. */
+  readonly program?: Source;
+  /** 512 unless given. */
+  readonly memoryMiB?: number;
+  /** Processors, 1 to 8; 1 unless given. */
+  readonly harts?: number;
+  /** `virtual`: guest time counts instructions; `host`, the default: it follows the host's. */
+  readonly clock?: "host" | "virtual";
+  /** At most 6. */
+  readonly drives?: readonly (Source | DriveOptions)[];
+  /** Whether it is switched on at once, which is usual. */
+  readonly start?: boolean;
+  /** Ends the machine, made or not, with VivariumError `machine/closed`; `create` rejects with its reason. */
+  readonly signal?: AbortSignal;
+  /** Called while an image is made or fetched, never when it is there already. */
+  readonly onProgress?: (progress: ImageProgress) => void;
+}
+
+const MEMORY_MIB = 512;
+const MIB = 1024 * 1024;
+/** Memory comes in pages of 4 KiB. */
+const PAGES_PER_MIB = 256;
+
+/** @throws VivariumError `option/invalid` naming the option, what it was given and what it accepts */
+export function setupOf(options: MachineOptions): MachineSetup {
+  const { memoryMiB = MEMORY_MIB, harts = 1, clock = "host", drives = [] } = options;
+  if (!(memoryMiB > 0) || !Number.isInteger(memoryMiB * PAGES_PER_MIB)) {
+    throw bad("memoryMiB", memoryMiB, "a number of MiB above 0, a multiple of 1/256");
+  }
+  if (!Number.isInteger(harts) || harts < 1 || harts > MAX_HARTS) throw bad("harts", harts, `1 to ${MAX_HARTS}`);
+  if (clock !== "host" && clock !== "virtual") throw bad("clock", clock, '"host" or "virtual"');
+  return {
+    guest: guestOf(options),
+    memoryByteLength: memoryMiB * MIB,
+    hartCount: harts,
+    clock,
+    drives: drives.map(driveOf),
+    ports: [PORT_CONTROL, AGENT_PORT],
+  };
+}
+
+function guestOf(options: MachineOptions): GuestSetup {
+  const { image, kernel, initrd, firmware, program, append = "", commandLine = "" } = options;
+  const given = (names: readonly (keyof MachineOptions)[]) => names.filter((name) => options[name] !== undefined);
+  const refuse = (name: string, others: readonly string[]) => {
+    if (others.length === 0) return;
+    throw new VivariumError("option/invalid", `${name} and ${others[0]} exclude each other`, { option: others[0]! });
+  };
+  if (program !== undefined) {
+    refuse("program", given(["image", "kernel", "initrd", "firmware", "commandLine", "append"]));
+    return { kind: "bare", program };
+  }
+  if (kernel !== undefined) {
+    refuse("kernel", given(["image", "append"]));
+    const rest = initrd === undefined ? { commandLine } : { initrd, commandLine };
+    if (firmware === undefined) return { kind: "linux", kernel, ...rest };
+    return { kind: "firmware", firmware, kernel, ...rest };
+  }
+  refuse("no kernel", given(["initrd", "commandLine"]));
+  if (firmware !== undefined && image === undefined) return { kind: "firmware", firmware, commandLine: "" };
+  const name = image ?? DEBIAN_MINI;
+  return firmware === undefined ? { kind: "image", name, append } : { kind: "image", name, append, firmware };
+}
+
+function driveOf(drive: Source | DriveOptions, index: number): DriveSetup {
+  const isPlain = typeof drive === "string" || drive instanceof Uint8Array;
+  const { source, readOnly = false, overlay = false, serial = `disk${index}` } = isPlain ? { source: drive } : drive;
+  return { source, readOnly, overlay: overlay || typeof source !== "string", serial };
+}
+
+function bad(option: string, value: unknown, accepted: string): VivariumError {
+  return new VivariumError("option/invalid", `${option}: ${String(value)}; expected ${accepted}`, { option });
+}

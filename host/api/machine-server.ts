@@ -1,0 +1,376 @@
+import { commandLineFor } from "../images/command-line.js";
+import type { WasmModule } from "../core/wasm.js";
+import type { Boot, Drive, HostServices, Identity, MachineState } from "../machine/machine.js";
+import { Machine as VirtMachine } from "../machine/machine.js";
+import type { BlockBackend } from "../storage/block-backend.js";
+import { MemoryBlockBackend } from "../storage/memory.js";
+import { OverlayBlockBackend } from "../storage/overlay.js";
+import { unreachable, VivariumError } from "../util/errors.js";
+import { ConsoleRelay } from "./console-relay.js";
+import {
+  type CallName,
+  type Calls,
+  type FromWorker,
+  type GuestSetup,
+  type MachineSetup,
+  type MachineStatus,
+  packError,
+  type Source,
+  type ToWorker,
+} from "./messages.js";
+import { type PackedState, packState, unpackState } from "./packed-state.js";
+import type { OpenDrive, WorkerPlatform } from "./platform.js";
+
+/** Serves one machine to the program at the other end of the channel: what a worker does. */
+export function serveMachine(platform: WorkerPlatform): void {
+  const server = new MachineServer(platform);
+  platform.channel.onMessage((message) => server.receive(message as ToWorker));
+}
+
+/** What a machine is made from, opened. */
+interface Parts {
+  readonly setup: MachineSetup;
+  /** Read when it is first needed, which is never for a fork that does not restart. */
+  boot(): Promise<Boot>;
+  readonly drives: readonly Drive[];
+}
+
+class MachineServer {
+  readonly #platform: WorkerPlatform;
+  readonly #host: HostServices;
+  readonly #console: ConsoleRelay;
+  readonly #open: OpenDrive[] = [];
+  readonly #snapshots = new Map<number, MachineState>();
+  #lastSnapshot = 0;
+  #core: Promise<WasmModule> | null = null;
+  #parts: Parts | null = null;
+  #machine: VirtMachine | null = null;
+  #status: MachineStatus = "off";
+  /** The present run; resolves when it is over and all is settled. */
+  #run: Promise<void> = Promise.resolve();
+  /** Calls are served one after the other. */
+  #turn: Promise<void> = Promise.resolve();
+
+  constructor(platform: WorkerPlatform) {
+    this.#platform = platform;
+    this.#console = new ConsoleRelay((message) => this.#post(message));
+    this.#host = platform.hostServices(() => this.#console.beforeGuest(this.#machine));
+  }
+
+  receive(message: ToWorker): void {
+    switch (message.kind) {
+      case "call":
+        this.#turn = this.#turn.then(() => this.#serve(message.id, message.name, message.argument));
+        return;
+      case "port":
+        // A machine that is off has no device to write to: nobody hears it.
+        if (this.#parts?.setup.ports.includes(message.port) === true) {
+          this.#machine?.port(message.port).write(message.bytes);
+        }
+        return;
+      case "type":
+        this.#console.type(message.bytes, this.#machine);
+        return;
+      case "resize":
+        this.#machine?.resizeConsole(message.columns, message.rows);
+        return;
+      case "hold-console":
+        this.#console.hold(message.hold);
+        return;
+      case "console-taken":
+        this.#console.taken(message.byteLength);
+        return;
+      default:
+        unreachable(message);
+    }
+  }
+
+  async #serve(id: number, name: CallName, argument: unknown): Promise<void> {
+    try {
+      const { value, transfer } = await this.#answer(name, argument);
+      this.#post({ kind: "answer", id, value }, transfer);
+    } catch (error) {
+      this.#post({ kind: "refusal", id, error: packError(error) });
+    }
+  }
+
+  async #answer(name: CallName, argument: unknown): Promise<Answer> {
+    const given = <N extends CallName>() => argument as Calls[N]["argument"];
+    switch (name) {
+      case "create":
+        return answer(await this.#create(given<"create">()));
+      case "adopt":
+        return answer(await this.#adopt(given<"adopt">()));
+      case "start":
+        return answer(await this.#start());
+      case "pause":
+        return answer(await this.#halt("paused"));
+      case "stop":
+        return answer(await this.#halt("off"));
+      case "reset":
+        await this.#halt("off");
+        return answer(await this.#start());
+      case "snapshot": {
+        const state = await this.#present().capture();
+        this.#snapshots.set(++this.#lastSnapshot, state);
+        return answer({ id: this.#lastSnapshot, instructions: state.instructions });
+      }
+      case "restore":
+        return answer(await this.#restore(given<"restore">()));
+      case "deleteSnapshot":
+        this.#snapshots.delete(given<"deleteSnapshot">().id);
+        return answer(undefined);
+      case "pack":
+        return this.#pack(given<"pack">());
+      case "stats":
+        return answer(this.#machine?.stats() ?? { instructions: 0n, elapsedMs: 0, exits: NO_EXITS });
+      case "stateHash":
+        return answer(await this.#stateHash());
+      case "close":
+        await this.#halt("off");
+        await Promise.all(this.#open.splice(0).map((drive) => drive.close()));
+        return answer(undefined);
+      default:
+        return unreachable(name);
+    }
+  }
+
+  async #create(setup: MachineSetup): Promise<void> {
+    this.#parts = { setup, boot: once(() => this.#readBoot(setup.guest)), drives: await this.#openDrives(setup) };
+    // Made at once, so that what cannot be is said by `create` and not by the first start.
+    this.#machine = await this.#powerOn(this.#parts);
+  }
+
+  async #adopt({ setup, core, state, identity }: Calls["adopt"]["argument"]): Promise<void> {
+    refuseSharedDrives(setup);
+    this.#core = Promise.resolve(core);
+    this.#parts = { setup, boot: once(() => this.#readBoot(setup.guest)), drives: await this.#openDrives(setup) };
+    this.#machine = await this.#resume(unpackState(state), this.#parts, identity);
+    this.#setStatus("paused");
+    this.#tellPorts();
+  }
+
+  async #start(): Promise<void> {
+    if (this.#status === "running") return;
+    const machine = this.#machine ?? (await this.#powerOn(this.#requireParts()));
+    this.#machine = machine;
+    this.#setStatus("running");
+    this.#run = this.#runUntilHalt();
+  }
+
+  async #runUntilHalt(): Promise<void> {
+    try {
+      for (;;) {
+        const halt = await this.#machine!.run();
+        this.#console.flush();
+        if (halt.kind === "stopped") return;
+        this.#closePorts();
+        if (halt.kind !== "reboot") {
+          this.#machine = null;
+          this.#console.settle();
+          this.#setStatus("off");
+          this.#post({ kind: "halt", halt });
+          return;
+        }
+        this.#machine = await this.#powerOn(this.#requireParts());
+        this.#post({ kind: "reboot" });
+        await this.#host.yieldToEvents();
+      }
+    } catch (error) {
+      this.#machine = null;
+      this.#console.settle();
+      this.#closePorts();
+      this.#setStatus("off");
+      this.#post({ kind: "failure", error: packError(error) });
+    }
+  }
+
+  /** Ends the present run: the machine stands still, or is gone. */
+  async #halt(status: "paused" | "off"): Promise<void> {
+    if (this.#status === "running") {
+      this.#machine?.stop();
+      this.#console.release();
+      await this.#run;
+    }
+    if (status === "off") {
+      this.#closePorts();
+      this.#console.settle();
+      this.#machine = null;
+      this.#setStatus("off");
+    } else if (this.#machine !== null) {
+      this.#setStatus("paused");
+    }
+  }
+
+  async #restore({ id, identity }: Calls["restore"]["argument"]): Promise<void> {
+    const state = this.#snapshot(id);
+    if (this.#machine === null) {
+      this.#machine = await this.#resume(state, this.#requireParts(), identity);
+      this.#setStatus("paused");
+    } else {
+      // What waits for the guest is for a guest that is no more.
+      for (const name of this.#requireParts().setup.ports) this.#machine.port(name).discard();
+      await this.#machine.restore(state, { identity });
+    }
+    this.#closePorts();
+    this.#tellPorts();
+  }
+
+  async #pack({ id, count }: Calls["pack"]["argument"]): Promise<Answer> {
+    const state = id === null ? await this.#present().capture() : this.#snapshot(id);
+    const states: PackedState[] = [];
+    const transfer: ArrayBuffer[] = [];
+    for (let made = 0; made < count; made++) {
+      const { packed, transfer: buffers } = packState(state);
+      states.push(packed);
+      transfer.push(...buffers);
+    }
+    return { value: { core: await this.#loadCore(), states } satisfies Calls["pack"]["answer"], transfer };
+  }
+
+  async #stateHash(): Promise<string> {
+    if (this.#status === "running") {
+      throw new VivariumError("machine/status", "the state of a running machine has no hash; pause it first");
+    }
+    return this.#present().stateHash();
+  }
+
+  async #openDrives(setup: MachineSetup): Promise<Drive[]> {
+    const drives: Drive[] = [];
+    for (const [index, { source, readOnly, overlay, serial }] of setup.drives.entries()) {
+      const backend = await this.#openDrive(`disk${index}`, source, readOnly || overlay);
+      drives.push({ backend: overlay ? OverlayBlockBackend.over(backend, readOnly) : backend, serial });
+    }
+    return drives;
+  }
+
+  async #openDrive(name: string, source: Source, readOnly: boolean): Promise<BlockBackend> {
+    if (typeof source !== "string") return new MemoryBlockBackend(source, { readOnly });
+    const backend = await this.#platform.openDrive(name, source, readOnly);
+    this.#open.push(backend);
+    return backend;
+  }
+
+  async #readBoot(guest: GuestSetup): Promise<Boot> {
+    const read = async (what: string, source: Source): Promise<Uint8Array> =>
+      typeof source === "string" ? this.#platform.readFile(what, source) : source;
+    const initrdOf = async ({ initrd }: { readonly initrd?: Source }) =>
+      initrd === undefined ? {} : { initrd: await read("initrd", initrd) };
+    switch (guest.kind) {
+      case "image": {
+        const onProgress = (progress: Extract<FromWorker, { kind: "progress" }>["progress"]) =>
+          this.#post({ kind: "progress", progress });
+        const { kernel, initrd, commandLine: own } = await this.#platform.openImage(guest.name, { onProgress });
+        const commandLine = commandLineFor(`${own} ${guest.append}`.trim(), { kind: "interactive" });
+        if (guest.firmware === undefined) return { kind: "linux", kernel, initrd, commandLine };
+        return { kind: "firmware", firmware: await read("firmware", guest.firmware), kernel, initrd, commandLine };
+      }
+      case "linux": {
+        const { kind, commandLine } = guest;
+        return { kind, kernel: await read("kernel", guest.kernel), commandLine, ...(await initrdOf(guest)) };
+      }
+      case "firmware": {
+        const { kind, commandLine } = guest;
+        const firmware = await read("firmware", guest.firmware);
+        if (guest.kernel === undefined) return { kind, firmware, commandLine };
+        const kernel = await read("kernel", guest.kernel);
+        return { kind, firmware, kernel, commandLine, ...(await initrdOf(guest)) };
+      }
+      case "bare":
+        return { kind: "bare", program: await read("program", guest.program) };
+    }
+  }
+
+  async #powerOn({ setup, boot, drives }: Parts): Promise<VirtMachine> {
+    const { hartCount, memoryByteLength, clock } = setup;
+    const wires = await this.#wires(setup);
+    return VirtMachine.create({ ...wires, hartCount, memoryByteLength, clock, boot: await boot(), drives });
+  }
+
+  async #resume(state: MachineState, { setup, drives }: Parts, identity: Identity): Promise<VirtMachine> {
+    const outside = drives.map((drive, index) => (setup.drives[index]!.overlay ? undefined : drive));
+    return VirtMachine.resume(state, { ...(await this.#wires(setup)), drives: outside, identity });
+  }
+
+  #loadCore(): Promise<WasmModule> {
+    this.#core ??= this.#platform.loadCore();
+    return this.#core;
+  }
+
+  async #wires({ ports }: MachineSetup) {
+    return {
+      core: await this.#loadCore(),
+      serial: this.#console,
+      ports: ports.map((port) => ({
+        name: port,
+        receive: (bytes: Uint8Array) => this.#post({ kind: "port", port, bytes }, [bytes.buffer as ArrayBuffer]),
+        openChanged: (open: boolean) => this.#post({ kind: "port-open", port, open }),
+      })),
+      host: this.#host,
+    };
+  }
+
+  #closePorts(): void {
+    for (const port of this.#parts?.setup.ports ?? []) this.#post({ kind: "port-open", port, open: false });
+  }
+
+  /** After the machine has taken over a state. */
+  #tellPorts(): void {
+    for (const port of this.#requireParts().setup.ports) {
+      if (this.#machine?.port(port).open === true) this.#post({ kind: "port-open", port, open: true });
+    }
+  }
+
+  #present(): VirtMachine {
+    if (this.#machine === null) throw new VivariumError("machine/status", "the machine is off; start it first");
+    return this.#machine;
+  }
+
+  #snapshot(id: number): MachineState {
+    const state = this.#snapshots.get(id);
+    if (state === undefined) throw new VivariumError("snapshot/unknown", "this snapshot has been deleted");
+    return state;
+  }
+
+  #requireParts(): Parts {
+    if (this.#parts === null) throw new VivariumError("machine/status", "the machine has not been created");
+    return this.#parts;
+  }
+
+  #setStatus(status: MachineStatus): void {
+    if (status === this.#status) return;
+    this.#status = status;
+    this.#post({ kind: "status", status });
+  }
+
+  #post(message: FromWorker, transfer: readonly ArrayBuffer[] = []): void {
+    this.#platform.channel.post(message, transfer);
+  }
+}
+
+/** Two machines that write one disk would destroy what is on it. */
+function refuseSharedDrives(setup: MachineSetup): void {
+  const shared = setup.drives.findIndex(({ overlay, readOnly }) => !overlay && !readOnly);
+  if (shared < 0) return;
+  const message = `disk${shared}: a fork cannot write the same file; give it to \`create\` with \`overlay: true\``;
+  throw new VivariumError("machine/drives", message, { drive: `disk${shared}` });
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | null = null;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
+
+interface Answer {
+  readonly value: unknown;
+  readonly transfer: readonly ArrayBuffer[];
+}
+
+function answer(value: unknown): Answer {
+  return { value, transfer: [] };
+}
+
+const NO_EXITS = { budget: 0, idle: 0, ecall: 0, stop: 0, stuck: 0 };

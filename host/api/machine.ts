@@ -1,0 +1,475 @@
+import type { WasmModule } from "../core/wasm.js";
+import { AgentClient } from "../guest-agent/agent-client.js";
+import { AGENT_PORT } from "../guest-agent/protocol.js";
+import type { ImageProgress } from "../images/image.js";
+import type { Identity, MachineStats } from "../machine/machine.js";
+import type { Halt } from "../machine/run-loop.js";
+import { unreachable, VivariumError } from "../util/errors.js";
+import { GuestFileSystem } from "./guest-file-system.js";
+import { type Command, GuestProcess, type ProcessExit, type ProcessOptions, RunningProcess } from "./guest-process.js";
+import { type Limits, within } from "./limits.js";
+import { MachineConsole } from "./machine-console.js";
+import { type MachineOptions, setupOf } from "./machine-options.js";
+import { type MachineSetup, type MachineStatus, unpackError } from "./messages.js";
+import type { PackedState } from "./packed-state.js";
+import type { Platform } from "./platform.js";
+import { Remote, type WorkerEvent } from "./remote.js";
+import { Snapshot } from "./snapshot.js";
+import { readAll, toBytes } from "./streams.js";
+
+export interface ExecOptions extends ProcessOptions, Limits {
+  /** The command's standard input; it has none unless given. */
+  readonly input?: string | Uint8Array | ReadableStream<Uint8Array>;
+  /** Of each output; more is an error and ends the command. 64 MiB unless given. */
+  readonly maxOutputByteLength?: number;
+}
+
+/** A command that has ended. */
+export interface ExecResult extends ProcessExit {
+  /** As UTF-8 text. */
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly stdoutBytes: Uint8Array;
+  readonly stderrBytes: Uint8Array;
+}
+
+export interface ForkOptions {
+  /** How many machines; 1 unless given. */
+  readonly count?: number;
+  /** They go on from here; from the present unless given. */
+  readonly snapshot?: Snapshot;
+  /** `kept` lets them have the random numbers and addresses of this one: for replay, not for machines that go on. */
+  readonly identity?: Identity;
+}
+
+/** What a machine tells of itself, by event. */
+export interface MachineEvents {
+  readonly status: MachineStatus;
+  /** The guest has ended itself; the machine is off. */
+  readonly halt: Halt;
+  /** The guest has restarted itself. */
+  readonly reboot: undefined;
+  /** The machine has ended by an error of Vivarium's own; it is off. */
+  readonly failure: Error;
+}
+
+const OUTPUT_MAX_BYTE_LENGTH = 64 * 1024 * 1024;
+/** How long a guest may take from being waited for to having an agent. */
+const AGENT_TIMEOUT_MS = 120_000;
+const SHUTDOWN_TIMEOUT_MS = 30_000;
+
+type Listeners = { [E in keyof MachineEvents]: Set<(event: MachineEvents[E]) => void> };
+
+/**
+ * A RISC-V machine in a worker of its own: the thread that uses it stays free.
+ *
+ * What can go wrong rejects with a VivariumError, whose `code` is for programs.
+ */
+export class MachineBase {
+  /** The guest's files. */
+  readonly files: GuestFileSystem;
+  /** The guest's serial console. */
+  readonly console: MachineConsole;
+  readonly #platform: Platform;
+  readonly #setup: MachineSetup;
+  readonly #remote: Remote;
+  readonly #agent: AgentClient;
+  readonly #listeners: Listeners = { status: new Set(), halt: new Set(), reboot: new Set(), failure: new Set() };
+  readonly #onProgress: (progress: ImageProgress) => void;
+  #status: MachineStatus = "off";
+  #closed: VivariumError | null = null;
+  #stopAgentTimer: (() => void) | null = null;
+
+  /** @internal A machine is made by `create`, `open` or `fork`. */
+  constructor(platform: Platform, setup: MachineSetup, onProgress: (progress: ImageProgress) => void = () => {}) {
+    this.#platform = platform;
+    this.#setup = setup;
+    this.#onProgress = onProgress;
+    this.#remote = new Remote(
+      platform.startWorker(),
+      (event) => this.#handle(event),
+      (error) => {
+        this.#setOff("the machine's worker has ended");
+        this.#emit("failure", error);
+      },
+    );
+    this.#agent = new AgentClient({
+      send: (bytes) => this.#remote.tell({ kind: "port", port: AGENT_PORT, bytes }),
+      randomBytes: (into) => platform.randomBytes(into),
+    });
+    this.files = new GuestFileSystem(platform, () => this.#presentAgent());
+    this.console = new MachineConsole({
+      type: (bytes) => this.#remote.tell({ kind: "type", bytes }),
+      resize: (columns, rows) => this.#remote.tell({ kind: "resize", columns, rows }),
+      hold: (hold) => this.#remote.tell({ kind: "hold-console", hold }),
+      taken: (byteLength) => this.#remote.tell({ kind: "console-taken", byteLength }),
+    });
+  }
+
+  /** @internal */
+  static async createOn<M extends MachineBase>(
+    this: new (
+      ...args: ConstructorParameters<typeof MachineBase>
+    ) => M,
+    platform: Platform,
+    options: MachineOptions,
+  ): Promise<M> {
+    const { signal, start = true } = options;
+    const setup = setupOf(options);
+    if (signal?.aborted === true) throw signal.reason;
+    const machine = new this(platform, setup, options.onProgress);
+    try {
+      return await within(platform, "create", signal === undefined ? {} : { signal }, async () => {
+        await machine.#remote.call("create", setup);
+        if (start) await machine.start();
+        return machine;
+      });
+    } catch (error) {
+      await machine.close();
+      throw error;
+    }
+  }
+
+  /** What the machine does. */
+  get status(): MachineStatus {
+    return this.#status;
+  }
+
+  /**
+   * Calls back with each such event.
+   *
+   * @returns a function that ends it
+   */
+  on<E extends keyof MachineEvents>(event: E, callback: (event: MachineEvents[E]) => void): () => void {
+    this.#listeners[event].add(callback);
+    return () => void this.#listeners[event].delete(callback);
+  }
+
+  /** Switches the machine on, or lets one that is paused go on. */
+  async start(): Promise<void> {
+    await this.#remote.call("start", undefined);
+  }
+
+  /** The machine stands still amid everything, until `resume`. */
+  async pause(): Promise<void> {
+    await this.#remote.call("pause", undefined);
+  }
+
+  /** A machine that is paused goes on. */
+  async resume(): Promise<void> {
+    await this.#remote.call("start", undefined);
+  }
+
+  /** Off and on again at once, as by a switch. What was not written to disks is lost. */
+  async reset(): Promise<void> {
+    await this.#remote.call("reset", undefined);
+  }
+
+  /** Switches the machine off at once. What was not written to disks is lost; `start` begins anew. */
+  async stop(): Promise<void> {
+    await this.#remote.call("stop", undefined);
+  }
+
+  /**
+   * Asks the guest to switch itself off, and waits until it has.
+   *
+   * @throws VivariumError `timeout` when it does not within `timeoutMs`, 30 seconds unless given; it runs on then
+   */
+  async shutdown({ timeoutMs = SHUTDOWN_TIMEOUT_MS, ...rest }: Limits = {}): Promise<Halt> {
+    return within(this.#platform, "shutdown", { timeoutMs, ...rest }, (onGiveUp) => {
+      const halted = this.halted();
+      const command = new RunningProcess(this.#presentAgent(), ["poweroff"], {});
+      onGiveUp(() => command.abandon());
+      // A guest that is off does not say how its command ended.
+      const refused = command.started.then(
+        () => halted,
+        async (error: VivariumError) => {
+          if (error.code === "agent/lost") return halted;
+          throw error;
+        },
+      );
+      return Promise.race([halted, refused]);
+    });
+  }
+
+  /** Resolves when the guest next ends itself. */
+  halted(): Promise<Halt> {
+    return new Promise((resolve, reject) => {
+      const stops = [
+        this.on("halt", (halt) => settle(() => resolve(halt))),
+        this.on("failure", (error) => settle(() => reject(error))),
+      ];
+      const settle = (then: () => void): void => {
+        for (const stop of stops) stop();
+        then();
+      };
+    });
+  }
+
+  /** Resolves when the guest has come up: its agent answers. */
+  async ready(limits: Limits = {}): Promise<void> {
+    await within(
+      this.#platform,
+      "ready",
+      limits,
+      () => new Promise<void>((resolve) => this.#presentAgent().whenReady(resolve)),
+    );
+  }
+
+  /**
+   * Runs a command to its end, as soon as the guest has come up.
+   *
+   * A limit that is reached ends the command and what it has started.
+   *
+   * @throws VivariumError `exec/not-found`, `exec/not-executable`, `exec/directory`, `exec/arguments`,
+   *   `exec/output-too-large`, `timeout`, `agent/lost`, `agent/absent`, `machine/status`
+   */
+  async exec(command: Command, options: ExecOptions = {}): Promise<ExecResult> {
+    const { input, maxOutputByteLength = OUTPUT_MAX_BYTE_LENGTH, timeoutMs, signal, ...process } = options;
+    const limits = { ...(timeoutMs === undefined ? {} : { timeoutMs }), ...(signal === undefined ? {} : { signal }) };
+    return within(this.#platform, `exec ${describe(command)}`, limits, async (onGiveUp) => {
+      const running = new RunningProcess(this.#presentAgent(), command, process);
+      onGiveUp(() => running.abandon());
+      try {
+        void feed(running, input);
+        const { stdout, stderr } = running.sources;
+        const [exit, stdoutBytes, stderrBytes] = await Promise.all([
+          running.exited,
+          readAll(stdout.stream, maxOutputByteLength),
+          readAll(stderr.stream, maxOutputByteLength),
+        ]);
+        const decoder = new TextDecoder();
+        return {
+          ...exit,
+          stdout: decoder.decode(stdoutBytes),
+          stderr: decoder.decode(stderrBytes),
+          stdoutBytes,
+          stderrBytes,
+        };
+      } catch (error) {
+        running.abandon();
+        throw error;
+      }
+    });
+  }
+
+  /**
+   * Starts a process and returns when it runs.
+   *
+   * The limits are for the start; a signal that aborts later ends the process.
+   *
+   * @throws VivariumError as `exec` does
+   */
+  async spawn(command: Command, options: ProcessOptions & Limits = {}): Promise<GuestProcess> {
+    const { timeoutMs, signal, ...process } = options;
+    const limits = { ...(timeoutMs === undefined ? {} : { timeoutMs }), ...(signal === undefined ? {} : { signal }) };
+    const running = await within(this.#platform, `spawn ${describe(command)}`, limits, async (onGiveUp) => {
+      const begun = new RunningProcess(this.#presentAgent(), command, process);
+      onGiveUp(() => begun.abandon());
+      return { begun, pid: await begun.started };
+    });
+    if (signal !== undefined) {
+      const end = (): void => running.begun.end();
+      signal.addEventListener("abort", end);
+      const stop = (): void => signal.removeEventListener("abort", end);
+      running.begun.exited.then(stop, stop);
+    }
+    return new GuestProcess(running.begun, running.pid);
+  }
+
+  /**
+   * Keeps the machine as it is now, in memory, to come back to; it runs on.
+   *
+   * @param name for people
+   */
+  async snapshot(name = ""): Promise<Snapshot> {
+    const { id, instructions } = await this.#remote.call("snapshot", undefined);
+    return new Snapshot(name, instructions, id, this.#remote);
+  }
+
+  /**
+   * Puts the machine back to a snapshot of its own; it runs on from there, or stands still if it did not run.
+   *
+   * Processes that run now are no more, and those that ran then are nobody's: see `GuestProcess`.
+   *
+   * @param options `identity`: `renewed` gives it random numbers and addresses of its own
+   */
+  async restore(snapshot: Snapshot, { identity = "kept" }: { readonly identity?: Identity } = {}): Promise<void> {
+    const id = this.#ownSnapshot(snapshot);
+    // What is asked for from now on waits for the guest that is put back.
+    this.#agent.openChanged(false);
+    await this.#remote.call("restore", { id, identity });
+  }
+
+  /**
+   * Other machines that go on from here, each with random numbers and addresses of its own, in a worker of its own.
+   * They run if this one does.
+   */
+  async fork({ count = 1, snapshot, identity = "renewed" }: ForkOptions = {}): Promise<this[]> {
+    if (!Number.isInteger(count) || count < 1) {
+      throw new VivariumError("option/invalid", `count: ${count}; expected 1 or more`, { option: "count" });
+    }
+    const id = snapshot === undefined ? null : this.#ownSnapshot(snapshot);
+    const { core, states } = await this.#remote.call("pack", { id, count });
+    const isRunning = this.#status === "running";
+    const forks = await Promise.allSettled(states.map((state) => this.#adopted(core, state, identity, isRunning)));
+    const made = forks.flatMap((fork) => (fork.status === "fulfilled" ? [fork.value] : []));
+    const failed = forks.find((fork) => fork.status === "rejected");
+    if (failed === undefined) return made;
+    await Promise.all(made.map((machine) => machine.close()));
+    throw failed.reason;
+  }
+
+  /** What the machine has done since it was last switched on. */
+  stats(): Promise<MachineStats> {
+    return this.#remote.call("stats", undefined);
+  }
+
+  /** A hash over processors, memory and devices of a machine that does not run. */
+  stateHash(): Promise<string> {
+    return this.#remote.call("stateHash", undefined);
+  }
+
+  /** Switches the machine off at once and gives back everything it uses. Safe to call twice. */
+  async close(): Promise<void> {
+    if (this.#closed !== null) return;
+    this.#closed = new VivariumError("machine/closed", "the machine has been closed");
+    try {
+      await this.#remote.call("close", undefined);
+    } catch {
+      // A worker that cannot close anything has ended.
+    }
+    this.#remote.terminate(this.#closed);
+    this.#setOff("the machine was closed");
+    this.#agent.failAll(this.#closed);
+    this.console.end();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #adopted(core: WasmModule, state: PackedState, identity: Identity, start: boolean): Promise<this> {
+    const machine = new (this.constructor as new (platform: Platform, setup: MachineSetup) => this)(
+      this.#platform,
+      this.#setup,
+    );
+    try {
+      await machine.#remote.call("adopt", { setup: this.#setup, core, state, identity }, buffersOf(state));
+      if (start) await machine.start();
+      return machine;
+    } catch (error) {
+      await machine.close();
+      throw error;
+    }
+  }
+
+  #ownSnapshot(snapshot: Snapshot): number {
+    const id = snapshot.idIn(this.#remote);
+    if (id !== null) return id;
+    throw new VivariumError("snapshot/unknown", "this snapshot is another machine's, or has been deleted");
+  }
+
+  /** @throws VivariumError when no guest could answer */
+  #presentAgent(): AgentClient {
+    if (this.#closed !== null) throw this.#closed;
+    if (this.#status === "off") throw new VivariumError("machine/status", "the machine is off; start it first");
+    if (!this.#agent.isReady && this.#stopAgentTimer === null) this.#watchForAgent();
+    return this.#agent;
+  }
+
+  #watchForAgent(): void {
+    const cancel = this.#platform.schedule(() => {
+      this.#stopAgentTimer = null;
+      const message = `the guest's agent has not answered for ${AGENT_TIMEOUT_MS / 1000} s; does this guest have one?`;
+      if (!this.#agent.isReady) this.#agent.failAll(new VivariumError("agent/absent", message));
+    }, AGENT_TIMEOUT_MS);
+    this.#stopAgentTimer = () => {
+      cancel();
+      this.#stopAgentTimer = null;
+    };
+    this.#agent.whenReady(() => this.#stopAgentTimer?.());
+  }
+
+  #handle(event: WorkerEvent): void {
+    switch (event.kind) {
+      case "progress":
+        this.#onProgress(event.progress);
+        return;
+      case "status":
+        if (event.status === "off") this.#setOff("the machine was switched off");
+        else this.#setStatus(event.status);
+        return;
+      case "halt":
+        this.#emit("halt", event.halt);
+        return;
+      case "reboot":
+        this.#emit("reboot", undefined);
+        return;
+      case "port-open":
+        if (event.port === AGENT_PORT) this.#agent.openChanged(event.open);
+        return;
+      case "port":
+        if (event.port === AGENT_PORT) this.#agent.receive(event.bytes);
+        return;
+      case "console":
+        this.console.receive(event.bytes);
+        return;
+      case "typed":
+        this.console.typed(event.byteLength);
+        return;
+      case "failure":
+        this.#emit("failure", unpackError(event.error));
+        return;
+      default:
+        unreachable(event);
+    }
+  }
+
+  #setOff(why: string): void {
+    this.#stopAgentTimer?.();
+    this.#agent.openChanged(false);
+    this.#agent.failAll(new VivariumError("agent/lost", `${why}: what became of the process is not known`));
+    this.#setStatus("off");
+  }
+
+  #setStatus(status: MachineStatus): void {
+    if (status === this.#status) return;
+    this.#status = status;
+    this.#emit("status", status);
+  }
+
+  #emit<E extends keyof MachineEvents>(event: E, value: MachineEvents[E]): void {
+    for (const callback of [...this.#listeners[event]]) callback(value);
+  }
+}
+
+function buffersOf(state: PackedState): ArrayBuffer[] {
+  return [state.ram, ...state.drives].flatMap((chunks) =>
+    chunks === null ? [] : [chunks.bytes.buffer as ArrayBuffer],
+  );
+}
+
+const DESCRIBED_LENGTH = 60;
+
+function describe(command: Command): string {
+  const text = typeof command === "string" ? command : command.join(" ");
+  return JSON.stringify(text.length > DESCRIBED_LENGTH ? `${text.slice(0, DESCRIBED_LENGTH)}...` : text);
+}
+
+/** Gives a command its input, as far as it reads it. */
+async function feed({ process }: RunningProcess, input: ExecOptions["input"]): Promise<void> {
+  if (input === undefined || typeof input === "string" || input instanceof Uint8Array) {
+    if (input !== undefined) process.write(toBytes(input)).catch(() => {});
+    process.closeInput();
+    return;
+  }
+  const reader = input.getReader();
+  try {
+    for (let next = await reader.read(); !next.done; next = await reader.read()) await process.write(next.value);
+  } catch {
+    // The command does not read it, or has ended: it is not wanted any more.
+    await reader.cancel().catch(() => {});
+  }
+  process.closeInput();
+}

@@ -1,0 +1,135 @@
+/**
+ * What is said between the program that uses a machine and the worker that runs it. Everything is a structured clone,
+ * and every message is one of these.
+ */
+import type { WasmModule } from "../core/wasm.js";
+import type { ImageProgress } from "../images/image.js";
+import type { Identity, MachineStats } from "../machine/machine.js";
+import type { Halt } from "../machine/run-loop.js";
+import { type ErrorData, VivariumError } from "../util/errors.js";
+import type { PackedState } from "./packed-state.js";
+
+/** A file by what the platform calls it (a path, a URL), or its content. */
+export type Source = string | Uint8Array;
+
+export interface DriveSetup {
+  readonly source: Source;
+  readonly readOnly: boolean;
+  /** What the guest writes stays with the machine, and is part of its snapshots. */
+  readonly overlay: boolean;
+  readonly serial: string;
+}
+
+/** What a machine starts. */
+export type GuestSetup =
+  | { readonly kind: "image"; readonly name: string; readonly append: string; readonly firmware?: Source }
+  | { readonly kind: "linux"; readonly kernel: Source; readonly initrd?: Source; readonly commandLine: string }
+  | {
+      readonly kind: "firmware";
+      readonly firmware: Source;
+      readonly kernel?: Source;
+      readonly initrd?: Source;
+      readonly commandLine: string;
+    }
+  | { readonly kind: "bare"; readonly program: Source };
+
+export interface MachineSetup {
+  readonly guest: GuestSetup;
+  readonly memoryByteLength: number;
+  readonly hartCount: number;
+  readonly clock: "host" | "virtual";
+  readonly drives: readonly DriveSetup[];
+  /** Names of virtio-console ports. */
+  readonly ports: readonly string[];
+}
+
+/** A snapshot as its machine's worker knows it. */
+export interface SnapshotFacts {
+  readonly id: number;
+  /** Retired by all harts. */
+  readonly instructions: bigint;
+}
+
+/** What can be asked of the worker: argument and answer of each call. */
+export interface Calls {
+  /** Opens what the machine is made of. It is off then. */
+  create: { readonly argument: MachineSetup; readonly answer: undefined };
+  /** Makes the machine that goes on from a state, paused. */
+  adopt: {
+    readonly argument: {
+      readonly setup: MachineSetup;
+      readonly core: WasmModule;
+      readonly state: PackedState;
+      readonly identity: Identity;
+    };
+    readonly answer: undefined;
+  };
+  /** Switches the machine on, or lets one that is paused go on. */
+  start: { readonly argument: undefined; readonly answer: undefined };
+  pause: { readonly argument: undefined; readonly answer: undefined };
+  /** Switches the machine off at once. */
+  stop: { readonly argument: undefined; readonly answer: undefined };
+  /** Off and on again at once. */
+  reset: { readonly argument: undefined; readonly answer: undefined };
+  snapshot: { readonly argument: undefined; readonly answer: SnapshotFacts };
+  restore: { readonly argument: { readonly id: number; readonly identity: Identity }; readonly answer: undefined };
+  deleteSnapshot: { readonly argument: { readonly id: number }; readonly answer: undefined };
+  /** The state of a snapshot, or of the machine as it is when `id` is null; once for each of `count` others. */
+  pack: {
+    readonly argument: { readonly id: number | null; readonly count: number };
+    readonly answer: { readonly core: WasmModule; readonly states: readonly PackedState[] };
+  };
+  stats: { readonly argument: undefined; readonly answer: MachineStats };
+  stateHash: { readonly argument: undefined; readonly answer: string };
+  /** Closes what is open. */
+  close: { readonly argument: undefined; readonly answer: undefined };
+}
+export type CallName = keyof Calls;
+
+export type ToWorker =
+  | { readonly kind: "call"; readonly id: number; readonly name: CallName; readonly argument: unknown }
+  /** A message for a port, which reaches the guest's device whole. */
+  | { readonly kind: "port"; readonly port: string; readonly bytes: Uint8Array }
+  | { readonly kind: "type"; readonly bytes: Uint8Array }
+  | { readonly kind: "resize"; readonly columns: number; readonly rows: number }
+  /** Whether the guest is held back while its console's output is not taken. */
+  | { readonly kind: "hold-console"; readonly hold: boolean }
+  /** So much of the console's output has found a reader. */
+  | { readonly kind: "console-taken"; readonly byteLength: number };
+
+/** What a machine does: off, running, or standing still amid everything. */
+export type MachineStatus = "off" | "running" | "paused";
+
+export type FromWorker =
+  | { readonly kind: "answer"; readonly id: number; readonly value: unknown }
+  | { readonly kind: "refusal"; readonly id: number; readonly error: PackedError }
+  | { readonly kind: "progress"; readonly progress: ImageProgress }
+  | { readonly kind: "status"; readonly status: MachineStatus }
+  /** The guest has ended itself. */
+  | { readonly kind: "halt"; readonly halt: Halt }
+  /** The guest has asked for a reset, and is on again. */
+  | { readonly kind: "reboot" }
+  | { readonly kind: "port-open"; readonly port: string; readonly open: boolean }
+  | { readonly kind: "port"; readonly port: string; readonly bytes: Uint8Array }
+  | { readonly kind: "console"; readonly bytes: Uint8Array }
+  /** So many typed bytes have reached the guest. */
+  | { readonly kind: "typed"; readonly byteLength: number }
+  /** The machine has ended by an error of ours. */
+  | { readonly kind: "failure"; readonly error: PackedError };
+
+/** An error on its way between threads, which keep no more of an error's class than its name. */
+export interface PackedError {
+  readonly code: string | null;
+  readonly message: string;
+  readonly data: ErrorData;
+}
+
+export function packError(error: unknown): PackedError {
+  if (error instanceof VivariumError) return { code: error.code, message: error.message, data: error.data };
+  return { code: null, message: error instanceof Error ? (error.stack ?? error.message) : String(error), data: {} };
+}
+
+export function unpackError({ code, message, data }: PackedError): Error {
+  if (code !== null) return new VivariumError(code, message, data);
+  return new VivariumError("machine/internal", `the machine's worker failed: ${message}`, data);
+}

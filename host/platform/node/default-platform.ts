@@ -1,0 +1,4 @@
+import { NodePlatform } from "./node-platform.js";
+
+/** What `vivarium` runs on in Node: `#platform` in package.json. */
+export const defaultPlatform = new NodePlatform();

@@ -1,0 +1,44 @@
+import { randomFillSync } from "node:crypto";
+import { join } from "node:path";
+import { Worker } from "node:worker_threads";
+import type { Platform, WorkerChannel } from "../../api/platform.js";
+import { packageDirectory } from "./core-module.js";
+
+/** The built one, for sources cannot be run in a worker as they are. */
+const WORKER_PATH = "dist/host/platform/node/machine-worker.js";
+
+/** Where the public API runs in Node. */
+export class NodePlatform implements Platform {
+  startWorker(): WorkerChannel {
+    const worker = new Worker(join(packageDirectory(), WORKER_PATH), { name: "vivarium" });
+    let isTerminated = false;
+    return {
+      post: (message, transfer = []) => worker.postMessage(message, transfer),
+      onMessage: (receive) => void worker.on("message", receive),
+      onFailure: (callback) => {
+        worker.once("error", callback);
+        worker.once("exit", (code) => {
+          if (!isTerminated) callback(new Error(`exit code ${code}`));
+        });
+      },
+      terminate: () => {
+        isTerminated = true;
+        worker.removeAllListeners("message");
+        void worker.terminate();
+      },
+    };
+  }
+
+  schedule(callback: () => void, delayMs: number): () => void {
+    // Longer than a timer goes is for ever.
+    if (delayMs > TIMER_MS_MAX) return () => {};
+    const timer = setTimeout(callback, delayMs);
+    return () => clearTimeout(timer);
+  }
+
+  randomBytes(into: Uint8Array): void {
+    randomFillSync(into);
+  }
+}
+
+const TIMER_MS_MAX = 2 ** 31 - 1;
