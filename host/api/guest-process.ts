@@ -1,7 +1,7 @@
 import type { AgentClient, ProcessStart } from "../guest-agent/agent-client.js";
 import type { AgentProcess, ExitStatus, OutputStream } from "../guest-agent/agent-process.js";
 import { shellCommand, USUAL_ENVIRONMENT } from "../guest-agent/shell.js";
-import { VivariumError } from "../util/errors.js";
+import type { VivariumError } from "../util/errors.js";
 import { type SignalName, signalName, signalNumber } from "./signals.js";
 import { ByteSource, toBytes } from "./streams.js";
 

@@ -1,5 +1,6 @@
-import { commandLineFor } from "../images/command-line.js";
 import type { WasmModule } from "../core/wasm.js";
+import { commandLineFor } from "../images/command-line.js";
+import { encodeTerminalSize, PORT_CONTROL } from "../images/terminal-size.js";
 import type { Boot, Drive, HostServices, Identity, MachineState } from "../machine/machine.js";
 import { Machine as VirtMachine } from "../machine/machine.js";
 import type { BlockBackend } from "../storage/block-backend.js";
@@ -21,10 +22,21 @@ import {
 import { type PackedState, packState, unpackState } from "./packed-state.js";
 import type { OpenDrive, WorkerPlatform } from "./platform.js";
 
+/** The machine as the worker's own program sees it, beside the caller at the channel: what keeps it in a file. */
+export interface ServedMachine {
+  /** @throws VivariumError `machine/status` when it is off */
+  capture(): Promise<MachineState>;
+  /** Goes on from a state, paused; `setup` is for when the guest starts anew. */
+  adopt(setup: MachineSetup, state: MachineState, identity: Identity): Promise<void>;
+  /** Goes back to a state of its own, as it was running or not. */
+  restore(state: MachineState, identity: Identity): Promise<void>;
+}
+
 /** Serves one machine to the program at the other end of the channel: what a worker does. */
-export function serveMachine(platform: WorkerPlatform): void {
+export function serveMachine(platform: WorkerPlatform): ServedMachine {
   const server = new MachineServer(platform);
   platform.channel.onMessage((message) => server.receive(message as ToWorker));
+  return server;
 }
 
 /** What a machine is made from, opened. */
@@ -35,13 +47,15 @@ interface Parts {
   readonly drives: readonly Drive[];
 }
 
-class MachineServer {
+class MachineServer implements ServedMachine {
   readonly #platform: WorkerPlatform;
   readonly #host: HostServices;
   readonly #console: ConsoleRelay;
   readonly #open: OpenDrive[] = [];
   readonly #snapshots = new Map<number, MachineState>();
   #lastSnapshot = 0;
+  /** Of the operator's terminal; null before it is known. */
+  #size: { readonly columns: number; readonly rows: number } | null = null;
   #core: Promise<WasmModule> | null = null;
   #parts: Parts | null = null;
   #machine: VirtMachine | null = null;
@@ -72,7 +86,8 @@ class MachineServer {
         this.#console.type(message.bytes, this.#machine);
         return;
       case "resize":
-        this.#machine?.resizeConsole(message.columns, message.rows);
+        this.#size = message;
+        this.#tellSize();
         return;
       case "hold-console":
         this.#console.hold(message.hold);
@@ -83,6 +98,27 @@ class MachineServer {
       default:
         unreachable(message);
     }
+  }
+
+  capture(): Promise<MachineState> {
+    return this.#inTurn(() => this.#present().capture());
+  }
+
+  adopt(setup: MachineSetup, state: MachineState, identity: Identity): Promise<void> {
+    return this.#inTurn(() => this.#adopt(setup, state, identity));
+  }
+
+  restore(state: MachineState, identity: Identity): Promise<void> {
+    return this.#inTurn(() => this.#restore(state, identity));
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work);
+    this.#turn = done.then(
+      () => {},
+      () => {},
+    );
+    return done;
   }
 
   async #serve(id: number, name: CallName, argument: unknown): Promise<void> {
@@ -100,7 +136,7 @@ class MachineServer {
       case "create":
         return answer(await this.#create(given<"create">()));
       case "adopt":
-        return answer(await this.#adopt(given<"adopt">()));
+        return answer(await this.#adoptFork(given<"adopt">()));
       case "start":
         return answer(await this.#start());
       case "pause":
@@ -115,8 +151,10 @@ class MachineServer {
         this.#snapshots.set(++this.#lastSnapshot, state);
         return answer({ id: this.#lastSnapshot, instructions: state.instructions });
       }
-      case "restore":
-        return answer(await this.#restore(given<"restore">()));
+      case "restore": {
+        const { id, identity } = given<"restore">();
+        return answer(await this.#restore(this.#snapshot(id), identity));
+      }
       case "deleteSnapshot":
         this.#snapshots.delete(given<"deleteSnapshot">().id);
         return answer(undefined);
@@ -141,11 +179,15 @@ class MachineServer {
     this.#machine = await this.#powerOn(this.#parts);
   }
 
-  async #adopt({ setup, core, state, identity }: Calls["adopt"]["argument"]): Promise<void> {
+  async #adoptFork({ setup, core, state, identity }: Calls["adopt"]["argument"]): Promise<void> {
     refuseSharedDrives(setup);
     this.#core = Promise.resolve(core);
+    await this.#adopt(setup, unpackState(state), identity);
+  }
+
+  async #adopt(setup: MachineSetup, state: MachineState, identity: Identity): Promise<void> {
     this.#parts = { setup, boot: once(() => this.#readBoot(setup.guest)), drives: await this.#openDrives(setup) };
-    this.#machine = await this.#resume(unpackState(state), this.#parts, identity);
+    this.#machine = await this.#resume(state, this.#parts, identity);
     this.#setStatus("paused");
     this.#tellPorts();
   }
@@ -202,8 +244,7 @@ class MachineServer {
     }
   }
 
-  async #restore({ id, identity }: Calls["restore"]["argument"]): Promise<void> {
-    const state = this.#snapshot(id);
+  async #restore(state: MachineState, identity: Identity): Promise<void> {
     if (this.#machine === null) {
       this.#machine = await this.#resume(state, this.#requireParts(), identity);
       this.#setStatus("paused");
@@ -304,10 +345,23 @@ class MachineServer {
       ports: ports.map((port) => ({
         name: port,
         receive: (bytes: Uint8Array) => this.#post({ kind: "port", port, bytes }, [bytes.buffer as ArrayBuffer]),
-        openChanged: (open: boolean) => this.#post({ kind: "port-open", port, open }),
+        openChanged: (open: boolean) => {
+          this.#post({ kind: "port-open", port, open });
+          if (open && port === PORT_CONTROL) this.#tellSize();
+        },
       })),
       host: this.#host,
     };
+  }
+
+  /** By the virtio console, and to the guest that listens for it because a serial line has no size. */
+  #tellSize(): void {
+    if (this.#size === null || this.#machine === null) return;
+    const { columns, rows } = this.#size;
+    this.#machine.resizeConsole(columns, rows);
+    if (this.#parts?.setup.ports.includes(PORT_CONTROL) !== true) return;
+    const control = this.#machine.port(PORT_CONTROL);
+    if (control.open) control.write(encodeTerminalSize(columns, rows));
   }
 
   #closePorts(): void {
@@ -316,6 +370,7 @@ class MachineServer {
 
   /** After the machine has taken over a state. */
   #tellPorts(): void {
+    this.#tellSize();
     for (const port of this.#requireParts().setup.ports) {
       if (this.#machine?.port(port).open === true) this.#post({ kind: "port-open", port, open: true });
     }

@@ -120,7 +120,7 @@ export class MachineBase {
     const machine = new this(platform, setup, options.onProgress);
     try {
       return await within(platform, "create", signal === undefined ? {} : { signal }, async () => {
-        await machine.#remote.call("create", setup);
+        await machine.make();
         if (start) await machine.start();
         return machine;
       });
@@ -128,6 +128,11 @@ export class MachineBase {
       await machine.close();
       throw error;
     }
+  }
+
+  /** @internal Opens what the machine is made of; it is off then. */
+  async make(): Promise<void> {
+    await this.#remote.call("create", this.#setup);
   }
 
   /** What the machine does. */

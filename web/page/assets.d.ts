@@ -3,3 +3,6 @@ declare module "*.wasm?url" {
   const url: string;
   export default url;
 }
+
+/** Styles that the bundler puts beside the page. */
+declare module "*.css";

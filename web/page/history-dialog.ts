@@ -2,15 +2,15 @@ import { element } from "./elements.js";
 
 /** A point that the machine can go back to. */
 export interface HistoryPoint {
-  readonly id: string;
+  readonly id: number;
   readonly name: string;
   readonly takenAt: Date;
 }
 
 /** What was chosen. */
 export type HistoryChoice =
-  | { readonly kind: "restore"; readonly id: string }
-  | { readonly kind: "delete"; readonly id: string }
+  | { readonly kind: "restore"; readonly id: number }
+  | { readonly kind: "delete"; readonly id: number }
   | { readonly kind: "restart" }
   | { readonly kind: "forget" };
 

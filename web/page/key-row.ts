@@ -36,13 +36,13 @@ export class KeyRow {
     this.#terminal = terminal;
     this.#control = button("Ctrl", undefined, () => this.#setControl(!this.#isControl));
     this.#control.setAttribute("aria-pressed", "false");
-    const [escape, ...others] = KEYS.map(({ label, name, sends }) =>
+    const [first, ...others] = KEYS.map(({ label, name, sends }) =>
       button(label, name, () => this.#terminal.type(sends(this.#terminal.hasApplicationCursor))),
     );
     const paste = button("Paste", undefined, () => {
       navigator.clipboard?.readText().then((text) => this.#terminal.paste(text), onPasteFailure) ?? onPasteFailure();
     });
-    element.append(escape!, this.#control, ...others, paste);
+    element.append(first!, this.#control, ...others, paste);
   }
 
   /** What typed bytes become when Ctrl is on: it counts for one key. */

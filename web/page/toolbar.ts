@@ -8,7 +8,8 @@ export type Activity =
   | { readonly kind: "off" }
   /** Something that takes a moment: nothing else can be asked for meanwhile. */
   | { readonly kind: "busy"; readonly text: string }
-  | { readonly kind: "failed" };
+  | { readonly kind: "failed" }
+  | { readonly kind: "unsupported" };
 
 export interface ToolbarActions {
   start(): void;
@@ -80,7 +81,7 @@ export class Toolbar {
 
   /** Arrow keys move within the toolbar, as ARIA's practices for toolbars have it. */
   #moveFocus(event: KeyboardEvent, onLeave: () => void): void {
-    if (event.key === "Escape") return onLeave();
+    if (event.key === "Escape") onLeave();
     const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
     if (step === 0) return;
     const buttons = this.#buttons();
@@ -106,6 +107,7 @@ function statusText(activity: Activity): string {
     case "off":
       return "Switched off";
     case "failed":
+    case "unsupported":
       return "Not running";
   }
 }
@@ -120,6 +122,7 @@ function runActionFor({ kind }: Activity): RunAction {
     case "loading":
     case "off":
     case "failed":
+    case "unsupported":
       return "start";
   }
 }

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { STATUS_BAD_INPUT } from "../../host/control/guest-end.js";
-import { DEBIAN_MINI } from "../../host/images/image-names.js";
 import type { Image } from "../../host/images/image.js";
+import { DEBIAN_MINI } from "../../host/images/image-names.js";
 import { packageDirectory } from "../../host/platform/node/core-module.js";
 import { openWithProgress } from "../../host/platform/node/guest-image.js";
 import { Output } from "../../host/platform/node/output.js";

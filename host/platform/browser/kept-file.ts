@@ -1,7 +1,8 @@
 import type { SAHPoolUtil } from "@sqlite.org/sqlite-wasm";
 import type { Database, Statement } from "../../snapshot/database.js";
-import { openSqlite, type SqliteApi, type SqliteHandle } from "../../snapshot/sqlite-database.js";
+import { openSqlite, type SqliteApi } from "../../snapshot/sqlite-database.js";
 import { VivariumError } from "../../util/errors.js";
+import type { FileHolder } from "./file-holder.js";
 import type { LoadedSqlite } from "./sqlite.js";
 
 /** Where machine files lie in the origin's private file system, each in a directory of its own. */
@@ -17,10 +18,9 @@ const POOL_CAPACITY = 4;
  * SQLite's pool of access handles keeps it: that works without cross-origin isolation, unlike its other ways to OPFS.
  * The handles are exclusive: as long as a worker has the file, no other can.
  */
-export class KeptFile {
+export class KeptFile implements FileHolder {
   readonly #pool: SAHPoolUtil;
   readonly #loaded: LoadedSqlite;
-  #connection: SqliteHandle | null = null;
 
   private constructor(pool: SAHPoolUtil, loaded: LoadedSqlite) {
     this.#pool = pool;
@@ -55,29 +55,13 @@ export class KeptFile {
 
   /** Opens the database, or makes it. @throws VivariumError as `Database` says */
   database(): Database {
-    const { sqlite } = this.#loaded;
-    const keep = (handle: SqliteHandle): void => {
-      this.#connection = handle;
-    };
-    class Connection extends sqlite.oo1.DB {
-      constructor(options: ConstructorParameters<SqliteApi["oo1"]["DB"]>[0]) {
-        super(options);
-        keep(this as unknown as SqliteHandle);
-      }
-    }
-    const api = { oo1: { DB: Connection }, capi: sqlite.capi } as unknown as SqliteApi;
+    const api = this.#loaded.sqlite as unknown as SqliteApi;
     const database = this.#explained(() => openSqlite(api, { filename: DATABASE, vfs: this.#pool.vfsName }));
     database.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = ON");
     return this.#explainedDatabase(database);
   }
 
-  /** Whether a change has begun and is not committed: what is in the file is not yet what it will be. */
-  get isChanging(): boolean {
-    const { capi } = this.#loaded.sqlite;
-    return this.#connection !== null && (capi as unknown as Undeclared).sqlite3_get_autocommit(this.#connection) === 0;
-  }
-
-  /** The whole file. Not while it is changing. */
+  /** The whole file. Not while a change of it has begun. */
   async contents(): Promise<Uint8Array> {
     return await this.#pool.exportFile(DATABASE);
   }
@@ -87,8 +71,8 @@ export class KeptFile {
    *
    * @throws VivariumError `file/not-a-machine`, `file/full`
    */
-  async replace(contents: ReadableStream<Uint8Array>): Promise<void> {
-    const reader = contents.getReader();
+  async replace(contents: Blob): Promise<void> {
+    const reader = contents.stream().getReader();
     try {
       await this.#pool.importDb(DATABASE, async () => (await reader.read()).value);
     } catch (error) {
@@ -108,8 +92,8 @@ export class KeptFile {
       exec: (sql) => this.#explained(() => database.exec(sql)),
       prepare: (sql) => explained(this.#explained(() => database.prepare(sql))),
       close: () => {
-        this.#connection = null;
         database.close();
+        // Lets go of the handles, so that another worker can have the file.
         this.#pool.pauseVfs();
       },
     };
@@ -126,9 +110,30 @@ export class KeptFile {
   }
 }
 
-/** What the package has but does not declare. */
-interface Undeclared {
-  sqlite3_get_autocommit(connection: SqliteHandle): number;
+/** The names of the files that are kept, in no order; none where the browser keeps none. */
+export async function keptFiles(): Promise<readonly string[]> {
+  const names: string[] = [];
+  try {
+    const directory = await keptDirectory();
+    for await (const name of directory.keys()) names.push(name);
+  } catch {
+    // No file has been kept yet, or none can be: `KeptFile.open` says why.
+  }
+  return names;
+}
+
+/** Deletes a file that nobody has open. @returns whether it could be */
+export async function deleteKeptFile(name: string): Promise<boolean> {
+  try {
+    await (await keptDirectory()).removeEntry(name, { recursive: true });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function keptDirectory(): Promise<FileSystemDirectoryHandle> {
+  return (await navigator.storage.getDirectory()).getDirectoryHandle(KEPT_DIRECTORY);
 }
 
 function storageError(error: unknown): unknown {

@@ -1,0 +1,4 @@
+/** What a page takes from its platform, besides the public API. */
+export { BrowserPlatform, type BrowserSite } from "./browser-platform.js";
+export { deleteKeptFile, keptFiles } from "./kept-file.js";
+export { type FilePlace, KeptMachine, type KeptMachineOptions, type SavedSnapshot } from "./kept-machine.js";

@@ -1,0 +1,121 @@
+/** The page as a person uses it, in Debian's Chromium. */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, expect, type TestContext, test } from "vitest";
+import { openMachineFile } from "../../host/platform/node/machine-file/open-machine-file.js";
+import { buildSite } from "../../web/site/build-site.js";
+import { type Site, serveSite } from "../../web/site/serve-site.js";
+import { defaultImage } from "../e2e/default-image.js";
+import { needs } from "../e2e/requirements.js";
+import { startChromium, visit } from "./chromium.js";
+import { CHROMIUM } from "./requirements.js";
+
+const directory = mkdtempSync(join(tmpdir(), "viv-page-"));
+let started: Promise<{ readonly site: Site; readonly browser: Browser }> | undefined;
+
+afterAll(async () => {
+  const running = await started?.catch(() => undefined);
+  await running?.browser.close();
+  await running?.site.close();
+  rmSync(directory, { recursive: true });
+});
+
+async function start(context: TestContext) {
+  needs(context, CHROMIUM);
+  const image = await defaultImage(context);
+  started ??= (async () => {
+    await buildSite(join(directory, "site"), image);
+    const site = await serveSite(join(directory, "site"), { port: 0, host: "localhost" });
+    return { site, browser: await startChromium() };
+  })();
+  return started;
+}
+
+/** What stands on the terminal. */
+function screen(page: Page): Promise<string> {
+  return page.locator(".xterm-rows").innerText();
+}
+
+async function shows(page: Page, text: string | RegExp): Promise<void> {
+  await expect.poll(() => screen(page), { timeout: 30_000, interval: 100 }).toMatch(text);
+}
+
+async function type(page: Page, line: string): Promise<void> {
+  await page.locator(".xterm-helper-textarea").focus();
+  await page.keyboard.type(line);
+  await page.keyboard.press("Enter");
+}
+
+function status(page: Page): Promise<string> {
+  return page.locator("#status-text").innerText();
+}
+
+test("page: boots the default image to a shell, asks no other host, and keeps the machine for the next visit", async (context) => {
+  const { site, browser } = await start(context);
+  const { page, context: profile, complaints, requests } = await visit(browser, site.url);
+  await shows(page, /root@vivarium:~#/);
+  expect(await status(page)).toBe("Running");
+  expect(await page.evaluate(() => crossOriginIsolated)).toBe(false);
+
+  await type(page, "note=a-$((6*7)); echo $note");
+  await shows(page, /^a-42/m);
+
+  // The size of the window reaches the guest.
+  await page.setViewportSize({ width: 700, height: 500 });
+  await expect
+    .poll(async () => {
+      await type(page, "clear; stty size");
+      await page.waitForTimeout(200);
+      return screen(page);
+    })
+    .toMatch(/^2\d 8\d/m);
+
+  await page.click("#run");
+  await expect.poll(() => status(page)).toBe("Paused");
+  await page.reload();
+  await expect.poll(() => status(page)).toBe("Running");
+  await type(page, "echo still $note");
+  await shows(page, /^still a-42/m);
+
+  expect(complaints).toEqual([]);
+  expect(new Set(requests.map(({ origin }) => origin))).toEqual(new Set([new URL(site.url).origin]));
+  await profile.close();
+});
+
+test("page: a snapshot is come back to, a downloaded machine opens in Node, and an uploaded one takes the place of another", async (context) => {
+  const { site, browser } = await start(context);
+  const { page, context: profile } = await visit(browser, site.url);
+  await shows(page, /root@vivarium:~#/);
+  await type(page, "where=before");
+  await page.click("#snapshot");
+  await expect.poll(() => page.locator("#notice-text").innerText(), { timeout: 20_000 }).toBe("Saved as snapshot-1.");
+  await type(page, "where=after; echo $where");
+  await shows(page, /^after/m);
+
+  const [download] = await Promise.all([page.waitForEvent("download"), page.click("#download")]);
+  const file = join(directory, "downloaded.viv");
+  await download.saveAs(file);
+  const opened = await openMachineFile(file);
+  expect(opened.file.snapshots.map(({ name }) => name)).toEqual(["snapshot-1", null]);
+  await opened.close();
+
+  await page.click("#restore");
+  await page.click("#history-list .point");
+  await expect.poll(() => page.locator("#notice-text").innerText()).toBe("Back at snapshot-1.");
+  await type(page, "echo it is $where");
+  await shows(page, /^it is before/m);
+
+  await page.setInputFiles("#file", file);
+  await expect.poll(() => status(page), { timeout: 20_000 }).toBe("Running");
+  await type(page, "echo now it is $where");
+  await shows(page, /^now it is after/m);
+
+  // A file that is none changes nothing.
+  await page.setInputFiles("#file", { name: "a.viv", mimeType: "", buffer: readFileSync(CHROMIUM.path).subarray(0, 8192) });
+  await expect.poll(() => page.locator("#notice-text").innerText()).toBe("This is no machine file.");
+  await type(page, "echo $where as ever");
+  await shows(page, /^after as ever/m);
+  await profile.close();
+});
