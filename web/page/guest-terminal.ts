@@ -42,6 +42,7 @@ export class GuestTerminal {
     });
     this.#terminal.loadAddon(this.#fit);
     this.#terminal.open(element);
+    this.#fit.fit();
     this.#terminal.onData((text) => this.#events.onInput(this.#encoder.encode(text)));
     this.#terminal.onBinary((text) => this.#events.onInput(Uint8Array.from(text, (c) => c.charCodeAt(0))));
     this.#terminal.onResize(({ cols, rows }) => this.#events.onResize(cols, rows));
@@ -54,7 +55,6 @@ export class GuestTerminal {
       this.#fit.fit();
     });
     new ResizeObserver(() => this.#fit.fit()).observe(element);
-    this.#fit.fit();
   }
 
   get columns(): number {

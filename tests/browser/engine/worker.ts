@@ -20,7 +20,7 @@ self.addEventListener("message", ({ data }: MessageEvent<Request>) => {
 async function serve({ core, file, instructions }: Request): Promise<Continuation> {
   const module = await fetchCoreModule(new URL(core));
   const kept = await KeptFile.open("test", await loadSqlite());
-  await kept.replace((await fetchFile(new URL(file))).body!);
+  await kept.replace(await (await fetchFile(new URL(file))).blob());
   const host = new BrowserHostServices();
   const opened = MachineFile.open(
     kept.database(),
