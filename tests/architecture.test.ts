@@ -77,6 +77,10 @@ const PACKAGES: readonly { readonly files: RegExp; readonly packages: RegExp }[]
   { files: /^assembly\/isa\/generate-main\.ts$/, packages: /^node:fs$/ },
   { files: /^host\/core\/exports\.ts$/, packages: /^@assemblyscript\/loader$/ },
   { files: /^host\/platform\/node\//, packages: /^(node:.+|commander)$/ },
+  {
+    files: /^host\/platform\/browser\/(kept-file|memory-file|sqlite)\.ts$/,
+    packages: /^@sqlite\.org\/sqlite-wasm$/,
+  },
   { files: /^host\/platform\/node\/machine-file\/sqlite\.ts$/, packages: /^@sqlite\.org\/sqlite-wasm$/ },
 ];
 

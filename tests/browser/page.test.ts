@@ -73,9 +73,9 @@ test("page: boots the default image to a shell, asks no other host, and keeps th
     .toMatch(/^2\d [78]\d$/m);
 
   await page.click("#run");
-  await expect.poll(() => status(page)).toBe("Paused");
+  await expect.poll(() => status(page), { timeout: 20_000 }).toBe("Paused");
   await page.reload();
-  await expect.poll(() => status(page)).toBe("Running");
+  await expect.poll(() => status(page), { timeout: 20_000 }).toBe("Running");
   await type(page, "echo still $note");
   await shows(page, /^still a-42/m);
 
@@ -88,7 +88,8 @@ test("page: a snapshot is come back to, a downloaded machine opens in Node, and 
   const { site, browser } = await start(context);
   const { page, context: profile } = await visit(browser, site.url);
   await shows(page, /root@vivarium:~#/);
-  await type(page, "where=before");
+  await type(page, "where=before; echo $where");
+  await shows(page, /^before/m);
   await page.click("#snapshot");
   await expect.poll(() => page.locator("#notice-text").innerText(), { timeout: 20_000 }).toBe("Saved as snapshot-1.");
   await type(page, "where=after; echo $where");
@@ -103,7 +104,7 @@ test("page: a snapshot is come back to, a downloaded machine opens in Node, and 
 
   await page.click("#restore");
   await page.click("#history-list .point");
-  await expect.poll(() => page.locator("#notice-text").innerText()).toBe("Back at snapshot-1.");
+  await expect.poll(() => page.locator("#notice-text").innerText(), { timeout: 20_000 }).toBe("Back at snapshot-1.");
   await type(page, "echo it is $where");
   await shows(page, /^it is before/m);
 
@@ -118,7 +119,9 @@ test("page: a snapshot is come back to, a downloaded machine opens in Node, and 
     mimeType: "",
     buffer: readFileSync(CHROMIUM.path).subarray(0, 8192),
   });
-  await expect.poll(() => page.locator("#notice-text").innerText()).toBe("This is no machine file.");
+  await expect
+    .poll(() => page.locator("#notice-text").innerText(), { timeout: 20_000 })
+    .toBe("a.viv: this is no machine file.");
   await type(page, "echo $where as ever");
   await shows(page, /^after as ever/m);
   await profile.close();

@@ -36,8 +36,10 @@ const keys = new KeyRow(element("keys", HTMLElement), terminal, () =>
 const session = new Session(site, terminal, {
   activity: (activity) => {
     toolbar.show(activity);
-    if (activity.kind !== "busy") loading.hide();
+    if (activity.kind === "failed") loading.hide();
   },
+  booting: () => loading.show("Starting", 0, null),
+  output: () => loading.hide(),
   progress: ({ doneBytes, totalBytes }) => loading.show("Fetching Debian's Linux", doneBytes, totalBytes),
   info: (text) => notice.info(text),
   error: (text) => notice.error(text),

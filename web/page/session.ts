@@ -17,6 +17,10 @@ import type { Activity } from "./toolbar.js";
 export interface SessionView {
   activity(activity: Activity): void;
   progress(progress: ImageProgress): void;
+  /** The guest starts, and has nothing to show yet. */
+  booting(): void;
+  /** There is something on the terminal. */
+  output(): void;
   info(text: string): void;
   error(text: string): void;
 }
@@ -64,13 +68,16 @@ export class Session {
 
   async start(): Promise<void> {
     if (this.#kept === null) return this.begin();
-    this.#terminal.reset();
-    await this.#exclusively("Starting", () => this.#machine.start());
+    await this.#exclusively("Starting", async () => {
+      this.#showTail(new Uint8Array());
+      await this.#machine.start();
+    });
   }
 
   pause(): Promise<void> {
     return this.#exclusively("Pausing", async () => {
       await this.#machine.pause();
+      this.#view.activity({ kind: "busy", text: "Saving" });
       await this.#save();
     });
   }
@@ -123,7 +130,7 @@ export class Session {
   }
 
   /** Goes on with the machine in a file, which takes the place of this one; when it cannot be, this one stays. */
-  upload(contents: Blob): Promise<void> {
+  upload(contents: File): Promise<void> {
     return this.#exclusively("Opening", async () => {
       const before = { kept: this.#kept, place: this.#place };
       const place: FilePlace = before.place.kind === "kept" ? { kind: "kept", name: freshSlot() } : before.place;
@@ -132,7 +139,9 @@ export class Session {
         opened = await this.#open(place, contents);
       } catch (error) {
         await discard(place);
-        throw error;
+        throw error instanceof VivariumError
+          ? new VivariumError(error.code, `${contents.name}: ${error.message}`)
+          : error;
       }
       await before.kept?.close();
       this.#place = place;
@@ -143,8 +152,7 @@ export class Session {
 
   restart(): Promise<void> {
     return this.#exclusively("Starting", async () => {
-      this.#terminal.reset();
-      this.#tail.assign(new Uint8Array());
+      this.#showTail(new Uint8Array());
       await this.#machine.reset();
     });
   }
@@ -214,15 +222,19 @@ export class Session {
   async #read(output: ReadableStream<Uint8Array>): Promise<void> {
     const reader = output.getReader();
     for (let next = await reader.read(); !next.done; next = await reader.read()) {
+      if (this.#tail.bytes.length === 0) this.#view.output();
       this.#tail.append(next.value);
       await this.#terminal.write(next.value);
     }
   }
 
+  /** Begins the screen with what the guest had written last. */
   #showTail(bytes: Uint8Array): void {
     this.#tail.assign(bytes);
     this.#terminal.reset();
     void this.#terminal.write(bytes);
+    if (bytes.length === 0) this.#view.booting();
+    else this.#view.output();
   }
 
   #tellSize(): void {
@@ -283,5 +295,7 @@ async function discard(place: FilePlace): Promise<void> {
 function sentence(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   const line = message.split("\n", 1)[0]!.trim();
-  return `${line.charAt(0).toUpperCase()}${line.slice(1)}${/[.!?]$/.test(line) ? "" : "."}`;
+  // A message can begin with a name, which is left as it is.
+  const begun = /^[a-z]+ /.test(line) ? line.charAt(0).toUpperCase() + line.slice(1) : line;
+  return /[.!?]$/.test(begun) ? begun : `${begun}.`;
 }
