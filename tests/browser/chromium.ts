@@ -5,7 +5,12 @@ import { CHROMIUM } from "./requirements.js";
 export function startChromium(): Promise<Browser> {
   return chromium.launch({
     executablePath: CHROMIUM.path,
-    args: ["--no-sandbox", "--disable-background-networking"],
+    args: [
+      "--no-sandbox",
+      "--disable-background-networking",
+      // An origin that is no secure context, as any host on a network is without https.
+      "--host-resolver-rules=MAP plain.test 127.0.0.1",
+    ],
   });
 }
 

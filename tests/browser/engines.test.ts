@@ -19,6 +19,8 @@ import { type Continuation, continueInFile } from "./engine/continuation.js";
 import { Firefox } from "./firefox.js";
 import { CHROMIUM, FIREFOX } from "./requirements.js";
 
+type Reached = Omit<Continuation, "file">;
+
 const INSTRUCTIONS = 100_000_000;
 const MEMORY_BYTE_LENGTH = 256 << 20;
 /** Something to do at every moment, with memory, floats, system calls and processes. */
@@ -41,8 +43,7 @@ afterAll(async () => {
 
 test("chromium: 100 million instructions after Node saved a machine, it is where Node comes to, and Node goes on from there", async (context) => {
   needs(context, CHROMIUM);
-  const path = await savedMachine(context);
-  const inNode = await continueWithNode(path, "node.viv");
+  const inNode = await continuedInNode(context);
 
   browser = await startChromium();
   const { page, complaints } = await visit(browser, site.url);
@@ -60,7 +61,7 @@ test("chromium: 100 million instructions after Node saved a machine, it is where
 
 test("firefox: 100 million instructions after Node saved a machine, it is where Node comes to", async (context) => {
   needs(context, FIREFOX);
-  const inNode = await continueWithNode(await savedMachine(context), "node-for-firefox.viv");
+  const inNode = await continuedInNode(context);
   const firefox = await Firefox.start(FIREFOX.path);
   try {
     await firefox.open(site.url);
@@ -73,14 +74,15 @@ test("firefox: 100 million instructions after Node saved a machine, it is where 
 
 declare function continuedFile(continuation: Continuation): Promise<string>;
 
-let saved: Promise<string> | undefined;
+let inNode: Promise<Reached> | undefined;
 
-/** A machine that has booted and been given work, in a file that the site serves. */
-function savedMachine(context: TestContext): Promise<string> {
-  saved ??= bootAndSave(context);
-  return saved;
+/** Where Node comes to from `saved.viv`, which is then served. */
+function continuedInNode(context: TestContext): Promise<Reached> {
+  inNode ??= bootAndSave(context).then((path) => continueWithNode(path, "node.viv"));
+  return inNode;
 }
 
+/** A machine that has booted and been given work, in a file. */
 async function bootAndSave(context: TestContext): Promise<string> {
   const { kernel, initrd, commandLine } = await defaultImage(context);
   let output = "";
@@ -109,7 +111,7 @@ async function bootAndSave(context: TestContext): Promise<string> {
   return path;
 }
 
-async function continueWithNode(from: string, copy: string): Promise<Omit<Continuation, "file">> {
+async function continueWithNode(from: string, copy: string): Promise<Reached> {
   const path = join(directory, copy);
   copyFileSync(from, path);
   const { file, close } = await openMachineFile(path);

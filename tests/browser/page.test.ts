@@ -42,6 +42,11 @@ async function shows(page: Page, text: string | RegExp): Promise<void> {
   await expect.poll(() => screen(page), { timeout: 30_000, interval: 100 }).toMatch(text);
 }
 
+/** The line of the page's own that says what has happened. */
+async function says(page: Page, text: string): Promise<void> {
+  await expect.poll(() => page.locator("#notice-text").innerText(), { timeout: 20_000 }).toBe(text);
+}
+
 async function type(page: Page, line: string): Promise<void> {
   await page.locator(".xterm-helper-textarea").focus();
   await page.keyboard.type(line);
@@ -91,7 +96,7 @@ test("page: a snapshot is come back to, a downloaded machine opens in Node, and 
   await type(page, "where=before; echo $where");
   await shows(page, /^before/m);
   await page.click("#snapshot");
-  await expect.poll(() => page.locator("#notice-text").innerText(), { timeout: 20_000 }).toBe("Saved as snapshot-1.");
+  await says(page, "Saved as snapshot-1.");
   await type(page, "where=after; echo $where");
   await shows(page, /^after/m);
 
@@ -104,7 +109,7 @@ test("page: a snapshot is come back to, a downloaded machine opens in Node, and 
 
   await page.click("#restore");
   await page.click("#history-list .point");
-  await expect.poll(() => page.locator("#notice-text").innerText(), { timeout: 20_000 }).toBe("Back at snapshot-1.");
+  await says(page, "Back at snapshot-1.");
   await type(page, "echo it is $where");
   await shows(page, /^it is before/m);
 
@@ -119,10 +124,85 @@ test("page: a snapshot is come back to, a downloaded machine opens in Node, and 
     mimeType: "",
     buffer: readFileSync(CHROMIUM.path).subarray(0, 8192),
   });
-  await expect
-    .poll(() => page.locator("#notice-text").innerText(), { timeout: 20_000 })
-    .toBe("a.viv: this is no machine file.");
+  await says(page, "a.viv: this is no machine file.");
   await type(page, "echo $where as ever");
   await shows(page, /^after as ever/m);
+  await profile.close();
+});
+
+test("page: says in one line what is missing, and runs without what it can do without", async (context) => {
+  const { site, browser } = await start(context);
+
+  // No image.
+  const bare = await visit(browser, "about:blank");
+  await bare.context.route(/initrd/, (route) => route.fulfill({ status: 404 }));
+  await bare.page.goto(site.url);
+  await says(bare.page, "/images/debian-mini/initrd.gzip: the server answered 404 Not Found.");
+  expect(await status(bare.page)).toBe("Not running");
+  // The line goes when what was missing is there.
+  await bare.context.unroute(/initrd/);
+  await bare.page.click("#run");
+  await shows(bare.page, /root@vivarium:~#/);
+
+  // Another tab of the same browser.
+  const second = await bare.context.newPage();
+  await second.goto(site.url);
+  await says(second, "Another tab has this machine open.");
+  await bare.context.close();
+
+  // A policy that allows no WebAssembly.
+  const strict = await visit(browser, "about:blank");
+  await strict.context.route(/machine-worker.*js$/, async (route) => {
+    const response = await route.fetch();
+    const headers = { ...response.headers(), "content-security-policy": "script-src 'self'" };
+    await route.fulfill({ response, headers });
+  });
+  await strict.page.goto(site.url);
+  await expect
+    .poll(() => strict.page.locator("#notice-text").innerText(), { timeout: 20_000 })
+    .toMatch(/Content-Security-Policy allows no WebAssembly/);
+  await strict.context.close();
+
+  // A page from plain http, which browsers give no files.
+  const plain = await visit(browser, site.url.replace("localhost", "plain.test"));
+  await shows(plain.page, /root@vivarium:~#/);
+  await says(
+    plain.page,
+    "This browser keeps no files for this page: it does so for https and localhost only. " +
+      "This machine is gone when the tab closes, unless you download it.",
+  );
+  await plain.page.click("#snapshot");
+  await says(plain.page, "Saved as snapshot-1.");
+  await plain.context.close();
+});
+
+test("page: can be used without a mouse, on a phone", async (context) => {
+  const { site, browser } = await start(context);
+  const viewport = { width: 390, height: 844 };
+  const { page, context: profile } = await visit(browser, site.url, { viewport, hasTouch: true, isMobile: true });
+  await shows(page, /root@vivarium:~#/);
+  // Nothing is wider than the screen, and everything to be touched is as large as a finger.
+  expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(viewport.width);
+  for (const button of await page.locator("#toolbar button, #keys button").all()) {
+    expect((await button.boundingBox())!.height).toBeGreaterThanOrEqual(40);
+  }
+
+  await type(page, "sleep 1000");
+  await page.locator("#keys").getByText("Ctrl").click();
+  await page.keyboard.type("c");
+  await type(page, "echo stopped by $?");
+  await shows(page, /^stopped by 130/m);
+
+  await page.keyboard.press("Control+Shift+Enter");
+  await page.keyboard.press("ArrowRight");
+  expect(await page.evaluate("document.activeElement.id")).toBe("snapshot");
+  await page.keyboard.press("Enter");
+  await says(page, "Saved as snapshot-1.");
+  await page.keyboard.press("Control+Shift+Enter");
+  await page.keyboard.press("ArrowLeft");
+  expect(await page.evaluate("document.activeElement.id")).toBe("upload");
+  await page.keyboard.press("Escape");
+  await page.keyboard.type("echo back");
+  await shows(page, /echo back\s*$/m);
   await profile.close();
 });

@@ -36,6 +36,8 @@ export async function serveSite(directory: string, { port, host }: { port: numbe
     preview: {
       port,
       host,
+      // Whatever name it is reached by: there is nothing to protect in files that everybody may have.
+      allowedHosts: true,
       headers: {
         "Content-Security-Policy": CONTENT_SECURITY_POLICY,
         "Referrer-Policy": "no-referrer",

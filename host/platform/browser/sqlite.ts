@@ -1,5 +1,6 @@
 import sqlite3InitModule, { type Sqlite3Static } from "@sqlite.org/sqlite-wasm";
 import { VivariumError } from "../../util/errors.js";
+import { explainWasmFailure } from "./wasm-support.js";
 
 /** SQLite, and what the browser has said to it. */
 export interface LoadedSqlite {
@@ -17,7 +18,7 @@ interface ApiConfig {
 /**
  * Loads SQLite's official Wasm build.
  *
- * @throws VivariumError `sqlite/failed`
+ * @throws VivariumError `sqlite/failed`, `wasm/forbidden`, `wasm/unsupported`
  */
 export async function loadSqlite(): Promise<LoadedSqlite> {
   let refusal: unknown;
@@ -38,7 +39,9 @@ export async function loadSqlite(): Promise<LoadedSqlite> {
     };
     return { sqlite, takeRefusal };
   } catch (error) {
-    const problem = error instanceof Error ? error.message : String(error);
+    const cause = await explainWasmFailure(error);
+    if (cause instanceof VivariumError) throw cause;
+    const problem = cause instanceof Error ? cause.message : String(cause);
     throw new VivariumError("sqlite/failed", `SQLite cannot be started: ${problem}`);
   }
 }
