@@ -5,7 +5,7 @@
  * compiled core and a host's services, which `vivarium/node` has for Node.
  */
 import { defaultPlatform } from "#platform";
-import { MachineBase } from "./api/machine.js";
+import { MachineBase, type OpenOptions } from "./api/machine.js";
 import type { MachineOptions } from "./api/machine-options.js";
 import type { Platform } from "./api/platform.js";
 
@@ -24,6 +24,19 @@ export class Machine extends MachineBase {
   }: MachineOptions & { readonly platform?: Platform } = {}): Promise<Machine> {
     return Machine.createOn(platform, options);
   }
+
+  /**
+   * Opens a machine that was saved to a file, and lets it go on unless `start` is false. The file is the machine's, and
+   * nobody else's, until it is closed.
+   *
+   * @throws VivariumError `file/unusable`, `file/in-use`, `file/not-a-machine`, `file/too-new`, `file/damaged`
+   */
+  static open(
+    file: string,
+    { platform = defaultPlatform, ...options }: OpenOptions & { readonly platform?: Platform } = {},
+  ): Promise<Machine> {
+    return Machine.openOn(platform, file, options);
+  }
 }
 
 export type { GuestFileSystem, ReadOptions, WriteOptions } from "./api/guest-file-system.js";
@@ -35,13 +48,14 @@ export {
   type ForkOptions,
   MachineBase,
   type MachineEvents,
+  type OpenOptions,
 } from "./api/machine.js";
 export type { MachineConsole } from "./api/machine-console.js";
 export type { DriveOptions, MachineOptions } from "./api/machine-options.js";
 export type { MachineStatus, Source } from "./api/messages.js";
 export type { Platform } from "./api/platform.js";
 export type { SignalName } from "./api/signals.js";
-export type { Snapshot } from "./api/snapshot.js";
+export type { MachineSnapshot } from "./api/snapshot.js";
 export type { WasmModule } from "./core/wasm.js";
 export type { ByteSink } from "./devices/device.js";
 export type { FileEntry, FileKind, FileStat } from "./guest-agent/guest-files.js";

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DEBIAN_MINI } from "../../host/images/debian-mini.js";
+import { DEBIAN_MINI } from "../../host/images/image-names.js";
 import type { Image } from "../../host/images/image.js";
 import { openImage } from "../../host/platform/node/images/open-image.js";
 import type { GuestFiles } from "../peers.js";

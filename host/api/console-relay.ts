@@ -1,3 +1,4 @@
+import { ConsoleTail } from "../control/console-tail.js";
 import type { ByteSink } from "../devices/device.js";
 import type { Machine } from "../machine/machine.js";
 import type { FromWorker } from "./messages.js";
@@ -10,6 +11,7 @@ const GATHERED_MAX = 64 * 1024;
 /** The worker's end of the serial console. */
 export class ConsoleRelay implements ByteSink {
   readonly #post: (message: FromWorker) => void;
+  readonly #tail = new ConsoleTail();
   #gathered: Uint8Array[] = [];
   #gatheredLength = 0;
   #untaken = 0;
@@ -24,9 +26,15 @@ export class ConsoleRelay implements ByteSink {
 
   /** What the guest writes. */
   write(bytes: Uint8Array): void {
+    this.#tail.write(bytes);
     this.#gathered.push(Uint8Array.from(bytes));
     this.#gatheredLength += bytes.length;
     if (this.#gatheredLength >= GATHERED_MAX) this.flush();
+  }
+
+  /** The end of what the guest has written. */
+  tail(): Uint8Array {
+    return this.#tail.bytes();
   }
 
   flush(): void {

@@ -1,8 +1,8 @@
 import { MAX_HARTS } from "../../assembly/shared/layout.js";
 import { AGENT_PORT } from "../guest-agent/protocol.js";
+import { PORT_CONTROL } from "../images/control-port.js";
 import type { ImageProgress } from "../images/image.js";
 import { DEBIAN_MINI } from "../images/image-names.js";
-import { PORT_CONTROL } from "../images/terminal-size.js";
 import { VivariumError } from "../util/errors.js";
 import type { DriveSetup, GuestSetup, MachineSetup, Source } from "./messages.js";
 

@@ -1,12 +1,13 @@
 import type { WasmModule } from "../core/wasm.js";
 import { commandLineFor } from "../images/command-line.js";
-import { encodeTerminalSize, PORT_CONTROL } from "../images/terminal-size.js";
+import { encodeTerminalSize, encodeTime, PORT_CONTROL } from "../images/control-port.js";
+import { boardSchema } from "../machine/board-state.js";
 import type { Boot, Drive, HostServices, Identity, MachineState } from "../machine/machine.js";
 import { Machine as VirtMachine } from "../machine/machine.js";
-import type { BlockBackend } from "../storage/block-backend.js";
 import { MemoryBlockBackend } from "../storage/memory.js";
 import { OverlayBlockBackend } from "../storage/overlay.js";
 import { unreachable, VivariumError } from "../util/errors.js";
+import { decode } from "../util/schema.js";
 import { ConsoleRelay } from "./console-relay.js";
 import {
   type CallName,
@@ -20,7 +21,7 @@ import {
   type ToWorker,
 } from "./messages.js";
 import { type PackedState, packState, unpackState } from "./packed-state.js";
-import type { OpenDrive, WorkerPlatform } from "./platform.js";
+import type { OpenDrive, OpenMachineFile, WorkerPlatform } from "./platform.js";
 
 /** The machine as the worker's own program sees it, beside the caller at the channel: what keeps it in a file. */
 export interface ServedMachine {
@@ -57,6 +58,8 @@ class MachineServer implements ServedMachine {
   /** Of the operator's terminal; null before it is known. */
   #size: { readonly columns: number; readonly rows: number } | null = null;
   #core: Promise<WasmModule> | null = null;
+  /** Where the machine is saved. */
+  #file: { readonly name: string; readonly opened: OpenMachineFile } | null = null;
   #parts: Parts | null = null;
   #machine: VirtMachine | null = null;
   #status: MachineStatus = "off";
@@ -101,7 +104,7 @@ class MachineServer implements ServedMachine {
   }
 
   capture(): Promise<MachineState> {
-    return this.#inTurn(() => this.#present().capture());
+    return this.#inTurn(() => this.#capture());
   }
 
   adopt(setup: MachineSetup, state: MachineState, identity: Identity): Promise<void> {
@@ -137,6 +140,10 @@ class MachineServer implements ServedMachine {
         return answer(await this.#create(given<"create">()));
       case "adopt":
         return answer(await this.#adoptFork(given<"adopt">()));
+      case "open":
+        return answer(await this.#openFile(given<"open">()));
+      case "save":
+        return answer(await this.#save(given<"save">()));
       case "start":
         return answer(await this.#start());
       case "pause":
@@ -147,7 +154,7 @@ class MachineServer implements ServedMachine {
         await this.#halt("off");
         return answer(await this.#start());
       case "snapshot": {
-        const state = await this.#present().capture();
+        const state = await this.#capture();
         this.#snapshots.set(++this.#lastSnapshot, state);
         return answer({ id: this.#lastSnapshot, instructions: state.instructions });
       }
@@ -167,6 +174,8 @@ class MachineServer implements ServedMachine {
       case "close":
         await this.#halt("off");
         await Promise.all(this.#open.splice(0).map((drive) => drive.close()));
+        await this.#file?.opened.close();
+        this.#file = null;
         return answer(undefined);
       default:
         return unreachable(name);
@@ -192,6 +201,38 @@ class MachineServer implements ServedMachine {
     this.#tellPorts();
   }
 
+  async #openFile({ name, snapshot, identity }: Calls["open"]["argument"]): Promise<MachineSetup> {
+    const opened = await this.#platform.openMachineFile(name);
+    this.#file = { name, opened };
+    const { file } = opened;
+    const point = snapshot === null ? file.present : file.find(snapshot);
+    if (point === null)
+      throw new VivariumError("file/empty", `${name}: no machine has been saved in it`, { file: name });
+    const state = file.load(point);
+    const setup = setupOfState(state);
+    this.#parts = { setup, boot: () => Promise.reject(cannotRestart()), drives: [] };
+    this.#machine = await this.#resume(state, this.#parts, identity ?? file.identity);
+    this.#setStatus("paused");
+    this.#tellPorts();
+    return setup;
+  }
+
+  async #save({ name, label }: Calls["save"]["argument"]): Promise<void> {
+    const machine = this.#present();
+    if (name !== null && name !== this.#file?.name) {
+      const opened = await this.#platform.createMachineFile(name);
+      await this.#file?.opened.close();
+      this.#file = { name, opened };
+    }
+    if (this.#file === null) {
+      throw new VivariumError("option/invalid", "save: this machine has no file yet; expected the name of a new one");
+    }
+    this.#console.release();
+    const state = await machine.capture();
+    const options = { console: this.#console.tail(), ...(label === null ? {} : { name: label }) };
+    await this.#file.opened.file.save(state, options);
+  }
+
   async #start(): Promise<void> {
     if (this.#status === "running") return;
     const machine = this.#machine ?? (await this.#powerOn(this.#requireParts()));
@@ -207,7 +248,7 @@ class MachineServer implements ServedMachine {
         this.#console.flush();
         if (halt.kind === "stopped") return;
         this.#closePorts();
-        if (halt.kind !== "reboot") {
+        if (halt.kind !== "reboot" || this.#requireParts().setup.guest.kind === "saved") {
           this.#machine = null;
           this.#console.settle();
           this.#setStatus("off");
@@ -251,6 +292,7 @@ class MachineServer implements ServedMachine {
     } else {
       // What waits for the guest is for a guest that is no more.
       for (const name of this.#requireParts().setup.ports) this.#machine.port(name).discard();
+      this.#console.release();
       await this.#machine.restore(state, { identity });
     }
     this.#closePorts();
@@ -258,7 +300,7 @@ class MachineServer implements ServedMachine {
   }
 
   async #pack({ id, count }: Calls["pack"]["argument"]): Promise<Answer> {
-    const state = id === null ? await this.#present().capture() : this.#snapshot(id);
+    const state = id === null ? await this.#capture() : this.#snapshot(id);
     const states: PackedState[] = [];
     const transfer: ArrayBuffer[] = [];
     for (let made = 0; made < count; made++) {
@@ -285,7 +327,7 @@ class MachineServer implements ServedMachine {
     return drives;
   }
 
-  async #openDrive(name: string, source: Source, readOnly: boolean): Promise<BlockBackend> {
+  async #openDrive(name: string, source: Source, readOnly: boolean): Promise<OpenDrive> {
     if (typeof source !== "string") return new MemoryBlockBackend(source, { readOnly });
     const backend = await this.#platform.openDrive(name, source, readOnly);
     this.#open.push(backend);
@@ -302,7 +344,7 @@ class MachineServer implements ServedMachine {
         const onProgress = (progress: Extract<FromWorker, { kind: "progress" }>["progress"]) =>
           this.#post({ kind: "progress", progress });
         const { kernel, initrd, commandLine: own } = await this.#platform.openImage(guest.name, { onProgress });
-        const commandLine = commandLineFor(`${own} ${guest.append}`.trim(), { kind: "interactive" });
+        const commandLine = commandLineFor(`${own} ${guest.append}`.trim(), { kind: "stay" });
         if (guest.firmware === undefined) return { kind: "linux", kernel, initrd, commandLine };
         return { kind: "firmware", firmware: await read("firmware", guest.firmware), kernel, initrd, commandLine };
       }
@@ -319,6 +361,8 @@ class MachineServer implements ServedMachine {
       }
       case "bare":
         return { kind: "bare", program: await read("program", guest.program) };
+      case "saved":
+        throw cannotRestart();
     }
   }
 
@@ -371,9 +415,20 @@ class MachineServer implements ServedMachine {
   /** After the machine has taken over a state. */
   #tellPorts(): void {
     this.#tellSize();
-    for (const port of this.#requireParts().setup.ports) {
-      if (this.#machine?.port(port).open === true) this.#post({ kind: "port-open", port, open: true });
+    for (const name of this.#requireParts().setup.ports) {
+      const port = this.#machine?.port(name);
+      if (port?.open !== true) continue;
+      this.#post({ kind: "port-open", port: name, open: true });
+      // The guest's clock stood still.
+      if (name === PORT_CONTROL) port.write(encodeTime(Number(this.#host.nowNs() / NS_PER_MS) / MS_PER_S));
     }
+  }
+
+  /** The machine as it is; one that waits for its console's reader does not stay in the way. */
+  #capture(): Promise<MachineState> {
+    const machine = this.#present();
+    this.#console.release();
+    return machine.capture();
   }
 
   #present(): VirtMachine {
@@ -402,6 +457,23 @@ class MachineServer implements ServedMachine {
     this.#platform.channel.post(message, transfer);
   }
 }
+
+function cannotRestart(): VivariumError {
+  const message = "a machine from a file cannot be switched on anew: the file has only how it goes on";
+  return new VivariumError("machine/status", message);
+}
+
+/** What a saved machine was made of, as far as its state says. */
+function setupOfState(state: MachineState): MachineSetup {
+  const { memoryByteLength, hartCount, clock, drives, ports } = decode(boardSchema, state.board);
+  const driveSetups = drives.map(({ readOnly, captured, serial }) => {
+    return { source: "", readOnly, overlay: captured, serial };
+  });
+  return { guest: { kind: "saved" }, memoryByteLength, hartCount, clock, drives: driveSetups, ports };
+}
+
+const NS_PER_MS = 1_000_000n;
+const MS_PER_S = 1000;
 
 /** Two machines that write one disk would destroy what is on it. */
 function refuseSharedDrives(setup: MachineSetup): void {

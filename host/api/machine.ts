@@ -1,4 +1,3 @@
-import type { WasmModule } from "../core/wasm.js";
 import { AgentClient } from "../guest-agent/agent-client.js";
 import { AGENT_PORT } from "../guest-agent/protocol.js";
 import type { ImageProgress } from "../images/image.js";
@@ -14,7 +13,7 @@ import { type MachineSetup, type MachineStatus, unpackError } from "./messages.j
 import type { PackedState } from "./packed-state.js";
 import type { Platform } from "./platform.js";
 import { Remote, type WorkerEvent } from "./remote.js";
-import { Snapshot } from "./snapshot.js";
+import { MachineSnapshot } from "./snapshot.js";
 import { readAll, toBytes } from "./streams.js";
 
 export interface ExecOptions extends ProcessOptions, Limits {
@@ -33,11 +32,21 @@ export interface ExecResult extends ProcessExit {
   readonly stderrBytes: Uint8Array;
 }
 
+export interface OpenOptions {
+  /** The name of a point in the file; where the machine was left unless given. */
+  readonly snapshot?: string;
+  /** `renewed`: it goes on beside its original, with random numbers and addresses of its own. As the file says, unless given. */
+  readonly identity?: Identity;
+  /** Whether it goes on at once, which is usual. */
+  readonly start?: boolean;
+  readonly signal?: AbortSignal;
+}
+
 export interface ForkOptions {
   /** How many machines; 1 unless given. */
   readonly count?: number;
   /** They go on from here; from the present unless given. */
-  readonly snapshot?: Snapshot;
+  readonly snapshot?: MachineSnapshot;
   /** `kept` lets them have the random numbers and addresses of this one: for replay, not for machines that go on. */
   readonly identity?: Identity;
 }
@@ -58,6 +67,16 @@ const OUTPUT_MAX_BYTE_LENGTH = 64 * 1024 * 1024;
 const AGENT_TIMEOUT_MS = 120_000;
 const SHUTDOWN_TIMEOUT_MS = 30_000;
 
+/** Before a file has said what its machine is. */
+const NO_SETUP: MachineSetup = {
+  guest: { kind: "saved" },
+  memoryByteLength: 0,
+  hartCount: 1,
+  clock: "host",
+  drives: [],
+  ports: [],
+};
+
 type Listeners = { [E in keyof MachineEvents]: Set<(event: MachineEvents[E]) => void> };
 
 /**
@@ -71,7 +90,7 @@ export class MachineBase {
   /** The guest's serial console. */
   readonly console: MachineConsole;
   readonly #platform: Platform;
-  readonly #setup: MachineSetup;
+  #setup: MachineSetup;
   readonly #remote: Remote;
   readonly #agent: AgentClient;
   readonly #listeners: Listeners = { status: new Set(), halt: new Set(), reboot: new Set(), failure: new Set() };
@@ -133,6 +152,30 @@ export class MachineBase {
   /** @internal Opens what the machine is made of; it is off then. */
   async make(): Promise<void> {
     await this.#remote.call("create", this.#setup);
+  }
+
+  /** @internal */
+  static async openOn<M extends MachineBase>(
+    this: new (
+      ...args: ConstructorParameters<typeof MachineBase>
+    ) => M,
+    platform: Platform,
+    name: string,
+    { snapshot, identity, start = true, signal }: OpenOptions,
+  ): Promise<M> {
+    if (signal?.aborted === true) throw signal.reason;
+    const machine = new this(platform, NO_SETUP);
+    try {
+      return await within(platform, "open", signal === undefined ? {} : { signal }, async () => {
+        const argument = { name, snapshot: snapshot ?? null, identity: identity ?? null };
+        machine.#setup = await machine.#remote.call("open", argument);
+        if (start) await machine.start();
+        return machine;
+      });
+    } catch (error) {
+      await machine.close();
+      throw error;
+    }
   }
 
   /** What the machine does. */
@@ -287,9 +330,9 @@ export class MachineBase {
    *
    * @param name for people
    */
-  async snapshot(name = ""): Promise<Snapshot> {
+  async snapshot(name = ""): Promise<MachineSnapshot> {
     const { id, instructions } = await this.#remote.call("snapshot", undefined);
-    return new Snapshot(name, instructions, id, this.#remote);
+    return new MachineSnapshot(name, instructions, id, this.#remote);
   }
 
   /**
@@ -299,7 +342,10 @@ export class MachineBase {
    *
    * @param options `identity`: `renewed` gives it random numbers and addresses of its own
    */
-  async restore(snapshot: Snapshot, { identity = "kept" }: { readonly identity?: Identity } = {}): Promise<void> {
+  async restore(
+    snapshot: MachineSnapshot,
+    { identity = "kept" }: { readonly identity?: Identity } = {},
+  ): Promise<void> {
     const id = this.#ownSnapshot(snapshot);
     // What is asked for from now on waits for the guest that is put back.
     this.#agent.openChanged(false);
@@ -315,14 +361,34 @@ export class MachineBase {
       throw new VivariumError("option/invalid", `count: ${count}; expected 1 or more`, { option: "count" });
     }
     const id = snapshot === undefined ? null : this.#ownSnapshot(snapshot);
-    const { core, states } = await this.#remote.call("pack", { id, count });
     const isRunning = this.#status === "running";
-    const forks = await Promise.allSettled(states.map((state) => this.#adopted(core, state, identity, isRunning)));
-    const made = forks.flatMap((fork) => (fork.status === "fulfilled" ? [fork.value] : []));
-    const failed = forks.find((fork) => fork.status === "rejected");
-    if (failed === undefined) return made;
-    await Promise.all(made.map((machine) => machine.close()));
-    throw failed.reason;
+    // Their workers come up while the state is packed.
+    const forks = Array.from({ length: count }, () => this.#sibling());
+    try {
+      const { core, states } = await this.#remote.call("pack", { id, count });
+      await Promise.all(
+        forks.map(async (fork, index) => {
+          const argument = { setup: this.#setup, core, state: states[index]!, identity };
+          await fork.#remote.call("adopt", argument, buffersOf(argument.state));
+          if (isRunning) await fork.start();
+        }),
+      );
+      return forks;
+    } catch (error) {
+      await Promise.all(forks.map((fork) => fork.close()));
+      throw error;
+    }
+  }
+
+  /**
+   * Saves the whole machine to a file, from which `open` goes on, here or elsewhere; it runs on.
+   *
+   * @param file a new one; unless given, the one that the machine was opened from or last saved to
+   * @param options `name`: keeps this point in the file under a name, also when the machine is saved again
+   * @throws VivariumError `file/exists` when there is such a file already
+   */
+  async save(file?: string, { name }: { readonly name?: string } = {}): Promise<void> {
+    await this.#remote.call("save", { name: file ?? null, label: name ?? null });
   }
 
   /** What the machine has done since it was last switched on. */
@@ -354,22 +420,13 @@ export class MachineBase {
     return this.close();
   }
 
-  async #adopted(core: WasmModule, state: PackedState, identity: Identity, start: boolean): Promise<this> {
-    const machine = new (this.constructor as new (platform: Platform, setup: MachineSetup) => this)(
-      this.#platform,
-      this.#setup,
-    );
-    try {
-      await machine.#remote.call("adopt", { setup: this.#setup, core, state, identity }, buffersOf(state));
-      if (start) await machine.start();
-      return machine;
-    } catch (error) {
-      await machine.close();
-      throw error;
-    }
+  /** A machine of the same class that is nothing yet. */
+  #sibling(): this {
+    const Sibling = this.constructor as new (platform: Platform, setup: MachineSetup) => this;
+    return new Sibling(this.#platform, this.#setup);
   }
 
-  #ownSnapshot(snapshot: Snapshot): number {
+  #ownSnapshot(snapshot: MachineSnapshot): number {
     const id = snapshot.idIn(this.#remote);
     if (id !== null) return id;
     throw new VivariumError("snapshot/unknown", "this snapshot is another machine's, or has been deleted");

@@ -31,7 +31,9 @@ export type GuestSetup =
       readonly initrd?: Source;
       readonly commandLine: string;
     }
-  | { readonly kind: "bare"; readonly program: Source };
+  | { readonly kind: "bare"; readonly program: Source }
+  /** A machine that came out of a file, which does not have what it was started from: it cannot restart. */
+  | { readonly kind: "saved" };
 
 export interface MachineSetup {
   readonly guest: GuestSetup;
@@ -62,6 +64,16 @@ export interface Calls {
       readonly state: PackedState;
       readonly identity: Identity;
     };
+    readonly answer: undefined;
+  };
+  /** Opens a machine's file: it is paused where it was saved, or at that snapshot. */
+  open: {
+    readonly argument: { readonly name: string; readonly snapshot: string | null; readonly identity: Identity | null };
+    readonly answer: MachineSetup;
+  };
+  /** Saves the machine to its file, or to a new one, as the point that `open` goes on from; `label` names it, too. */
+  save: {
+    readonly argument: { readonly name: string | null; readonly label: string | null };
     readonly answer: undefined;
   };
   /** Switches the machine on, or lets one that is paused go on. */

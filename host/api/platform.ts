@@ -6,7 +6,8 @@
 import type { WasmModule } from "../core/wasm.js";
 import type { Image, OpenImageOptions } from "../images/image.js";
 import type { HostServices } from "../machine/host-services.js";
-import type { BlockBackend } from "../storage/block-backend.js";
+import type { MachineFile } from "../snapshot/machine-file.js";
+import type { BaseImage } from "../storage/overlay.js";
 
 /** Messages between two threads, each a structured clone, in the order in which they were posted. */
 export interface Channel {
@@ -34,7 +35,11 @@ export interface Platform {
 }
 
 /** A disk that the worker has opened, and closes when the machine is done with it. */
-export interface OpenDrive extends BlockBackend {
+export type OpenDrive = BaseImage;
+
+/** A machine's file that the worker has opened: nobody else may until it is closed. */
+export interface OpenMachineFile {
+  readonly file: MachineFile;
   close(): Promise<void>;
 }
 
@@ -66,6 +71,10 @@ export interface WorkerPlatform {
    * @throws VivariumError `drive/unusable`
    */
   openDrive(drive: string, name: string, readOnly: boolean): Promise<OpenDrive>;
+  /** @throws VivariumError when it is not there, in use, or no machine file of this version */
+  openMachineFile(name: string): Promise<OpenMachineFile>;
+  /** @throws VivariumError `file/exists` among others */
+  createMachineFile(name: string): Promise<OpenMachineFile>;
   /** Ends the worker, after what has been posted. */
   exit(): void;
 }

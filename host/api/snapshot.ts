@@ -2,7 +2,7 @@ import { VivariumError } from "../util/errors.js";
 import type { Remote } from "./remote.js";
 
 /** A machine at one moment, in the memory of its worker: it ends with its machine. */
-export class Snapshot {
+export class MachineSnapshot {
   /** What it was called. */
   readonly name: string;
   /** How many instructions the machine had retired. */

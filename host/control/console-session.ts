@@ -1,7 +1,8 @@
 import type { ByteSink } from "../devices/device.js";
-import { encodeTerminalSize, PORT_CONTROL } from "../images/terminal-size.js";
+import { encodeTerminalSize, PORT_CONTROL } from "../images/control-port.js";
 import type { ConsolePort, Halt } from "../machine/machine.js";
 import { assert, unreachable } from "../util/errors.js";
+import { ConsoleTail } from "./console-tail.js";
 import { ConsoleWatch } from "./console-watch.js";
 import { ESCAPE_HELP, EscapeKeys } from "./escape-keys.js";
 import type { GuestEnd } from "./guest-end.js";
@@ -14,6 +15,8 @@ export interface ConsoleOperator {
   readonly screen: ByteSink;
   /** Receives our own lines. */
   notice(line: string): void;
+  /** The operator wants a snapshot. */
+  snapshot?(): void;
   /** Whether a person types: then there are escape keys, and a hung guest is left to the person. */
   readonly interactive: boolean;
 }
@@ -47,6 +50,8 @@ export class ConsoleSession implements Session {
   #left = false;
   #noticed = false;
   #ready = false;
+  #typed = false;
+  readonly #tail = new ConsoleTail();
 
   /** @param size of the operator's terminal, which the first machine knows from its command line; null without one */
   constructor(operator: ConsoleOperator, size: TerminalSize | null) {
@@ -57,12 +62,27 @@ export class ConsoleSession implements Session {
     });
   }
 
+  /** Whether anything was typed, or sent in place of it. */
+  get typed(): boolean {
+    return this.#typed;
+  }
+
+  /** The end of what the guest wrote. */
+  get consoleTail(): Uint8Array {
+    return this.#tail.bytes();
+  }
+
   /** Whether a guest has shown a prompt. */
   get ready(): boolean {
     return this.#ready;
   }
 
-  /** Starts over with a new machine, which has not run yet. */
+  /** Shows what a machine that goes on from its file wrote last, as if it were written now. */
+  replay(console: Uint8Array): void {
+    this.#show(console);
+  }
+
+  /** Starts over with another machine, which has not run here yet. */
   attach(guest: Guest): void {
     this.#guest = guest;
     this.#watch = new ConsoleWatch();
@@ -81,6 +101,7 @@ export class ConsoleSession implements Session {
 
   /** Takes what a person typed, or what a program sends in place of one. Resolves when there is room for more. */
   async type(bytes: Uint8Array): Promise<void> {
+    this.#typed = true;
     await this.#attached;
     if (this.#operator.interactive) this.#obey(bytes);
     else if (this.#guest !== null) await this.#gate.write(this.#guest.serialInput, bytes);
@@ -123,6 +144,11 @@ export class ConsoleSession implements Session {
           this.#left = true;
           this.#guest?.stop();
           break;
+        case "snapshot":
+          if (this.#operator.snapshot === undefined)
+            this.#operator.notice("viv: this machine has no file: --save makes one");
+          else this.#operator.snapshot();
+          break;
         case "help":
           for (const line of ["", ...ESCAPE_HELP]) this.#operator.notice(line);
           break;
@@ -143,6 +169,7 @@ export class ConsoleSession implements Session {
   }
 
   #show(bytes: Uint8Array): void {
+    this.#tail.write(bytes);
     this.#operator.screen.write(bytes);
     this.#watch.write(bytes);
     this.#ready ||= this.#watch.prompted;

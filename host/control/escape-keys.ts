@@ -1,5 +1,5 @@
 /** What the operator asked for with the escape key instead of typing it to the guest. */
-export type EscapeCommand = "leave" | "help";
+export type EscapeCommand = "leave" | "snapshot" | "help";
 
 /** What a stretch of typed bytes means. */
 export interface TypedInput {
@@ -12,13 +12,16 @@ export interface TypedInput {
 const CTRL_A = 0x01;
 const LOWER_X = 0x78;
 const UPPER_X = 0x58;
+const LOWER_S = 0x73;
+const UPPER_S = 0x53;
 const LOWER_H = 0x68;
 const UPPER_H = 0x48;
 const QUESTION_MARK = 0x3f;
 
 export const ESCAPE_HELP = [
   "Ctrl-A H  this help",
-  "Ctrl-A X  leave: the machine is switched off at once",
+  "Ctrl-A X  leave: the machine is saved if it has a file, else switched off at once",
+  "Ctrl-A S  take a snapshot, if the machine has a file",
   "Ctrl-A Ctrl-A  send Ctrl-A to the guest",
 ] as const;
 
@@ -49,6 +52,10 @@ export class EscapeKeys {
         case UPPER_X:
           commands.push("leave");
           return { forwarded: Uint8Array.from(forwarded), commands };
+        case LOWER_S:
+        case UPPER_S:
+          commands.push("snapshot");
+          break;
         case LOWER_H:
         case UPPER_H:
         case QUESTION_MARK:

@@ -31,13 +31,17 @@ export class ExecSession implements Session {
   readonly serial: ByteSink = { write: (bytes) => this.#listen(bytes) };
   readonly ports: readonly ConsolePort[];
 
-  /** @throws VivariumError `exec/arguments` when the guest cannot be given the command */
-  constructor(command: string, outputs: ExecOutputs) {
+  /**
+   * @param kept for a machine that goes on afterwards: it is stopped where it is, and what its agent still has to say of
+   *   an earlier session is told from this one's by random bytes
+   * @throws VivariumError `exec/arguments` when the guest cannot be given the command
+   */
+  constructor(command: string, outputs: ExecOutputs, kept?: { randomBytes(into: Uint8Array): void }) {
     this.#client = new AgentClient({
       send: (frame) => this.#guest?.port(AGENT_PORT).write(frame),
-      // The machine is switched on for this session, so there is no earlier one to be told from; and under the virtual
+      // A machine that is switched on for this session has no earlier one to be told from; and under the virtual
       // clock every run has to be the same.
-      randomBytes: (into) => into.fill(0),
+      randomBytes: (into) => (kept === undefined ? into.fill(0) : kept.randomBytes(into)),
     });
     this.ports = [
       {
@@ -57,7 +61,8 @@ export class ExecSession implements Session {
       },
       exited: (status) => {
         this.#answer = status;
-        this.#client.quit();
+        if (kept === undefined) this.#client.quit();
+        else this.#guest?.stop();
       },
       failed: (error) => {
         this.#failure = error;
@@ -80,6 +85,7 @@ export class ExecSession implements Session {
   attach(guest: Guest): void {
     assert(this.#guest === null, "a command runs in one machine only");
     this.#guest = guest;
+    if (guest.port(AGENT_PORT).open) this.#client.openChanged(true);
   }
 
   poll(): void {}

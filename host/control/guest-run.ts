@@ -55,7 +55,7 @@ export interface RunResult {
 }
 
 export interface GuestRunOptions {
-  /** Makes a machine in its power-on state that is connected to the session. */
+  /** Makes a machine that is connected to the session, in its power-on state or where it was left. */
   readonly create: () => Promise<RunnableGuest>;
   readonly session: Session;
   /** Whether the report has the state hash, which takes a look at all of RAM. */
@@ -65,6 +65,8 @@ export interface GuestRunOptions {
   readonly monotonicMs: () => number;
   /** Lets signals and input come in. */
   readonly yieldToEvents: () => Promise<void>;
+  /** Called once, when a guest has come up. */
+  readonly onReady?: () => void;
 }
 
 /** Runs machine after machine, as the guest restarts itself, until the session is over or somebody ends it. */
@@ -96,6 +98,7 @@ export class GuestRun {
       elapsedMs: monotonicMs() - this.#startedMs,
       instructions: this.#machine.stats().instructions,
     };
+    this.#options.onReady?.();
   }
 
   async untilEnd(): Promise<RunResult> {

@@ -1,7 +1,8 @@
 import { MAX_HARTS, MAX_RAM_BYTE_LENGTH } from "../../assembly/shared/layout.js";
 import { VivariumError } from "../util/errors.js";
-import type { Action, ClockChoice, DriveRequest, GuestSource, MachineRequest } from "./actions.js";
+import type { ClockChoice, DriveRequest, ExecAction, GuestSource, MachineRequest, RunAction } from "./actions.js";
 import { formatByteLength, KIB, MIB, parseByteLength } from "./byte-length.js";
+import { readKeep } from "./keep-options.js";
 
 /** What `viv run` was given, each option as it was written. */
 export interface RunOptions {
@@ -18,6 +19,10 @@ export interface RunOptions {
   readonly clock?: string;
   readonly commitLog?: string;
   readonly stats?: boolean;
+  readonly save?: string;
+  readonly snapshotEvery?: string;
+  readonly keep?: string;
+  readonly cold?: boolean;
 }
 
 export const DEFAULT_IMAGE = "debian-mini";
@@ -34,7 +39,7 @@ const READ_ONLY_SUFFIX = ",readonly";
  *
  * @throws VivariumError `option/invalid` naming the option, what it was given and what it accepts
  */
-export function readRunOptions(options: RunOptions): Action {
+export function readRunOptions(options: RunOptions): RunAction | ExecAction {
   const machine: MachineRequest = {
     guest: readGuest(options),
     memoryByteLength: readMemory(options.memory),
@@ -44,9 +49,11 @@ export function readRunOptions(options: RunOptions): Action {
     stats: options.stats ?? false,
     ...(options.commitLog === undefined ? {} : { commitLog: readFileName("--commit-log", options.commitLog) }),
   };
-  if (options.exec === undefined) return { action: "run", machine };
+  const keep = readKeep(options, options.save);
+  const kept = keep === null ? {} : { keep };
+  if (options.exec === undefined) return { action: "run", machine, cold: options.cold ?? false, ...kept };
   if (options.exec.trim() === "") throw badOption("--exec: the command is empty; expected a shell command");
-  return { action: "exec", machine, command: options.exec };
+  return { action: "exec", machine, command: options.exec, ...kept };
 }
 
 function readGuest(options: RunOptions): GuestSource {

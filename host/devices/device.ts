@@ -26,6 +26,14 @@ export interface Device<F extends Fields = Fields> {
   save(): StateOf<F>;
   /** Takes over a state that `decode` has validated, and drives interrupt lines to match it. */
   load(state: StateOf<F>): void;
+  /**
+   * The machine goes on beside another that has the same state: takes anew what must not be the same in both, such as
+   * random numbers to come, keys and addresses, and tells the driver. Devices that have nothing of the kind leave it
+   * out.
+   *
+   * @param randomBytes fills its argument with unpredictable bytes
+   */
+  renewIdentity?(randomBytes: (into: Uint8Array) => void): void;
 }
 
 /**

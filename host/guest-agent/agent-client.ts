@@ -215,6 +215,9 @@ export class AgentClient {
   }
 }
 
+/** Longest argument or variable in bytes: Linux limits one to 32 pages, its NUL included (MAX_ARG_STRLEN). */
+const ARGUMENT_MAX = 32 * 4096 - 1;
+
 /** Where to look for a program, as a shell does. */
 function pathsOf(program: string, path: string): readonly string[] {
   if (program.includes("/")) return [program];
@@ -228,6 +231,9 @@ function checkStart({ argv, directory, environment }: ProcessStart): void {
   if (texts.some((text) => text.includes("\0"))) throw refuse("a NUL character, which no argument can have");
   const name = Object.keys(environment).find((key) => key === "" || key.includes("="));
   if (name !== undefined) throw refuse(`${JSON.stringify(name)} is no name for a variable`);
+  const longest = Math.max(...texts.map((text) => utf8(text).length));
+  if (longest > ARGUMENT_MAX)
+    throw refuse(`an argument of ${longest} bytes; at most ${ARGUMENT_MAX}, put more in a file`);
   const paths = pathsOf(argv[0]!, environment.PATH ?? "");
   const byteLength = [...texts, ...paths].reduce((sum, text) => sum + utf8(text).length + 1, 0);
   if (byteLength > STRINGS_MAX) {

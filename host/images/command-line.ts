@@ -7,7 +7,9 @@ import { COMMAND_LINE_MAX_BYTES } from "./manifest.js";
 export type GuestMode =
   /** What the agent is told to: the console stays silent. */
   | { readonly kind: "agent" }
-  /** A login shell on the console. Sizes in characters; `terminal` is what TERM becomes. */
+  /** What the agent is told to beside a shell on the console, for as long as the machine is on. */
+  | { readonly kind: "stay" }
+  /** A login shell on the console, whose end is the machine's. Sizes in characters; `terminal` is what TERM becomes. */
   | {
       readonly kind: "interactive";
       readonly columns?: number | undefined;
@@ -36,6 +38,8 @@ function wordsFor(mode: GuestMode): string[] {
   switch (mode.kind) {
     case "agent":
       return ["viv.agent"];
+    case "stay":
+      return ["viv.stay"];
     case "interactive": {
       const words: string[] = [];
       if (isSize(mode.columns) && isSize(mode.rows)) {

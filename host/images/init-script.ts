@@ -10,8 +10,9 @@
  *
  * | Word             | Meaning                                                                       |
  * |------------------|-------------------------------------------------------------------------------|
- * | viv.agent        | no shell: run what the agent is told to, until it is told to quit; power off  |
- * | (no viv.agent)   | a login shell on the console beside the agent, then power off                 |
+ * | viv.agent        | no shell: do what the agent is told to, until it is told to quit; power off   |
+ * | viv.stay         | a login shell on the console beside the agent, both for as long as it is on   |
+ * | (none of them)   | a login shell on the console beside the agent; when the shell ends, power off |
  * | viv.columns=N    | initial width of the console, with viv.rows=N its height                      |
  * | viv.term=NAME    | what TERM is for the shell                                                    |
  */
@@ -20,10 +21,10 @@ export PATH=/usr/bin HOME=/root TERM=vt220
 umask 022
 
 # busybox's poweroff, reboot and halt ask process 1 by a signal. It is obeyed when the command or the shell has ended.
-power=poweroff
-trap 'power=poweroff' USR2
-trap 'power=reboot' TERM
-trap 'power=halt' USR1
+power=poweroff asked=
+trap 'power=poweroff asked=yes' USR2
+trap 'power=reboot asked=yes' TERM
+trap 'power=halt asked=yes' USR1
 
 mount -t devtmpfs devtmpfs /dev
 mkdir /dev/pts /dev/shm
@@ -49,6 +50,7 @@ set -f
 for word in $words; do
   case $word in
     viv.agent) mode=agent ;;
+    viv.stay) mode=stay ;;
     viv.columns=*) columns=\${word#*=} ;;
     viv.rows=*) rows=\${word#*=} ;;
     viv.term=*) TERM=\${word#*=} ;;
@@ -86,25 +88,53 @@ agent_mode() {
   kill -KILL -1
 }
 
-# Tells the terminal of each size that the host announces; the kernel then signals its programs.
-follow_terminal_size() {
+# Tells the terminal of each size that the host announces; the kernel then signals its programs. Sets the clock of a
+# machine that was saved for a while.
+follow_host() {
   find_port viv.control || return
   exec 3<> "$port"
   until read -r word columns rows <&3; do usleep 50000; done
   while :; do
-    [ "$word" = size ] && stty columns "$columns" rows "$rows" < "$tty"
+    case $word in
+      size) stty columns "$columns" rows "$rows" < "$tty" ;;
+      time) date -s "@$columns" > /dev/null ;;
+    esac
     read -r word columns rows <&3 || return
   done
 }
 
-interactive_mode() {
+set_up_terminal() {
   read -r consoles < /sys/class/tty/console/active
   tty=/dev/\${consoles##* }
   [ -n "$columns" ] && [ -n "$rows" ] && stty columns "$columns" rows "$rows" < "$tty"
-  follow_terminal_size &
-  run_agent &
+  follow_host &
+}
+
+interactive_mode() {
+  set_up_terminal
   cat /etc/motd
+  run_agent &
   setsid cttyhack sh -l
+}
+
+console_shell() {
+  while :; do
+    setsid cttyhack sh -l < "$tty" > "$tty" 2>&1
+    usleep 100000
+  done
+}
+
+# Only this process survives a command that kills all, so it starts again itself what there is to be.
+stay_mode() {
+  set_up_terminal
+  find_port viv.agent || echo "init: this machine has no port viv.agent"
+  shell=none
+  while [ -z "$asked" ]; do
+    [ -d "/proc/$shell" ] || { console_shell & shell=$!; }
+    viv-agent <> "$port" &
+    wait $!
+    usleep 10000
+  done
 }
 
 \${mode}_mode

@@ -2,6 +2,7 @@ import type { Core } from "../core/core.js";
 import type { Hart } from "../core/hart.js";
 import { Aclint, type HartTimers } from "../devices/aclint.js";
 import type { ByteSink, Device, InterruptLine } from "../devices/device.js";
+import { GENERATION_ID_BYTE_LENGTH, GenerationId } from "../devices/generation-id.js";
 import { GoldfishRtc } from "../devices/goldfish-rtc.js";
 import { Plic } from "../devices/plic.js";
 import { type Finish, Syscon } from "../devices/syscon.js";
@@ -80,6 +81,9 @@ export class Board {
     this.console = wires.ports.length === 0 ? null : new VirtioConsole({ ports: wires.ports });
     const virtio = virtioDevices(this.#disks, new VirtioRng(wires.randomBytes), this.console);
 
+    const generationId = new Uint8Array(GENERATION_ID_BYTE_LENGTH);
+    wires.randomBytes(generationId);
+
     const devices = new Map<string, Device>();
     const create = (entry: MemoryMapEntry): Device => {
       switch (entry.kind) {
@@ -87,6 +91,8 @@ export class Board {
           return new Syscon(wires.finish);
         case "rtc":
           return new GoldfishRtc({ interrupt: line(entry), clock });
+        case "generation":
+          return new GenerationId({ interrupt: line(entry), id: generationId });
         case "clint":
           return new Aclint(hartTimers(core, clock));
         case "plic":

@@ -184,6 +184,8 @@ function nodeBaseName(entry: MemoryMapEntry): string {
       return "test";
     case "rtc":
       return "rtc";
+    case "generation":
+      return "rng";
     case "clint":
       return "clint";
     case "plic":
@@ -228,6 +230,7 @@ function kindProperties(entry: MemoryMapEntry, hartCount: number): Record<string
     case "uart":
       return { "clock-frequency": cells(UART_CLOCK_HZ) };
     case "rtc":
+    case "generation":
     case "virtio-mmio":
       return {};
   }

@@ -111,7 +111,7 @@ class CellWriter {
   }
 
   bytes(): Uint8Array {
-    return concatenate(this.#parts, this.#byteLength);
+    return concatBytes(this.#parts, this.#byteLength);
   }
 
   #push(part: Uint8Array): void {
@@ -142,11 +142,11 @@ class StringsBlock {
   }
 
   bytes(): Uint8Array {
-    return concatenate(this.#parts, this.#byteLength);
+    return concatBytes(this.#parts, this.#byteLength);
   }
 }
 
-function concatenate(parts: readonly Uint8Array[], byteLength: number): Uint8Array {
+function concatBytes(parts: readonly Uint8Array[], byteLength: number): Uint8Array {
   const out = new Uint8Array(byteLength);
   let offset = 0;
   for (const part of parts) {

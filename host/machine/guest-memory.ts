@@ -14,8 +14,12 @@ export class GuestMemory {
   /** What RAM held at the last capture or restore; true of every chunk none of whose pages was written since. */
   #base: ChunkMap;
 
-  constructor(core: Core) {
+  readonly #onLost: (error: unknown) => void;
+
+  /** @param onLost called when contents cannot be brought in; the guest sees zeros until it stops */
+  constructor(core: Core, onLost: (error: unknown) => void) {
     this.#core = core;
+    this.#onLost = onLost;
     this.#base = emptyChunkMap(core.ram.byteLength);
   }
 
@@ -45,8 +49,17 @@ export class GuestMemory {
 
   #bringIn(page: number): void {
     const index = Math.floor(page / PAGES_PER_CHUNK);
-    const contents = this.#base.chunks[index]?.read() ?? null;
-    this.#core.ram.pages.fill(firstPage(index), this.#pageCount(index), contents);
+    this.#core.ram.pages.fill(firstPage(index), this.#pageCount(index), this.#contents(index));
+  }
+
+  /** An error must not pass through the processor, which would be left amid an instruction. */
+  #contents(index: number): Uint8Array | null {
+    try {
+      return this.#base.chunks[index]?.read() ?? null;
+    } catch (error) {
+      this.#onLost(error);
+      return null;
+    }
   }
 
   #isWritten(index: number): boolean {

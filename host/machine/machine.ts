@@ -8,7 +8,7 @@ import type { ConsolePort } from "../devices/virtio/console-port.js";
 import type { SystemReset } from "../firmware/platform.js";
 import { SbiFirmware } from "../firmware/sbi.js";
 import { startSupervisor } from "../firmware/supervisor.js";
-import { isCapturable, OverlayBlockBackend } from "../storage/overlay.js";
+import { isCapturable } from "../storage/overlay.js";
 import { assert, unreachable, VivariumError } from "../util/errors.js";
 import { decode, encode, type SavedState } from "../util/schema.js";
 import { Board, type Drive } from "./board.js";
@@ -185,7 +185,7 @@ export class Machine {
     this.#clock = clock;
     this.#host = host;
     this.#drives = drives;
-    this.#memory = new GuestMemory(core);
+    this.#memory = new GuestMemory(core, (error) => this.#loop.fail(error));
     this.#output = new SerialOutput(wires.serial);
     this.#htif = board.htif === null ? null : new Htif(core.ram, board.htif, this.#output);
     this.#loop = new RunLoop(processorOf(core, wires.onCommit), clock, host, {
@@ -226,8 +226,7 @@ export class Machine {
   }
 
   /** The whole machine as it is, between two instructions; also while it runs, which it goes on to do. */
-  async capture(): Promise<MachineState> {
-    for (const { backend } of this.#drives) if (backend instanceof OverlayBlockBackend) await backend.detach();
+  capture(): Promise<MachineState> {
     return this.#loop.between(() => this.#capture());
   }
 
@@ -262,6 +261,10 @@ export class Machine {
     this.#loop.halt({ kind: "stopped" });
   }
 
+  hasPort(name: string): boolean {
+    return this.#ports.has(name);
+  }
+
   /** The host's end of a port that was given to `create`. */
   port(name: string): MachinePort {
     const port = this.#ports.get(name);
@@ -289,6 +292,7 @@ export class Machine {
       hash.value(encode(device.schema, device.save()));
     }
     hash.ram(this.#core.ram);
+    this.#loop.assertSound();
     return hash.toString();
   }
 

@@ -1,5 +1,5 @@
 /** What stands at a place of the board; the device tree has one node shape for each kind. */
-export type DeviceKind = "syscon" | "rtc" | "clint" | "plic" | "uart" | "virtio-mmio";
+export type DeviceKind = "syscon" | "rtc" | "generation" | "clint" | "plic" | "uart" | "virtio-mmio";
 
 /** One window of the board's physical address space. */
 export interface MemoryMapEntry {
@@ -70,6 +70,15 @@ export const VIRT_MEMORY_MAP: readonly MemoryMapEntry[] = [
     byteLength: 0x1000,
     interrupt: 11,
     compatible: ["google,goldfish-rtc"],
+  },
+  {
+    // Not on QEMU's board, which leaves this place free.
+    name: "generation",
+    kind: "generation",
+    base: 0x10_2000,
+    byteLength: 0x1000,
+    interrupt: 12,
+    compatible: ["microsoft,vmgenid"],
   },
   {
     name: "clint",

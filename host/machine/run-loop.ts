@@ -67,6 +67,7 @@ export class RunLoop {
   #sleep: { wake(): void } | null = null;
   #elapsedMs = 0;
   readonly #jobs: (() => void)[] = [];
+  #failure: { readonly error: unknown } | null = null;
 
   constructor(processor: RunnableProcessor, clock: GuestClock, host: HostServices, hooks: SliceHooks) {
     this.#processor = processor;
@@ -93,6 +94,7 @@ export class RunLoop {
       return await this.#runUntilHalt();
     } finally {
       this.#isRunning = false;
+      for (const job of this.#jobs.splice(0)) job();
     }
   }
 
@@ -103,17 +105,31 @@ export class RunLoop {
     this.wake();
   }
 
+  /** Ends the run with an error, and lets nothing be done any more: the machine has lost a part of itself. */
+  fail(error: unknown): void {
+    this.#failure ??= { error };
+    if (this.#isInProcessor) this.#processor.requestStop();
+    this.wake();
+  }
+
+  /** @throws what `fail` was called with */
+  assertSound(): void {
+    if (this.#failure !== null) throw this.#failure.error;
+  }
+
   /**
    * Does `job` between two slices, with no input or output in flight: soon if the machine is running, else now.
    *
    * @throws what `job` throws
    */
   async between<T>(job: () => T): Promise<T> {
+    this.assertSound();
     if (!this.#isRunning) await this.#hooks.drain();
     if (!this.#isRunning) return job();
     const done = new Promise<T>((resolve, reject) => {
       this.#jobs.push(() => {
         try {
+          this.assertSound();
           resolve(job());
         } catch (error) {
           reject(error);
@@ -132,8 +148,10 @@ export class RunLoop {
 
   async #runUntilHalt(): Promise<Halt> {
     let lastMs = this.#host.monotonicMs();
+    this.assertSound();
     while (this.#halt === null) {
       const last = this.#slice();
+      this.assertSound();
       this.#hooks.afterSlice();
       if (this.#halt === null) {
         await this.#hooks.drainSlice();
@@ -165,7 +183,7 @@ export class RunLoop {
     const retired = (): number => Number(this.#processor.retired - start);
     let calls = 0;
     for (let left = budget; ; left = budget - retired() - calls * CALL_COST) {
-      const reason = left > 0 && this.#halt === null ? this.#enter(left) : "budget";
+      const reason = left > 0 && this.#halt === null && this.#failure === null ? this.#enter(left) : "budget";
       switch (reason) {
         case "ecall":
           this.#hooks.serveCall(this.#processor.exitHart);

@@ -1,6 +1,6 @@
 /** The two directions between a UART and the world outside the machine. */
 import type { ByteSink } from "../devices/device.js";
-import { concatenate } from "../util/bytes.js";
+import { concatBytes } from "../util/bytes.js";
 import { VivariumError } from "../util/errors.js";
 import { bytes, type StateOf, schema } from "../util/schema.js";
 
@@ -64,7 +64,7 @@ export class SerialInput implements ByteSink {
       const message = `${byteLength} bytes of input wait for the guest; at most ${SAVED_BYTE_LENGTH_MAX} can be saved`;
       throw new VivariumError("snapshot/input-waiting", message, { byteLength });
     }
-    return { waiting: concatenate(this.#waiting) };
+    return { waiting: concatBytes(this.#waiting) };
   }
 
   load(state: SerialInputState): void {

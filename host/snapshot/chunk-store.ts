@@ -7,6 +7,7 @@ import type { Database, FileServices, Row, Statement } from "./database.js";
 const BATCH = 32;
 /** In a list of chunks: four bytes a chunk, 0 for zeros. */
 const ID_BYTE_LENGTH = 4;
+const HASH_BYTE_LENGTH = 32;
 const ID_MAX = 0xffff_ffff;
 /** A captured disk has at most so many bytes: its list of chunks is in memory as a whole. */
 const CONTENTS_BYTE_LENGTH_MAX = 64 * 2 ** 30;
@@ -32,6 +33,7 @@ export class ChunkStore {
   readonly #find: Statement;
   readonly #insert: Statement;
   readonly #all: Statement;
+  readonly #allHashes: Statement;
   readonly #delete: Statement;
 
   constructor(database: Database, services: FileServices) {
@@ -40,6 +42,7 @@ export class ChunkStore {
     this.#find = database.prepare("SELECT id FROM chunk WHERE hash = ?");
     this.#insert = database.prepare("INSERT INTO chunk (hash, byte_length, packed) VALUES (?, ?, ?) RETURNING id");
     this.#all = database.prepare("SELECT id, length(packed) AS packed_length FROM chunk");
+    this.#allHashes = database.prepare("SELECT id, hash FROM chunk");
     this.#delete = database.prepare("DELETE FROM chunk WHERE id = ?");
   }
 
@@ -96,6 +99,20 @@ export class ChunkStore {
     const count = chunkCount(byteLength);
     const view = dataView(this.#inflate(list, count * ID_BYTE_LENGTH, "a list of chunks"));
     return Array.from({ length: count }, (_, index) => view.getUint32(index * ID_BYTE_LENGTH, true));
+  }
+
+  /** The hash of each chunk in a list, one after the other; zeros for a chunk of zeros. @throws VivariumError `file/damaged` */
+  hashes(list: Uint8Array, byteLength: number): Uint8Array {
+    const ids = this.ids(list, byteLength);
+    const known = new Map(this.#allHashes.all().map(({ id, hash }) => [Number(id), hash as Uint8Array]));
+    const hashes = new Uint8Array(ids.length * HASH_BYTE_LENGTH);
+    for (const [index, id] of ids.entries()) {
+      if (id === 0) continue;
+      const hash = known.get(id);
+      if (hash?.length !== HASH_BYTE_LENGTH) throw damaged(`chunk ${id} is missing`);
+      hashes.set(hash, index * HASH_BYTE_LENGTH);
+    }
+    return hashes;
   }
 
   /** Compressed length of every chunk in the file, by number. */

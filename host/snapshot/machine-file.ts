@@ -2,6 +2,7 @@ import { boardSchema } from "../machine/board-state.js";
 import type { Identity } from "../machine/machine.js";
 import type { MachineState } from "../machine/machine-state.js";
 import type { ChunkMap } from "../storage/chunk.js";
+import { concatBytes, toHex, utf8 } from "../util/bytes.js";
 import { VivariumError } from "../util/errors.js";
 import { decode, type SavedState } from "../util/schema.js";
 import { ChunkStore, type ChunkWrite } from "./chunk-store.js";
@@ -9,6 +10,8 @@ import type { Database, FileServices, Row, Statement } from "./database.js";
 import { checkFormat, createFormat, FORMAT_VERSION } from "./format.js";
 import { checkName } from "./snapshot-name.js";
 import { readState, writeState } from "./state-text.js";
+import type { StreamRecord } from "./stream-format.js";
+import { exportRecords, importRecords } from "./transfer.js";
 
 /** How a point of a machine's history came to be in its file. */
 export type SnapshotKind =
@@ -92,6 +95,28 @@ export class MachineFile {
   static open(database: Database, services: FileServices): MachineFile {
     checkFormat(database);
     return new MachineFile(database, services);
+  }
+
+  /**
+   * Makes an empty database a machine file out of a stream's records.
+   *
+   * @param identity "renewed" when the machine goes on beside its original
+   * @throws VivariumError `stream/damaged` and those of `readStream`; the database is then of no use
+   */
+  static async import(
+    records: AsyncIterable<StreamRecord>,
+    database: Database,
+    services: FileServices,
+    options: { readonly writtenBy: string; readonly identity: Identity },
+  ): Promise<MachineFile> {
+    const file = MachineFile.create(database, services, options.writtenBy);
+    await importRecords(records, database, services, options.identity);
+    return file;
+  }
+
+  /** All of the file, for `writeStream`. Nothing may change it until the last record was taken. */
+  records(): Generator<StreamRecord> {
+    return exportRecords(this.#database);
   }
 
   get formatVersion(): number {
@@ -227,6 +252,21 @@ export class MachineFile {
       for (const id of this.#chunks.ids(chunks as Uint8Array, Number(byte_length))) if (id !== 0) ids.add(id);
     }
     return ids;
+  }
+
+  /** A hash over all of a snapshot, whichever file it is in. */
+  hashOf(snapshot: Snapshot): string {
+    const digest = (bytes: Uint8Array) => this.#services.digest(bytes);
+    const parts = [...this.#texts.all(snapshot.id, TEXT_LENGTH_MAX)]
+      .map(({ name, state }) => `${name} ${state}`)
+      .sort();
+    const contents = this.#contentRows(snapshot.id).map((row) =>
+      concatBytes([
+        utf8(`${row.name} ${row.byte_length} `),
+        this.#chunks.hashes(row.chunks as Uint8Array, Number(row.byte_length)),
+      ]),
+    );
+    return toHex(digest(concatBytes([...parts.map(utf8), ...contents].map(digest))));
   }
 
   /** Compressed length of every chunk in the file, by number. */

@@ -1,8 +1,9 @@
 import { VivariumError } from "../util/errors.js";
-import { type BlockBackend, SECTOR_BYTE_LENGTH } from "./block-backend.js";
+import { SECTOR_BYTE_LENGTH } from "./block-backend.js";
+import type { BaseImage } from "./overlay.js";
 
 /** A disk in memory. */
-export class MemoryBlockBackend implements BlockBackend {
+export class MemoryBlockBackend implements BaseImage {
   readonly readOnly: boolean;
   readonly #contents: Uint8Array;
   #isClosed = false;
@@ -26,6 +27,10 @@ export class MemoryBlockBackend implements BlockBackend {
   }
 
   async read(offset: number, into: Uint8Array): Promise<void> {
+    into.set(this.#range(offset, into.length));
+  }
+
+  readNow(offset: number, into: Uint8Array): void {
     into.set(this.#range(offset, into.length));
   }
 

@@ -14,6 +14,12 @@ export function isCapturable(backend: BlockBackend): backend is CapturableBacken
   return "capture" in backend && "restore" in backend;
 }
 
+/** A disk image that is only read, and does not change while a machine uses it. */
+export interface BaseImage extends BlockBackend {
+  /** As `read`, but at once: for saving what the guest has not touched. @throws any error */
+  readNow(offset: number, into: Uint8Array): void;
+}
+
 /** What stands at a place: a chunk that is shared, bytes that only this disk has, null for zeros, the base's bytes. */
 type Place = Chunk | Uint8Array | null | typeof IN_BASE;
 const IN_BASE = Symbol("as in the base");
@@ -25,19 +31,19 @@ const IN_BASE = Symbol("as in the base");
 export class OverlayBlockBackend implements CapturableBackend {
   readonly byteLength: number;
   readonly readOnly: boolean;
-  readonly #base: BlockBackend | null;
+  readonly #base: BaseImage | null;
   #places: Place[];
   #isClosed = false;
 
-  private constructor(byteLength: number, readOnly: boolean, base: BlockBackend | null, places: Place[]) {
+  private constructor(byteLength: number, readOnly: boolean, base: BaseImage | null, places: Place[]) {
     this.byteLength = byteLength;
     this.readOnly = readOnly;
     this.#base = base;
     this.#places = places;
   }
 
-  /** @param base is never written, so it may be read-only where the disk is not; `close` closes it */
-  static over(base: BlockBackend, readOnly = base.readOnly): OverlayBlockBackend {
+  /** @param base is never written; `close` closes it. What was captured needs it as well, until it is saved */
+  static over(base: BaseImage, readOnly: boolean): OverlayBlockBackend {
     const places = new Array<Place>(chunkCount(base.byteLength)).fill(IN_BASE);
     return new OverlayBlockBackend(base.byteLength, readOnly, base, places);
   }
@@ -45,6 +51,11 @@ export class OverlayBlockBackend implements CapturableBackend {
   /** A disk with the contents that were captured. */
   static of(contents: ChunkMap, readOnly: boolean): OverlayBlockBackend {
     return new OverlayBlockBackend(contents.byteLength, readOnly, null, [...contents.chunks]);
+  }
+
+  /** Bytes that are in memory because nothing has captured them since they were written. */
+  get ownByteLength(): number {
+    return this.#places.filter((place) => place instanceof Uint8Array).length * CHUNK_BYTE_LENGTH;
   }
 
   async read(offset: number, into: Uint8Array): Promise<void> {
@@ -90,20 +101,9 @@ export class OverlayBlockBackend implements CapturableBackend {
     await this.#base?.close();
   }
 
-  /** Has what is only in the base read into memory, which `capture` asks for. */
-  async detach(): Promise<void> {
-    for (let index = 0; index < this.#places.length; index++) {
-      if (this.#places[index] !== IN_BASE) continue;
-      const bytes = new Uint8Array(chunkByteLength(this.byteLength, index));
-      await this.#base!.read(index * CHUNK_BYTE_LENGTH, bytes);
-      if (this.#places[index] === IN_BASE) this.#places[index] = isZero(bytes) ? null : Chunk.of(bytes);
-    }
-  }
-
   capture(): ChunkMap {
     const chunks = this.#places.map((place, index) => {
-      assert(place !== IN_BASE, "disk: captured before it was detached from its base");
-      const chunk = place instanceof Uint8Array ? Chunk.of(place) : place;
+      const chunk = place === IN_BASE ? this.#baseChunk(index) : place instanceof Uint8Array ? Chunk.of(place) : place;
       this.#places[index] = chunk;
       return chunk;
     });
@@ -113,6 +113,16 @@ export class OverlayBlockBackend implements CapturableBackend {
   restore(contents: ChunkMap): void {
     assert(contents.byteLength === this.byteLength, `disk: ${contents.byteLength} bytes for ${this.byteLength}`);
     this.#places = [...contents.chunks];
+  }
+
+  #baseChunk(index: number): Chunk {
+    const base = this.#base!;
+    const byteLength = chunkByteLength(this.byteLength, index);
+    return Chunk.stored(byteLength, () => {
+      const bytes = new Uint8Array(byteLength);
+      base.readNow(index * CHUNK_BYTE_LENGTH, bytes);
+      return bytes;
+    });
   }
 
   /** The bytes at a place, made this disk's own. */
@@ -125,10 +135,13 @@ export class OverlayBlockBackend implements CapturableBackend {
       await this.#base!.read(index * CHUNK_BYTE_LENGTH, bytes);
       // Another request may have come first meanwhile.
       if (this.#places[index] !== IN_BASE) return this.#ownChunk(index);
-      this.#places[index] = bytes;
-      return bytes;
+      return this.#keep(index, bytes);
     }
     const bytes = place === null ? new Uint8Array(byteLength) : Uint8Array.from(place.read());
+    return this.#keep(index, bytes);
+  }
+
+  #keep(index: number, bytes: Uint8Array): Uint8Array {
     this.#places[index] = bytes;
     return bytes;
   }
@@ -174,8 +187,4 @@ function* pieces(offset: number, byteLength: number): Generator<Piece> {
 
 function bytesOf(place: Chunk | Uint8Array): Uint8Array {
   return place instanceof Uint8Array ? place : place.read();
-}
-
-function isZero(bytes: Uint8Array): boolean {
-  return bytes.every((byte) => byte === 0);
 }

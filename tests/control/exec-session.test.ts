@@ -1,29 +1,41 @@
 import { expect, test } from "vitest";
 import { ExecSession } from "../../host/control/exec-session.js";
+import {
+  encodeFrame,
+  EXITED,
+  FAILED,
+  HELLO,
+  INPUT,
+  QUIT,
+  START,
+  STARTED,
+  STDERR,
+  STDOUT,
+  STRINGS,
+  WELCOME,
+  WINDOW,
+  words,
+} from "../../host/guest-agent/protocol.js";
 
 const bytes = (text: string) => Uint8Array.from(text, (character) => character.charCodeAt(0));
 const text = (bytes: Uint8Array) => String.fromCharCode(...bytes);
 
-/** A machine that notes what is written to its ports. */
+/** A machine whose agent is the test. */
 function scene(command = "uname -a") {
-  const written: Record<string, string> = {};
-  const closed: string[] = [];
-  const opened = new Set<string>();
-  const waiting = { byteLength: 0 };
+  const frames: { readonly type: number; readonly payload: Uint8Array }[] = [];
   const seen = { stdout: "", stderr: "", stops: 0 };
   const guest = {
     serialInput: { waitingByteLength: 0, write: () => {} },
     resizeConsole: () => {},
     stop: () => void seen.stops++,
     port: (name: string) => ({
-      open: opened.has(name),
-      get waitingByteLength() {
-        return waiting.byteLength;
+      open: true,
+      waitingByteLength: 0,
+      write(frame: Uint8Array) {
+        expect(name).toBe("viv.agent");
+        frames.push({ type: frame[0]!, payload: frame.subarray(12) });
       },
-      write(bytes: Uint8Array) {
-        written[name] = (written[name] ?? "") + text(bytes);
-      },
-      close: () => void closed.push(name),
+      close: () => {},
     }),
   };
   const session = new ExecSession(command, {
@@ -38,93 +50,105 @@ function scene(command = "uname -a") {
       },
     },
   });
-  const receive = (name: string, data: string) =>
-    session.ports.find((port) => port.name === name)?.receive(bytes(data));
-  return { session, guest, written, closed, opened, waiting, seen, receive };
+  const [port] = session.ports;
+  const payloads = (type: number) => frames.filter((frame) => frame.type === type).map(({ payload }) => payload);
+  const send = (type: number, payload: Uint8Array, process = 1) => port!.receive(encodeFrame(type, process, payload));
+  const come = () => {
+    port!.openChanged?.(true);
+    send(WELCOME, payloads(HELLO).at(-1)!, 2);
+  };
+  const start = () => {
+    session.attach(guest);
+    come();
+    send(STARTED, words(100));
+  };
+  return { session, guest, seen, port: port!, payloads, send, come, start };
 }
 
-test("exec session: the ports come in the order in which the protocol opens them", () => {
-  const names = scene().session.ports.map((port) => port.name);
-  expect(names).toEqual(["viv.stdin", "viv.stdout", "viv.stderr", "viv.control"]);
+test("exec session: the agent is given a shell with the command", () => {
+  const { session, guest, payloads, come } = scene("echo \u00e4");
+  session.attach(guest);
+  expect(session.ready).toBe(false);
+  come();
+  expect(session.ready).toBe(true);
+  expect(text(payloads(STRINGS)[0]!)).toMatch(/^\.\0\/bin\/sh\0\/bin\/sh\0-c\0echo \xc3\xa4\0PATH=/);
+  expect(payloads(START).length).toBe(1);
 });
 
-test("exec session: the request is the command's length in bytes, a line feed and the command", () => {
-  const { session, guest, written } = scene("echo \u00e4");
-  session.attach(guest);
-  expect(written).toEqual({ "viv.control": "7\necho \u00c3\u00a4" });
+test("exec session: a command that no process can be given is refused", () => {
+  expect(() => scene("a\0b")).toThrow("NUL character");
+  expect(() => scene("x".repeat(131_071))).not.toThrow();
+  expect(() => scene("x".repeat(131_072))).toThrow("at most 131071");
 });
 
 test("exec session: both outputs are relayed byte for byte and the console is not among them", () => {
-  const { session, guest, seen, receive } = scene();
-  session.attach(guest);
+  const { session, seen, start, send } = scene();
+  start();
   session.serial.write(bytes("[ 0.1] Linux\n"));
-  receive("viv.stdout", "out\x00\xff");
-  receive("viv.stderr", "err\n");
+  send(STDOUT, bytes("out\x00\xff"));
+  send(STDERR, bytes("err\n"));
   expect(seen).toEqual({ stdout: "out\x00\xff", stderr: "err\n", stops: 0 });
   expect(text(session.consoleTail)).toBe("[ 0.1] Linux\n");
 });
 
 test("exec session: standard input is relayed, what came before the machine too, and its end", async () => {
-  const { session, guest, written, closed } = scene();
+  const { session, payloads, start } = scene();
   const early = session.input(bytes("a\x00"));
-  session.attach(guest);
+  start();
   await early;
   await session.input(bytes("b"));
-  await session.endInput();
-  expect(written["viv.stdin"]).toBe("a\x00b");
-  expect(closed).toEqual(["viv.stdin"]);
+  session.endInput();
+  expect(payloads(INPUT).map(text)).toEqual(["a\x00", "b", ""]);
 });
 
-test("exec session: standard input is read no faster than the guest takes it", async () => {
-  const { session, guest, waiting } = scene();
-  session.attach(guest);
-  waiting.byteLength = 1_000_000;
+test("exec session: standard input is read no faster than the command takes it", async () => {
+  const { session, start, send } = scene();
+  start();
   let taken = false;
-  const input = session.input(bytes("a")).then(() => {
+  const input = session.input(new Uint8Array(WINDOW + 1)).then(() => {
     taken = true;
   });
-  session.poll();
   await new Promise((resolve) => setTimeout(resolve, 5));
   expect(taken).toBe(false);
-  waiting.byteLength = 0;
-  session.poll();
+  send(22, words(WINDOW));
   await input;
 });
 
-test("exec session: the guest is ready when it has opened the control port", () => {
-  const { session, guest, opened } = scene();
-  session.attach(guest);
-  session.poll();
-  expect(session.ready).toBe(false);
-  opened.add("viv.control");
-  session.poll();
-  opened.clear();
-  expect(session.ready).toBe(true);
-});
-
-test("exec session: the answer, in however many pieces, is the status; then the control port is closed", () => {
-  const { session, guest, closed, receive } = scene();
-  session.attach(guest);
-  receive("viv.control", "exi");
-  expect(closed).toEqual([]);
-  receive("viv.control", "t 42\n");
-  expect(closed).toEqual(["viv.control"]);
-  expect(session.conclude({ kind: "poweroff" })).toEqual({ kind: "command", status: 42 });
-});
-
-test("exec session: a command ended by signal 15 has status 143", () => {
-  const { session, guest, receive } = scene();
-  session.attach(guest);
-  receive("viv.control", "signal 15\n");
-  expect(session.conclude({ kind: "poweroff" })).toEqual({ kind: "command", status: 143 });
+test.each([
+  [42 << 8, 42],
+  [15, 143],
+  [0x80 | 11, 139],
+])("exec session: wait status %d is the program's status %d, and the agent may quit", (wait, status) => {
+  const { session, payloads, start, send } = scene();
+  start();
+  send(EXITED, words(wait));
+  expect(payloads(QUIT).length).toBe(1);
+  expect(session.conclude({ kind: "poweroff" })).toEqual({ kind: "command", status });
 });
 
 test("exec session: a guest that ends without an answer has not run the command to its end", () => {
-  const { session, guest } = scene();
-  session.attach(guest);
+  const { session, start } = scene();
+  start();
   expect(session.conclude({ kind: "poweroff" })).toEqual({ kind: "poweroff" });
   expect(session.conclude({ kind: "reboot" })).toEqual({ kind: "reboot" });
   expect(session.conclude({ kind: "fail", code: 4 })).toEqual({ kind: "fail", code: 4 });
+});
+
+test("exec session: a command that cannot be started, or kills the agent, ends the run", () => {
+  const refused = scene();
+  refused.session.attach(refused.guest);
+  refused.come();
+  refused.send(FAILED, words(2, 2));
+  expect(refused.seen.stops).toBe(1);
+  expect(refused.session.conclude({ kind: "stopped" })).toEqual({
+    kind: "lost",
+    message: "/bin/sh: no such program in the guest",
+  });
+  const killed = scene();
+  killed.start();
+  killed.port.openChanged?.(false);
+  expect(killed.seen.stops).toBe(1);
+  expect(killed.session.conclude({ kind: "stopped" })).toMatchObject({ kind: "lost" });
 });
 
 test("exec session: a panic ends the run, whether the kernel resets or hangs", () => {
@@ -137,12 +161,4 @@ test("exec session: a panic ends the run, whether the kernel resets or hangs", (
   session.serial.write(bytes("[ 1.1] ---[ end Kernel panic - not syncing: no init ]---\n"));
   expect(seen.stops).toBe(1);
   expect(session.conclude({ kind: "stopped" })).toEqual(panic);
-});
-
-test("exec session: an input that has ended before there is a machine is ended for it", async () => {
-  const { session, guest, closed } = scene();
-  const end = session.endInput();
-  session.attach(guest);
-  await end;
-  expect(closed).toEqual(["viv.stdin"]);
 });

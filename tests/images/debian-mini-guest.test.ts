@@ -5,9 +5,11 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
+import type { ExitStatus } from "../../host/guest-agent/agent-process.js";
+import { buildAgentProgram } from "../../host/guest-agent/program.js";
+import { encodeTerminalSize, PORT_CONTROL } from "../../host/images/control-port.js";
 import { type CpioEntry, writeCpio } from "../../host/images/cpio.js";
 import { DEBIAN_MINI_COMMAND_LINE, DEBIAN_MINI_RECIPE_VERSION } from "../../host/images/debian-mini.js";
-import { type ExecStatus, encodeTerminalSize, PORT_CONTROL } from "../../host/images/exec-protocol.js";
 import type { Image } from "../../host/images/image.js";
 import { INIT_SCRIPT } from "../../host/images/init-script.js";
 import { execInQemu, startQemu } from "./qemu-guest.js";
@@ -15,8 +17,8 @@ import { readCpio } from "./read-cpio.js";
 import { hasApt, hasQemu } from "./requirements.js";
 import { testImage } from "./test-image.js";
 
-const exit = (code: number): ExecStatus => ({ kind: "exit", code });
-const signal = (number: number): ExecStatus => ({ kind: "signal", number });
+const exit = (code: number): ExitStatus => ({ kind: "exit", code });
+const signal = (number: number): ExitStatus => ({ kind: "signal", number });
 
 // Without apt there is nothing to build the image with.
 describe.skipIf(!hasApt)("debian-mini", () => {
@@ -39,9 +41,11 @@ describe.skipIf(!hasApt)("debian-mini", () => {
   });
 
   test("image: the cached one is what today's recipe makes, or the recipe's version has to be counted up", () => {
-    const init = readCpio(image.initrd).find(({ path }) => path === "init");
+    const entries = readCpio(image.initrd);
+    const content = (wanted: string) => Buffer.from(entries.find(({ path }) => path === wanted)!.content);
     expect(image.manifest.recipeVersion).toBe(DEBIAN_MINI_RECIPE_VERSION);
-    expect(Buffer.from(init!.content).toString()).toBe(INIT_SCRIPT);
+    expect(content("init").toString()).toBe(INIT_SCRIPT);
+    expect(content("usr/bin/viv-agent").equals(buildAgentProgram())).toBe(true);
     expect(image.commandLine).toBe(DEBIAN_MINI_COMMAND_LINE);
   });
 
@@ -57,7 +61,7 @@ describe.skipIf(!hasApt)("debian-mini", () => {
       expect(words).toMatch(/^(\[ *[\d.]+\] reboot: Power down)?$/);
     });
 
-    test.each<[string, ExecStatus]>([
+    test.each<[string, ExitStatus]>([
       ["false", exit(1)],
       ["exit 7", exit(7)],
       ["exit 137", exit(137)],

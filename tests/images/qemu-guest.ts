@@ -1,25 +1,22 @@
-/** Runs an image in QEMU, an independent machine, with the host's side of the exec protocol played over sockets. */
+/** Runs an image in QEMU, an independent machine, with its ports as sockets. */
 
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomFillSync } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { AgentClient } from "../../host/guest-agent/agent-client.js";
+import type { ExitStatus } from "../../host/guest-agent/agent-process.js";
+import { AGENT_PORT } from "../../host/guest-agent/protocol.js";
+import { shellCommand } from "../../host/guest-agent/shell.js";
 import { commandLineFor, type GuestMode } from "../../host/images/command-line.js";
-import {
-  EXEC_PORTS,
-  type ExecStatus,
-  ExecStatusReader,
-  encodeExecRequest,
-  PORT_CONTROL,
-  PORT_STDERR,
-  PORT_STDIN,
-  PORT_STDOUT,
-} from "../../host/images/exec-protocol.js";
+import { PORT_CONTROL } from "../../host/images/control-port.js";
 import type { Image } from "../../host/images/image.js";
 
 const QEMU = "qemu-system-riscv64";
+const PORTS = [PORT_CONTROL, AGENT_PORT];
 
 export interface QemuGuest {
   /** The host's ends of the ports, connected. */
@@ -59,7 +56,7 @@ export async function startQemu(image: Image, options: QemuOptions): Promise<Qem
       ...["-kernel", at("kernel"), "-initrd", at("initrd"), "-append", `${commandLine} ${options.append ?? ""}`.trim()],
       ...["-global", "virtio-mmio.force-legacy=false", "-device", "virtio-rng-device"],
       ...["-device", "virtio-serial-device"],
-      ...EXEC_PORTS.flatMap((name) => [
+      ...PORTS.flatMap((name) => [
         ...["-chardev", `socket,id=${name},path=${at(name)},server=on,wait=off`],
         ...["-device", `virtserialport,name=${name},chardev=${name}`],
       ]),
@@ -80,7 +77,7 @@ export async function startQemu(image: Image, options: QemuOptions): Promise<Qem
   });
 
   const ports = new Map<string, Socket>();
-  for (const name of EXEC_PORTS) ports.set(name, await connectWhenThere(at(name)));
+  for (const name of PORTS) ports.set(name, await connectWhenThere(at(name)));
   return {
     ports,
     console: () => output,
@@ -133,62 +130,43 @@ async function connectWhenThere(path: string): Promise<Socket> {
 
 export interface ExecResult {
   /** Null when the machine stopped without an answer. */
-  readonly status: ExecStatus | null;
+  readonly status: ExitStatus | null;
   readonly stdout: Buffer;
   readonly stderr: Buffer;
   readonly console: string;
-  /** From the start of QEMU to the first byte of the command's output, or to its status when it had none. */
-  readonly firstOutputMs: number;
 }
 
-/** Runs one command as the exec protocol has it. */
+/** Runs one command by the guest's agent. */
 export async function execInQemu(
   image: Image,
   command: string,
   input: Uint8Array = new Uint8Array(),
   options: Omit<QemuOptions, "mode"> = {},
 ): Promise<ExecResult> {
-  const startMs = performance.now();
-  const guest = await startQemu(image, { ...options, mode: { kind: "exec" } });
-  const port = (name: string): Socket => guest.ports.get(name)!;
-  let firstOutputMs = 0;
-  const collect = (name: string): Buffer[] => {
-    const chunks: Buffer[] = [];
-    port(name).on("data", (chunk: Buffer) => {
-      firstOutputMs ||= performance.now() - startMs;
-      chunks.push(chunk);
-    });
-    return chunks;
-  };
-  const stdout = collect(PORT_STDOUT);
-  const stderr = collect(PORT_STDERR);
-
-  let status: ExecStatus | null = null;
-  const reader = new ExecStatusReader();
-  port(PORT_CONTROL).on("data", (chunk: Buffer) => {
-    firstOutputMs ||= performance.now() - startMs;
-    status = reader.push(chunk);
-    if (status !== null) port(PORT_CONTROL).end();
-  });
+  const guest = await startQemu(image, { ...options, mode: { kind: "agent" } });
+  const port = guest.ports.get(AGENT_PORT)!;
   for (const socket of guest.ports.values()) socket.on("error", () => {}); // QEMU has ended: no news.
-  port(PORT_CONTROL).write(encodeExecRequest(command));
-  port(PORT_STDIN).end(input);
-  const streams = [PORT_STDOUT, PORT_STDERR].map(
-    (name) =>
-      new Promise<void>((resolve) =>
-        port(name)
-          .once("close", () => resolve())
-          .once("end", () => resolve()),
-      ),
-  );
+  const client = new AgentClient({ send: (frame) => port.write(frame), randomBytes: (into) => randomFillSync(into) });
+  const outputs = { stdout: [] as Uint8Array[], stderr: [] as Uint8Array[] };
+  let status: ExitStatus | null = null;
+  const process = client.start(shellCommand(command), {
+    output: (stream, bytes) => {
+      outputs[stream].push(bytes);
+      process.consumed(stream, bytes.length);
+    },
+    exited: (end) => {
+      status = end;
+      client.quit();
+    },
+    failed: () => client.quit(),
+  });
+  process.write(input).catch(() => {});
+  process.closeInput();
+  port.on("data", (bytes: Buffer) => client.receive(bytes));
+  // QEMU keeps what is sent until the guest has the port open.
+  client.openChanged(true);
   await guest.ended();
-  await Promise.all(streams);
   for (const socket of guest.ports.values()) socket.destroy();
-  return {
-    status,
-    stdout: Buffer.concat(stdout),
-    stderr: Buffer.concat(stderr),
-    console: guest.console(),
-    firstOutputMs,
-  };
+  const { stdout, stderr } = outputs;
+  return { status, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr), console: guest.console() };
 }

@@ -164,6 +164,11 @@ describe("device tree of the virt board", () => {
         const paths = { ours: pathsByPhandle(tree), qemu: pathsByPhandle(qemu) };
         for (const [name, node] of Object.entries(tree.children.soc!.children)) {
           const theirs = qemu.children.soc!.children[name];
+          // QEMU's RISC-V board has no generation id, and leaves its place and its interrupt free.
+          if (name === "rng@102000") {
+            expect(theirs, name).toBeUndefined();
+            continue;
+          }
           expect(theirs, name).toBeDefined();
           for (const property of ["compatible", "reg", "interrupts"]) {
             expect(node.properties[property], `${name}.${property}`).toBe(theirs!.properties[property]);

@@ -732,7 +732,7 @@ describe("machine: control", () => {
   test("every device's state is there under its name, ready to be saved", async () => {
     const { machine } = await createMachine({ boot: kernel("j .") });
     expect([...machine.devices.keys()]).toEqual([
-      ...["test", "rtc", "clint", "plic", "uart"],
+      ...["test", "rtc", "generation", "clint", "plic", "uart"],
       ...["virtio0", "virtio1", "virtio2", "virtio3", "virtio4", "virtio5", "virtio6", "virtio7"],
       ...["serial-input", "sbi-hsm", "clock", "random"],
     ]);

@@ -194,6 +194,10 @@ export class VirtioMmioTransport implements Device<TransportFields> {
     this.#updateInterrupt();
   }
 
+  renewIdentity(randomBytes: (into: Uint8Array) => void): void {
+    this.#device.renewIdentity?.(randomBytes);
+  }
+
   get #isLive(): boolean {
     return (
       hasStatus(this.#registers.status, STATUS_DRIVER_OK) && !hasStatus(this.#registers.status, STATUS_NEEDS_RESET)

@@ -40,6 +40,8 @@ export interface VirtioDevice<F extends Fields = Fields> {
   save(): StateOf<F>;
   /** Takes over a state. Its driver, if there was one, comes with the `start` that follows, without kicks. */
   load(state: StateOf<F>): void;
+  /** As `Device.renewIdentity`. */
+  renewIdentity?(randomBytes: (into: Uint8Array) => void): void;
 }
 
 /** The driver's side, as far as a device may know and reach it. */

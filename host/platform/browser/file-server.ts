@@ -1,36 +1,25 @@
 import type { ServedMachine } from "../../api/machine-server.js";
 import { type MachineSetup, packError } from "../../api/messages.js";
 import { boardSchema } from "../../machine/board-state.js";
-import { MachineFile, type Snapshot } from "../../snapshot/machine-file.js";
+import type { MachineFile, Snapshot } from "../../snapshot/machine-file.js";
 import { assert, unreachable } from "../../util/errors.js";
 import { decode } from "../../util/schema.js";
-import type { FileHolder } from "./file-holder.js";
-import type { FileAnswer, FileCallName, FileCalls, FilePlace, FileRequest, OpenedFile } from "./file-messages.js";
-import { browserFileServices } from "./file-services.js";
-import { KeptFile } from "./kept-file.js";
-import { MemoryFile } from "./memory-file.js";
-import { loadSqlite } from "./sqlite.js";
+import type { FileAnswer, FileCallName, FileCalls, FileRequest, OpenedFile } from "./file-messages.js";
+import type { FileStore, StoredFile } from "./file-store.js";
 
-const WRITTEN_BY = "vivarium in a browser";
 const MEDIA_TYPE = "application/vnd.sqlite3";
-
-/** A file that is open. */
-interface Opened {
-  readonly file: MachineFile;
-  readonly holder: FileHolder;
-}
 
 /** The worker's end of the calls that concern the machine's file. */
 export class FileServer {
   readonly #machine: ServedMachine;
-  readonly #yieldToEvents: () => Promise<void>;
-  #opened: Opened | null = null;
+  readonly #store: FileStore;
+  #opened: StoredFile | null = null;
   /** Calls are served one after the other. */
   #turn: Promise<void> = Promise.resolve();
 
-  constructor(port: MessagePort, machine: ServedMachine, yieldToEvents: () => Promise<void>) {
+  constructor(port: MessagePort, machine: ServedMachine, store: FileStore) {
     this.#machine = machine;
-    this.#yieldToEvents = yieldToEvents;
+    this.#store = store;
     port.onmessage = ({ data }: MessageEvent<FileRequest>) => {
       this.#turn = this.#turn.then(async () => port.postMessage(await this.#serve(data)));
     };
@@ -78,7 +67,9 @@ export class FileServer {
   }
 
   async #open({ place, contents, setup }: FileCalls["open"]["argument"]): Promise<OpenedFile> {
-    this.#opened = await this.#openPlace(place, contents);
+    const holder = await this.#store.holder(place);
+    if (contents !== undefined) await holder.replace(contents);
+    this.#opened = this.#store.open(holder);
     const { present } = this.#file;
     if (present === null) return { hasMachine: false, console: new Uint8Array() };
     const state = this.#file.load(present);
@@ -89,21 +80,6 @@ export class FileServer {
     return { hasMachine: true, console: this.#file.consoleOf(present) };
   }
 
-  async #openPlace(place: FilePlace, contents: Blob | undefined): Promise<Opened> {
-    const holder = await holderOf(place);
-    if (contents !== undefined) await holder.replace(contents);
-    const isNew = !holder.exists;
-    const database = holder.database();
-    const services = browserFileServices(this.#yieldToEvents);
-    try {
-      const file = isNew ? MachineFile.create(database, services, WRITTEN_BY) : MachineFile.open(database, services);
-      return { file, holder };
-    } catch (error) {
-      database.close();
-      throw error;
-    }
-  }
-
   get #file(): MachineFile {
     assert(this.#opened !== null, "no file is open");
     return this.#opened.file;
@@ -111,17 +87,5 @@ export class FileServer {
 
   #byId(id: number): Snapshot {
     return this.#file.find(`#${id}`);
-  }
-}
-
-async function holderOf(place: FilePlace): Promise<FileHolder> {
-  const loaded = await loadSqlite();
-  switch (place.kind) {
-    case "kept":
-      return KeptFile.open(place.name, loaded);
-    case "memory":
-      return new MemoryFile(loaded.sqlite);
-    default:
-      return unreachable(place);
   }
 }

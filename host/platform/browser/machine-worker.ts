@@ -2,6 +2,7 @@
 import { serveMachine } from "../../api/machine-server.js";
 import type { Channel } from "../../api/platform.js";
 import { FileServer } from "./file-server.js";
+import { FileStore } from "./file-store.js";
 import { BrowserHostServices } from "./host-services.js";
 import { BrowserWorkerPlatform } from "./worker-platform.js";
 import type { WorkerSetup } from "./worker-setup.js";
@@ -19,7 +20,8 @@ page.addEventListener("message", ({ data }: MessageEvent<WorkerSetup>) => begin(
 self.addEventListener("unhandledrejection", ({ reason }) => reportError(reason));
 
 function begin(setup: WorkerSetup): void {
-  const machine = serveMachine(new BrowserWorkerPlatform(channel, setup));
   const host = new BrowserHostServices();
-  new FileServer(setup.file, machine, () => host.yieldToEvents());
+  const store = new FileStore(() => host.yieldToEvents());
+  const machine = serveMachine(new BrowserWorkerPlatform(channel, setup, store));
+  new FileServer(setup.file, machine, store);
 }

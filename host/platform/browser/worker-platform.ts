@@ -1,4 +1,4 @@
-import type { Channel, OpenDrive, WorkerPlatform } from "../../api/platform.js";
+import type { Channel, OpenDrive, OpenMachineFile, WorkerPlatform } from "../../api/platform.js";
 import type { WasmModule } from "../../core/wasm.js";
 import type { Image, OpenImageOptions } from "../../images/image.js";
 import type { HostServices } from "../../machine/host-services.js";
@@ -6,6 +6,7 @@ import { MemoryBlockBackend } from "../../storage/memory.js";
 import { VivariumError } from "../../util/errors.js";
 import { fetchCoreModule } from "./core-module.js";
 import { fetchFile, readBody } from "./fetch-file.js";
+import type { FileStore } from "./file-store.js";
 import { BrowserHostServices } from "./host-services.js";
 import { downloadImage } from "./image-download.js";
 import type { WorkerSetup } from "./worker-setup.js";
@@ -18,10 +19,12 @@ const IMAGE_NAME = /^[a-z0-9][a-z0-9.-]*$/;
 export class BrowserWorkerPlatform implements WorkerPlatform {
   readonly channel: Channel;
   readonly #setup: WorkerSetup;
+  readonly #store: FileStore;
 
-  constructor(channel: Channel, setup: WorkerSetup) {
+  constructor(channel: Channel, setup: WorkerSetup, store: FileStore) {
     this.channel = channel;
     this.#setup = setup;
+    this.#store = store;
   }
 
   hostServices(beforeGuest: () => Promise<void>): HostServices {
@@ -56,6 +59,14 @@ export class BrowserWorkerPlatform implements WorkerPlatform {
       const message = error.code === "file/unusable" ? error.message : `${drive}: ${error.message}`;
       throw new VivariumError("drive/unusable", message, { ...error.data, drive, file: name });
     }
+  }
+
+  openMachineFile(name: string): Promise<OpenMachineFile> {
+    return this.#store.openExisting(name);
+  }
+
+  createMachineFile(name: string): Promise<OpenMachineFile> {
+    return this.#store.create(name);
   }
 
   exit(): void {

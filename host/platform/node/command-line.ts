@@ -1,9 +1,8 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { Command, CommanderError } from "commander";
 import { MAX_HARTS } from "../../../assembly/shared/layout.js";
 import type { Action } from "../../control/actions.js";
 import { formatByteLength } from "../../control/byte-length.js";
+import { DEFAULT_KEEP_COUNT } from "../../control/keep-options.js";
 import {
   DEFAULT_IMAGE,
   DEFAULT_MEMORY_BYTE_LENGTH,
@@ -12,7 +11,8 @@ import {
   readRunOptions,
 } from "../../control/run-options.js";
 import { VivariumError } from "../../util/errors.js";
-import { packageDirectory } from "./core-module.js";
+import { describeFileCommands } from "./file-commands.js";
+import { packageVersion } from "./package-version.js";
 
 /** What the program was asked for: something to do, or a text to print. */
 export type Request =
@@ -32,6 +32,9 @@ export function readCommandLine(args: readonly string[]): Request {
   });
   describeRun(program, (options) => {
     action = readRunOptions(options);
+  });
+  describeFileCommands(program, (requested) => {
+    action = requested;
   });
   try {
     program.parse(args.length === 0 ? ["--help"] : args, { from: "user" });
@@ -80,6 +83,10 @@ function describeRun(program: Command, onRun: (options: RunOptions) => void): vo
       collect,
     )
     .option("--clock <kind>", "host: guest time follows the host's (default); virtual: it counts instructions")
+    .option("--save <file>", 'keep the machine in this new file: "viv open" goes on where it was left')
+    .option("--snapshot-every <time>", "with --save: take snapshots while it runs, such as every 30s, 10m or 2h")
+    .option("--keep <count>", `how many of those stay (default: ${DEFAULT_KEEP_COUNT})`)
+    .option("--cold", "boot the image, even if a machine like this has been booted before")
     .option("--commit-log <file>", "write each retired instruction to this file, in Spike's format")
     .option("--stats", "say at the end what the machine did")
     .addHelpText("after", RUN_EXAMPLES)
@@ -92,6 +99,8 @@ const PROGRAM_EXAMPLES = `
 Examples:
   viv run                              boot Debian's kernel to a shell
   viv run --exec 'uname -a'            run a command in the guest
+  viv run --save lab.viv               keep the machine in a file
+  viv open lab.viv                     and go on with it
   viv run --help                       all options
 `;
 
@@ -125,9 +134,4 @@ function oneLine(error: CommanderError): string {
     .replace(/\.$/, "")
     .replaceAll("\n", " ");
   return `${message}; "viv run --help" lists what there is`;
-}
-
-function packageVersion(): string {
-  const { version } = JSON.parse(readFileSync(join(packageDirectory(), "package.json"), "utf8")) as { version: string };
-  return version;
 }

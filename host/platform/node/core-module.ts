@@ -28,12 +28,15 @@ export function packageDirectory(): string {
  * @throws VivariumError `core/missing` when it has not been built
  */
 export async function loadCoreModule(): Promise<WasmModule> {
+  return wasm.compile(await readCore());
+}
+
+/** The processor before it is compiled. @throws VivariumError `core/missing` when it has not been built */
+export async function readCore(): Promise<Uint8Array> {
   const file = join(packageDirectory(), CORE_PATH);
-  let bytes: Uint8Array;
   try {
-    bytes = await readFile(file);
+    return await readFile(file);
   } catch {
     throw new VivariumError("core/missing", `${file}: the processor is not built; run "npm run build" first`, { file });
   }
-  return wasm.compile(bytes);
 }

@@ -1,12 +1,13 @@
-import { constants } from "node:fs";
+import { constants, readSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
-import { type BlockBackend, SECTOR_BYTE_LENGTH } from "../../storage/block-backend.js";
+import { SECTOR_BYTE_LENGTH } from "../../storage/block-backend.js";
+import type { BaseImage } from "../../storage/overlay.js";
 import { assert, VivariumError } from "../../util/errors.js";
 
 const ZEROES = new Uint8Array(256 * 1024);
 
 /** A disk kept as a raw image in a file of the host. */
-export class FileBlockBackend implements BlockBackend {
+export class FileBlockBackend implements BaseImage {
   readonly #handle: FileHandle;
   #closed = false;
 
@@ -47,6 +48,16 @@ export class FileBlockBackend implements BlockBackend {
       const { bytesRead } = await this.#handle.read(into, done, into.length - done, offset + done);
       if (bytesRead === 0) throw new Error(`the disk's file has become shorter than ${this.byteLength} bytes`);
       done += bytesRead;
+    }
+  }
+
+  readNow(offset: number, into: Uint8Array): void {
+    this.#checkRange(offset, into.length);
+    let done = 0;
+    while (done < into.length) {
+      const count = readSync(this.#handle.fd, into, done, into.length - done, offset + done);
+      if (count === 0) throw new Error(`the disk's file has become shorter than ${this.byteLength} bytes`);
+      done += count;
     }
   }
 

@@ -1,5 +1,5 @@
 import type { MessagePort } from "node:worker_threads";
-import type { Channel, OpenDrive, WorkerPlatform } from "../../api/platform.js";
+import type { Channel, OpenDrive, OpenMachineFile, WorkerPlatform } from "../../api/platform.js";
 import type { WasmModule } from "../../core/wasm.js";
 import type { Image, OpenImageOptions } from "../../images/image.js";
 import type { HostServices } from "../../machine/host-services.js";
@@ -8,6 +8,8 @@ import { FileBlockBackend } from "./file-block-backend.js";
 import { NodeHostServices } from "./host-services.js";
 import { openImage } from "./images/open-image.js";
 import { readInputFile } from "./input-file.js";
+import { createMachineFile, openMachineFile } from "./machine-file/open-machine-file.js";
+import { packageVersion } from "./package-version.js";
 
 /** Where a machine's worker runs in Node: files are paths. */
 export class NodeWorkerPlatform implements WorkerPlatform {
@@ -38,6 +40,14 @@ export class NodeWorkerPlatform implements WorkerPlatform {
 
   openDrive(drive: string, name: string, readOnly: boolean): Promise<OpenDrive> {
     return FileBlockBackend.open(drive, name, readOnly);
+  }
+
+  openMachineFile(name: string): Promise<OpenMachineFile> {
+    return openMachineFile(name);
+  }
+
+  createMachineFile(name: string): Promise<OpenMachineFile> {
+    return createMachineFile(name, `vivarium ${packageVersion()}`);
   }
 
   exit(): void {

@@ -1,14 +1,23 @@
-import type { Action, ExecAction, RunAction } from "../../control/actions.js";
+import type { Action, ExecAction, KeepRequest, MachineRequest, OpenAction, RunAction } from "../../control/actions.js";
+import { ConsoleSession } from "../../control/console-session.js";
 import { ExecSession } from "../../control/exec-session.js";
 import { type ExitReport, reportEnd } from "../../control/guest-end.js";
-import type { RunResult } from "../../control/guest-run.js";
+import type { RunResult, Session } from "../../control/guest-run.js";
 import { formatRunReport } from "../../control/run-report.js";
 import type { GuestMode } from "../../images/command-line.js";
 import type { Boot } from "../../machine/boot.js";
-import { unreachable } from "../../util/errors.js";
+import { VivariumError } from "../../util/errors.js";
 import { readBootFiles } from "./boot-files.js";
-import { interactiveMode, readImageBoot } from "./guest-image.js";
+import { BootedCache } from "./booted-cache.js";
+import { BootedSource } from "./booted-source.js";
+import { loadCoreModule } from "./core-module.js";
+import { createFreshMachine, type MachineMakings } from "./fresh-machine.js";
+import { type ImageSource, interactiveMode, readImageBoot } from "./guest-image.js";
+import { NodeHostServices } from "./host-services.js";
+import { createKept, type Kept, openKept } from "./keep.js";
+import { nodeFileServices } from "./machine-file/file-services.js";
 import { MachineFiles } from "./machine-files.js";
+import { performFileAction } from "./perform-file.js";
 import { runMachines } from "./run-machines.js";
 import { connectCommand, openConsole, type StandardStreams } from "./standard-streams.js";
 
@@ -19,41 +28,147 @@ export async function perform(action: Action, streams: StandardStreams): Promise
       return performRun(action, streams);
     case "exec":
       return performExec(action, streams);
+    case "open":
+      return performOpen(action, streams);
     default:
-      return unreachable(action);
+      return performFileAction(action, streams);
   }
 }
 
+/** A session that somebody is connected to. */
+interface Connection {
+  readonly session: Session & { readonly consoleTail: Uint8Array };
+  disconnect(): void;
+}
+
+const LINE_FEED = 0x0a;
+
 async function performRun(action: RunAction, streams: StandardStreams): Promise<ExitReport> {
   const mode = interactiveMode(streams.stdout.terminalSize, process.env.TERM);
-  const result = await withParts(action, mode, streams, async (boot, files) => {
-    const { session, close } = openConsole(streams);
-    try {
-      return await runMachines(action.machine, boot, files, session, streams);
-    } finally {
-      close();
-    }
-  });
-  return conclude(action, result, streams);
+  const cache = action.keep === undefined && !action.cold ? await BootedCache.for(action.machine, mode) : null;
+  if (cache !== null) return conclude(await runBooted(action.machine, mode, cache, streams), false, false, streams);
+  const result = await runFresh(action, mode, streams, (onSnapshot) => openConsole(streams, onSnapshot));
+  return conclude(result, action.machine.stats, false, streams);
 }
 
 async function performExec(action: ExecAction, streams: StandardStreams): Promise<ExitReport> {
-  const session = new ExecSession(action.command, streams);
-  const result = await withParts(action, { kind: "agent" }, streams, async (boot, files) => {
-    const disconnect = connectCommand(session, streams);
+  const { keep, command, machine } = action;
+  // A guest that is kept shows its console to whoever opens it next.
+  const mode: GuestMode = keep === undefined ? { kind: "agent" } : interactiveMode(null, undefined);
+  const session = new ExecSession(command, streams, keep === undefined ? undefined : nodeFileServices);
+  const result = await runFresh(action, mode, streams, () => connectExec(session, streams));
+  return concludeExec(session, result, machine.stats, streams);
+}
+
+async function performOpen(action: OpenAction, streams: StandardStreams): Promise<ExitReport> {
+  const { keep, command, stats } = action;
+  let kept: Kept | null = null;
+  const exec = command === undefined ? null : new ExecSession(command, streams, nodeFileServices);
+  const connection = exec === null ? openConsole(streams, () => kept?.machine.snapshot()) : connectExec(exec, streams);
+  const { session } = connection;
+  try {
+    const opened = await openKept(keep, {
+      ...connectionsOf(session, streams),
+      wires: { core: await loadCoreModule(), serial: session.serial, ports: session.ports },
+      discard: action.discard,
+      keepIdentity: action.keepIdentity,
+    });
+    kept = opened;
+    if (session instanceof ConsoleSession) session.replay(lastLine(opened.console));
+    const result = await runKept(opened, session, streams, () => connection.disconnect());
+    return exec === null ? conclude(result, stats, false, streams) : concludeExec(exec, result, stats, streams);
+  } finally {
+    connection.disconnect();
+  }
+}
+
+/** Runs a machine that need not be booted, because one like it was. */
+async function runBooted(
+  request: MachineRequest,
+  mode: GuestMode,
+  cache: BootedCache,
+  streams: StandardStreams,
+): Promise<RunResult> {
+  const core = await loadCoreModule();
+  const { session, disconnect } = openConsole(streams);
+  const source = new BootedSource({
+    cache,
+    session,
+    core,
+    boot: async (host) => {
+      const boot = await readImageBoot(request.guest as ImageSource, mode, streams.stderr);
+      return createFreshMachine({ request, core, boot, files: MachineFiles.none, session }, host);
+    },
+  });
+  try {
+    const result = await runMachines(source, session, streams);
+    disconnect();
+    if (result.end.kind !== "signal") await source.close();
+    return result;
+  } catch (error) {
+    // Its file turned out to be damaged when the guest needed something of it.
+    if (error instanceof VivariumError && error.code.startsWith("file/")) await cache.forget();
+    throw error;
+  } finally {
+    disconnect();
+  }
+}
+
+/** Runs a machine that is made for this run, and kept if that was asked for. */
+async function runFresh(
+  { machine: request, keep }: { readonly machine: MachineRequest; readonly keep?: KeepRequest },
+  mode: GuestMode,
+  streams: StandardStreams,
+  connect: (onSnapshot: (() => void) | undefined) => Connection,
+): Promise<RunResult> {
+  return withParts(request, keep !== undefined, mode, streams, async (boot, files) => {
+    const core = await loadCoreModule();
+    let kept: Kept | null = null;
+    const connection = connect(keep === undefined ? undefined : () => kept?.machine.snapshot());
+    const { session } = connection;
+    const makings: MachineMakings = { request, core, boot, files, session };
     try {
-      return await runMachines(action.machine, boot, files, session, streams);
+      if (keep === undefined) {
+        const hash = request.stats && request.clock === "virtual";
+        return await runMachines({ create: (host) => createFreshMachine(makings, host), hash }, session, streams);
+      }
+      kept = await createKept(keep, makings, connectionsOf(session, streams), new NodeHostServices());
+      return await runKept(kept, session, streams, () => connection.disconnect());
     } finally {
-      disconnect();
+      connection.disconnect();
     }
   });
-  if (!session.ready || result.end.kind === "panic") streams.stderr.write(session.consoleTail);
-  return conclude(action, result, streams);
+}
+
+/** Runs a machine from its file, and saves it when it is left. */
+async function runKept(
+  kept: Kept,
+  session: Session,
+  streams: StandardStreams,
+  disconnect: () => void,
+): Promise<RunResult> {
+  try {
+    const result = await runMachines({ create: (host) => kept.machine.create(host), hash: false }, session, streams);
+    disconnect();
+    await kept.machine.conclude(result.end);
+    return result;
+  } finally {
+    await kept.close();
+  }
+}
+
+function connectionsOf(session: Connection["session"], { stderr }: StandardStreams) {
+  return { consoleTail: () => session.consoleTail, notice: (line: string) => stderr.line(line) };
+}
+
+function connectExec(session: ExecSession, streams: StandardStreams): Connection {
+  return { session, disconnect: connectCommand(session, streams) };
 }
 
 /** Opens what the machine is made of, the quickly checked first, and closes it after `use`. */
 async function withParts(
-  { machine }: Action,
+  machine: MachineRequest,
+  isKept: boolean,
   mode: GuestMode,
   streams: StandardStreams,
   use: (boot: Boot, files: MachineFiles) => Promise<RunResult>,
@@ -61,7 +176,7 @@ async function withParts(
   const { guest } = machine;
   const readBoot =
     guest.kind === "image" ? () => readImageBoot(guest, mode, streams.stderr) : always(await readBootFiles(guest));
-  const files = await MachineFiles.open(machine);
+  const files = await MachineFiles.open(machine, { asBases: isKept });
   try {
     return await use(await readBoot(), files);
   } finally {
@@ -69,8 +184,13 @@ async function withParts(
   }
 }
 
-function conclude(action: Action, result: RunResult, streams: StandardStreams): ExitReport {
-  if (action.machine.stats) {
+function concludeExec(session: ExecSession, result: RunResult, stats: boolean, streams: StandardStreams): ExitReport {
+  if (!session.ready || result.end.kind === "panic") streams.stderr.write(session.consoleTail);
+  return conclude(result, stats, true, streams);
+}
+
+function conclude(result: RunResult, stats: boolean, command: boolean, streams: StandardStreams): ExitReport {
+  if (stats) {
     for (const line of formatRunReport(result.report)) streams.stderr.line(line);
   }
   // Whoever ends the program by a signal does not wait until a slow reader has read everything.
@@ -78,7 +198,12 @@ function conclude(action: Action, result: RunResult, streams: StandardStreams): 
     streams.stdout.abandon();
     streams.stderr.abandon();
   }
-  return reportEnd(result.end, action.action === "exec");
+  return reportEnd(result.end, command);
+}
+
+/** What stands on the line that the guest was writing. */
+function lastLine(console: Uint8Array): Uint8Array {
+  return console.subarray(console.lastIndexOf(LINE_FEED) + 1);
 }
 
 function always<T>(value: T): () => T {

@@ -1,19 +1,19 @@
-import type { MachineRequest } from "../../control/actions.js";
-import { formatByteLength } from "../../control/byte-length.js";
 import { SIGPIPE } from "../../control/guest-end.js";
-import { GuestRun, type RunResult, type Session } from "../../control/guest-run.js";
-import type { CommitRecord } from "../../core/commit-tracer.js";
-import type { WasmModule } from "../../core/wasm.js";
-import type { Boot } from "../../machine/boot.js";
+import { GuestRun, type RunnableGuest, type RunResult, type Session } from "../../control/guest-run.js";
 import type { HostServices } from "../../machine/host-services.js";
-import { Machine } from "../../machine/machine.js";
-import { VivariumError } from "../../util/errors.js";
-import { nameFile } from "./boot-files.js";
-import { loadCoreModule } from "./core-module.js";
 import { NodeHostServices } from "./host-services.js";
-import type { MachineFiles } from "./machine-files.js";
 import { listenForEnd } from "./process-end.js";
 import type { StandardStreams } from "./standard-streams.js";
+
+/** Where the machines of a run come from. */
+export interface MachineSource {
+  /** Makes the next one, connected to the session. @throws VivariumError when no machine can be made */
+  create(host: HostServices): Promise<RunnableGuest>;
+  /** Whether the report has the state hash. */
+  readonly hash: boolean;
+  /** The guest has come up. */
+  onReady?(): void;
+}
 
 /**
  * Runs the machines of a session, until it is over, the program is asked to end by a signal, or nobody reads its
@@ -22,13 +22,10 @@ import type { StandardStreams } from "./standard-streams.js";
  * @throws VivariumError when no machine can be made of the parts
  */
 export async function runMachines(
-  request: MachineRequest,
-  boot: Boot,
-  files: MachineFiles,
+  source: MachineSource,
   session: Session,
   { stdout, stderr }: StandardStreams,
 ): Promise<RunResult> {
-  const core = await loadCoreModule();
   const host = new NodeHostServices(async () => {
     run.poll();
     // A guest that writes faster than somebody reads waits here, so that its output does not pile up.
@@ -36,15 +33,16 @@ export async function runMachines(
     if (stderr.congested) await stderr.drained();
   });
   const run = new GuestRun({
-    create: () => createMachine({ request, core, boot, files, session, host }),
+    create: () => source.create(host),
     session,
-    hash: request.stats && request.clock === "virtual",
+    hash: source.hash,
     onStop: () => {
       stdout.release();
       stderr.release();
     },
     monotonicMs: () => host.monotonicMs(),
     yieldToEvents: () => host.yieldToEvents(),
+    onReady: () => source.onReady?.(),
   });
   stdout.onLost(() => run.end(SIGPIPE));
   const stopListening = listenForEnd((signal) => run.end(signal));
@@ -52,37 +50,5 @@ export async function runMachines(
     return await run.untilEnd();
   } finally {
     stopListening();
-  }
-}
-
-interface MachineMakings {
-  readonly request: MachineRequest;
-  readonly core: WasmModule;
-  readonly boot: Boot;
-  readonly files: MachineFiles;
-  readonly session: Session;
-  readonly host: HostServices;
-}
-
-async function createMachine({ request, core, boot, files, session, host }: MachineMakings): Promise<Machine> {
-  const { hartCount, memoryByteLength, clock } = request;
-  const { commitLog } = files;
-  try {
-    return await Machine.create({
-      core,
-      hartCount,
-      memoryByteLength,
-      clock,
-      boot,
-      drives: files.drives.map((backend, index) => ({ backend, serial: `disk${index}` })),
-      serial: session.serial,
-      ports: session.ports,
-      host,
-      ...(commitLog === null ? {} : { onCommit: (record: CommitRecord) => commitLog.write(record) }),
-    });
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw nameFile(error, request.guest);
-    const message = `--memory: this host cannot give a machine ${formatByteLength(memoryByteLength)}; expected less`;
-    throw new VivariumError("memory/unavailable", message, { memoryByteLength });
   }
 }

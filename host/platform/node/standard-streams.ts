@@ -16,12 +16,16 @@ export interface StandardStreams {
 
 export interface OpenConsole {
   readonly session: ConsoleSession;
-  /** Gives the terminal back as it was. */
-  close(): void;
+  /** Gives the terminal back as it was; once. */
+  disconnect(): void;
 }
 
-/** A session at the console with our standard streams. If they are a terminal, it is raw until `close`. */
-export function openConsole({ stdin, stdout, stderr }: StandardStreams): OpenConsole {
+/**
+ * A session at the console with our standard streams. If they are a terminal, it is raw until `disconnect`.
+ *
+ * @param onSnapshot called when the operator asks for a snapshot; without it there is no file for one
+ */
+export function openConsole({ stdin, stdout, stderr }: StandardStreams, onSnapshot?: () => void): OpenConsole {
   const modes = new ScreenModes();
   const screen: ByteSink = {
     write(bytes) {
@@ -29,7 +33,12 @@ export function openConsole({ stdin, stdout, stderr }: StandardStreams): OpenCon
       stdout.write(bytes);
     },
   };
-  const operator: ConsoleOperator = { screen, notice: (line) => stderr.line(line), interactive: stdin.isTTY === true };
+  const operator: ConsoleOperator = {
+    screen,
+    notice: (line) => stderr.line(line),
+    interactive: stdin.isTTY === true,
+    ...(onSnapshot === undefined ? {} : { snapshot: onSnapshot }),
+  };
   const session = new ConsoleSession(operator, stdout.terminalSize);
 
   const terminal = stdin.isTTY === true ? new RawTerminal(stdin) : null;
@@ -43,13 +52,16 @@ export function openConsole({ stdin, stdout, stderr }: StandardStreams): OpenCon
     const size = stdout.terminalSize;
     if (size !== null) session.resize(size);
   });
-  const close = () => {
+  let connected = true;
+  const disconnect = () => {
+    if (!connected) return;
+    connected = false;
     disconnectInput();
     disconnectWindow();
     if (stdout.isTerminal) stdout.write(Buffer.from(modes.undo()));
     terminal?.restore();
   };
-  return { session, close };
+  return { session, disconnect };
 }
 
 /** Connects standard input to the command until the result is called. */

@@ -4,7 +4,12 @@ import { basename, dirname, join } from "node:path";
 import type { Image, ImageProgress, ImageStore, OpenImageOptions } from "../../../images/image.js";
 import { VivariumError } from "../../../util/errors.js";
 import { withBuildLock } from "./build-lock.js";
-import { type ImageParts, readImageDirectory, writeImageDirectory } from "./image-directory.js";
+import {
+  fingerprintImageDirectory,
+  type ImageParts,
+  readImageDirectory,
+  writeImageDirectory,
+} from "./image-directory.js";
 
 /** Makes one image. */
 export interface ImageBuilder {
@@ -51,6 +56,13 @@ export class FileImageStore implements ImageStore {
     if (name.includes("/") || (await exists(name))) return readImageDirectory(name);
     const message = `no image is called ${JSON.stringify(name)}: there is ${this.names.join(", ")}, or give the directory of an image`;
     throw new VivariumError("image/unknown", message, { name });
+  }
+
+  /** A text that changes with the image of that name; null when it would have to be built first. */
+  fingerprint(name: string): Promise<string | null> {
+    const builder = this.#builders.get(name);
+    const directory = builder === undefined ? name : join(this.#directory, `${name}-${builder.recipeVersion}`);
+    return fingerprintImageDirectory(directory);
   }
 
   async #build(

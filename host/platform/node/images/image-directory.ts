@@ -1,7 +1,7 @@
 /** Images as directories: a manifest and the files it names. */
 
 import { createHash } from "node:crypto";
-import { type FileHandle, mkdir, open, writeFile } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Image } from "../../../images/image.js";
 import { requireKernelImage } from "../../../images/kernel-image.js";
@@ -40,6 +40,23 @@ export async function readImageDirectory(directory: string): Promise<Image> {
   requireKernelImage(kernel, join(directory, manifest.kernel.file));
   const initrd = await readChecked(directory, manifest.initrd);
   return { manifest, kernel, initrd, commandLine: manifest.commandLine };
+}
+
+/**
+ * Tells one image from another without reading it: a hash over its manifest, and over size and age of the files.
+ *
+ * @returns null where there is no image
+ */
+export async function fingerprintImageDirectory(directory: string): Promise<string | null> {
+  try {
+    const text = await readFile(join(directory, MANIFEST_FILE), "utf8");
+    const { kernel, initrd } = parseManifest(text, directory);
+    const files = await Promise.all([kernel, initrd].map(({ file }) => stat(join(directory, file))));
+    const facts = files.map(({ size, mtimeMs }) => `${size} ${mtimeMs}`);
+    return sha256(Buffer.from([text, ...facts].join("\n")));
+  } catch {
+    return null;
+  }
 }
 
 /**

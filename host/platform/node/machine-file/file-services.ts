@@ -1,7 +1,8 @@
-import { createHash, randomFillSync } from "node:crypto";
+import { createHash, randomFillSync, webcrypto } from "node:crypto";
 import { promisify } from "node:util";
 import { deflateRaw, inflateRawSync } from "node:zlib";
-import type { FileServices } from "../../../snapshot/database.js";
+import { aesGcm } from "../../../snapshot/aes-gcm.js";
+import type { StreamServices } from "../../../snapshot/stream-format.js";
 
 const deflateInThreadPool = promisify<Uint8Array, { level: number }, Buffer>(deflateRaw);
 
@@ -9,7 +10,7 @@ const deflateInThreadPool = promisify<Uint8Array, { level: number }, Buffer>(def
 const LEVEL = 1;
 
 /** Digests and compression from Node. Compression is done by other threads. */
-export const nodeFileServices: FileServices = {
+export const nodeFileServices: StreamServices = {
   digest: (bytes) => createHash("sha256").update(bytes).digest(),
   deflate: (bytes) => deflateInThreadPool(bytes, { level: LEVEL }),
   inflate(bytes, byteLength) {
@@ -19,5 +20,6 @@ export const nodeFileServices: FileServices = {
   },
   randomBytes: (into) => void randomFillSync(into),
   nowMs: () => Date.now(),
+  cipher: (passphrase, salt, iterations) => aesGcm(webcrypto, Buffer.from(passphrase), salt, iterations),
   yield: () => new Promise((resolve) => setImmediate(resolve)),
 };

@@ -1,7 +1,10 @@
-import { constants } from "node:fs";
+import { constants, rmSync } from "node:fs";
 import { access, open, realpath, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import type { Identity } from "../../../machine/machine.js";
+import type { Database } from "../../../snapshot/database.js";
 import { MachineFile } from "../../../snapshot/machine-file.js";
+import type { StreamRecord } from "../../../snapshot/stream-format.js";
 import { VivariumError } from "../../../util/errors.js";
 import { FileLock } from "./file-lock.js";
 import { nodeFileServices } from "./file-services.js";
@@ -14,6 +17,8 @@ export interface OpenMachineFile {
   /** Absolute. */
   readonly path: string;
   close(): Promise<void>;
+  /** Closes it and deletes it. */
+  remove(): Promise<void>;
 }
 
 /** "SQLite format 3" and a NUL: https://sqlite.org/fileformat2.html. */
@@ -26,6 +31,23 @@ const HEADER_BYTE_LENGTH = 100;
  * @throws VivariumError `file/exists`, `file/unwritable`, `file/in-use` and those of `Database`
  */
 export async function createMachineFile(path: string, writtenBy: string): Promise<OpenMachineFile> {
+  return creating(path, async (database) => MachineFile.create(database, nodeFileServices, writtenBy));
+}
+
+/**
+ * Makes a new file out of a stream that `viv export` wrote.
+ *
+ * @throws VivariumError as `createMachineFile` and `MachineFile.import`; there is no file then
+ */
+export async function importMachineFile(
+  path: string,
+  records: AsyncIterable<StreamRecord>,
+  options: { readonly writtenBy: string; readonly identity: Identity },
+): Promise<OpenMachineFile> {
+  return creating(path, (database) => MachineFile.import(records, database, nodeFileServices, options));
+}
+
+async function creating(path: string, make: (database: Database) => Promise<MachineFile>): Promise<OpenMachineFile> {
   const absolute = join(await realDirectory(path), basename(path));
   const lock = await FileLock.acquire(absolute);
   try {
@@ -40,16 +62,18 @@ export async function createMachineFile(path: string, writtenBy: string): Promis
     }
     throw new VivariumError("file/unwritable", `${path}: cannot be made (${code})`, { file: path });
   }
+  const removeAtExit = () => rmSync(absolute, { force: true });
+  process.once("exit", removeAtExit);
   try {
-    const opened = await opening(path, absolute, lock, (database) =>
-      MachineFile.create(database, nodeFileServices, writtenBy),
-    );
+    const opened = await opening(path, absolute, lock, make);
     syncDirectoryOf(absolute);
     return opened;
   } catch (error) {
     lock.release();
     await rm(absolute, { force: true });
     throw error;
+  } finally {
+    process.off("exit", removeAtExit);
   }
 }
 
@@ -64,7 +88,7 @@ export async function openMachineFile(path: string): Promise<OpenMachineFile> {
   try {
     await checkHeader(path, absolute);
     await checkWritable(path, absolute);
-    return await opening(path, absolute, lock, (database) => MachineFile.open(database, nodeFileServices));
+    return await opening(path, absolute, lock, async (database) => MachineFile.open(database, nodeFileServices));
   } catch (error) {
     lock.release();
     throw error;
@@ -79,24 +103,35 @@ export async function inspectMachineFile(path: string): Promise<OpenMachineFile>
     await checkHeader(path, absolute);
     // A file that its program left in the middle of a write is put in order first, which needs the right to write.
     const readOnly = lock === null;
-    return await opening(path, absolute, lock, (database) => MachineFile.open(database, nodeFileServices), readOnly);
+    return await opening(
+      path,
+      absolute,
+      lock,
+      async (database) => MachineFile.open(database, nodeFileServices),
+      readOnly,
+    );
   } catch (error) {
     lock?.release();
     throw error;
   }
 }
 
+/** Opens a file that nobody changes any more, as many programs as want to. */
+export async function openFinishedMachineFile(path: string): Promise<OpenMachineFile> {
+  return opening(path, path, null, async (database) => MachineFile.open(database, nodeFileServices), true);
+}
+
 async function opening(
   path: string,
   absolute: string,
   lock: FileLock | null,
-  make: (database: Awaited<ReturnType<typeof openDatabase>>) => MachineFile,
+  make: (database: Database) => Promise<MachineFile>,
   readOnly = false,
 ): Promise<OpenMachineFile> {
   try {
     const database = await openDatabase(absolute, { readOnly });
     try {
-      const file = make(database);
+      const file = await make(database);
       const close = async () => {
         try {
           await file.close();
@@ -104,7 +139,11 @@ async function opening(
           lock?.release();
         }
       };
-      return { file, path: absolute, close };
+      const remove = async () => {
+        await close();
+        await rm(absolute, { force: true });
+      };
+      return { file, path: absolute, close, remove };
     } catch (error) {
       database.close();
       throw error;
@@ -116,7 +155,8 @@ async function opening(
 
 /** Puts the file's name before a message about it. */
 export function nameFile(path: string, error: unknown): unknown {
-  if (!(error instanceof VivariumError)) return error;
+  // What is wrong with a stream is not this file's.
+  if (!(error instanceof VivariumError) || error.code.startsWith("stream/")) return error;
   return new VivariumError(error.code, `${path}: ${error.message}`, { ...error.data, file: path });
 }
 

@@ -1,9 +1,12 @@
+import { closeSync, openSync, readSync, unlinkSync } from "node:fs";
 import { resolve } from "node:path";
 import sqlite3InitModule, { type Sqlite3Static } from "@sqlite.org/sqlite-wasm";
 import type { Database } from "../../../snapshot/database.js";
 import { openSqlite, type SqliteApi } from "../../../snapshot/sqlite-database.js";
 import { installNodeVfs, NODE_VFS } from "./node-vfs.js";
 import type { SqliteBinding } from "./sqlite-binding.js";
+
+const JOURNAL_MAGIC_BYTE_LENGTH = 8;
 
 let loaded: Promise<Sqlite3Static> | null = null;
 
@@ -21,12 +24,39 @@ async function loadSqlite(): Promise<Sqlite3Static> {
  */
 export async function openDatabase(path: string, options: { readonly readOnly: boolean }): Promise<Database> {
   loaded ??= loadSqlite();
-  const database = openSqlite((await loaded) as unknown as SqliteApi, {
-    filename: resolve(path),
-    vfs: NODE_VFS,
-    ...options,
-  });
-  // Exclusive: the file is ours, so what was read of it stays true. A commit is on the disk before it counts.
-  database.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
-  return database;
+  const filename = resolve(path);
+  const database = openSqlite((await loaded) as unknown as SqliteApi, { filename, vfs: NODE_VFS, ...options });
+  try {
+    // Exclusive: the file is ours, so what was read of it stays true. A commit is on the disk before it counts.
+    database.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+  return {
+    ...database,
+    close() {
+      database.close();
+      if (!options.readOnly) removeSpentJournal(`${filename}-journal`);
+    },
+  };
+}
+
+/**
+ * In exclusive mode SQLite leaves its journal behind, emptied or with its header overwritten by zeros. One that still
+ * has its header is needed: the file is put in order by it when it is opened next.
+ */
+function removeSpentJournal(path: string): void {
+  try {
+    const descriptor = openSync(path, "r");
+    const header = Buffer.alloc(JOURNAL_MAGIC_BYTE_LENGTH);
+    try {
+      readSync(descriptor, header, 0, header.length, 0);
+    } finally {
+      closeSync(descriptor);
+    }
+    if (header.every((byte) => byte === 0)) unlinkSync(path);
+  } catch {
+    // There is none, or it cannot be removed; it does no harm.
+  }
 }

@@ -1,0 +1,109 @@
+import { checkName } from "../snapshot/snapshot-name.js";
+import { VivariumError } from "../util/errors.js";
+import type { Action } from "./actions.js";
+import { type KeepOptions, readKeep } from "./keep-options.js";
+
+/** What the commands about machine files were given, each option as it was written. */
+export interface OpenOptions extends KeepOptions {
+  readonly exec?: string;
+  readonly discard?: boolean;
+  readonly keepIdentity?: boolean;
+  readonly stats?: boolean;
+}
+
+const FORK_COUNT_MAX = 100;
+
+/** @throws VivariumError `option/invalid` */
+export function readOpenOptions(file: string, options: OpenOptions): Action {
+  const keep = readKeep(options, fileName(file))!;
+  const discard = options.discard ?? false;
+  if (discard && keep.schedule !== null) {
+    throw badOption("--discard and --snapshot-every exclude each other: with --discard the file stays as it is");
+  }
+  const { exec } = options;
+  if (exec !== undefined && exec.trim() === "") {
+    throw badOption("--exec: the command is empty; expected a shell command");
+  }
+  return {
+    action: "open",
+    keep,
+    ...(exec === undefined ? {} : { command: exec }),
+    discard,
+    keepIdentity: options.keepIdentity ?? false,
+    stats: options.stats ?? false,
+  };
+}
+
+/** @throws VivariumError `option/invalid`, `snapshot/name` */
+export function readSnapshotOptions(
+  file: string,
+  name: string | undefined,
+  { delete: deleted }: { readonly delete?: readonly string[] },
+): Action {
+  if (deleted !== undefined) {
+    if (name !== undefined) throw badOption("--delete takes the names of the snapshots to delete, and no other");
+    return { action: "delete-snapshots", file: fileName(file), names: deleted };
+  }
+  if (name === undefined) throw badOption("the snapshot has no name; expected viv snapshot FILE NAME");
+  checkName(name);
+  return { action: "snapshot", file: fileName(file), name };
+}
+
+export function readRestoreOptions(file: string, name: string): Action {
+  return { action: "restore", file: fileName(file), name };
+}
+
+/** @throws VivariumError `option/invalid` */
+export function readForkOptions(
+  file: string,
+  { count = "1", keepIdentity = false }: { readonly count?: string; readonly keepIdentity?: boolean },
+): Action {
+  const number = /^\d{1,3}$/.test(count) ? Number(count) : Number.NaN;
+  if (!(number >= 1 && number <= FORK_COUNT_MAX)) {
+    throw badOption(`--count: ${JSON.stringify(count)} is no number of machines; expected 1 to ${FORK_COUNT_MAX}`);
+  }
+  return { action: "fork", file: fileName(file), count: number, keepIdentity };
+}
+
+export function readInspectOptions(file: string, { json = false }: { readonly json?: boolean }): Action {
+  return { action: "inspect", file: fileName(file), json };
+}
+
+export interface StreamOptions {
+  readonly passphraseFile?: string;
+  readonly keepIdentity?: boolean;
+}
+
+/** @param output "-" or nothing is standard output */
+export function readExportOptions(file: string, output: string | undefined, { passphraseFile }: StreamOptions): Action {
+  return {
+    action: "export",
+    file: fileName(file),
+    ...(output === undefined || output === "-" ? {} : { output }),
+    ...(passphraseFile === undefined ? {} : { passphraseFile }),
+  };
+}
+
+/** @param input "-" is standard input */
+export function readImportOptions(
+  input: string,
+  file: string,
+  { passphraseFile, keepIdentity = false }: StreamOptions,
+): Action {
+  return {
+    action: "import",
+    file: fileName(file),
+    ...(input === "-" ? {} : { input }),
+    ...(passphraseFile === undefined ? {} : { passphraseFile }),
+    keepIdentity,
+  };
+}
+
+function fileName(text: string): string {
+  if (text === "") throw badOption("the file name is empty; expected a machine file");
+  return text;
+}
+
+function badOption(message: string): VivariumError {
+  return new VivariumError("option/invalid", message);
+}

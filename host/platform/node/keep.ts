@@ -1,0 +1,70 @@
+import type { KeepRequest } from "../../control/actions.js";
+import type { HostServices } from "../../machine/host-services.js";
+import { OverlayBlockBackend } from "../../storage/overlay.js";
+import { createFreshMachine, type MachineMakings } from "./fresh-machine.js";
+import { KeptMachine, type KeptMachineOptions, POWER_ON } from "./kept-machine.js";
+import { createMachineFile, openMachineFile } from "./machine-file/open-machine-file.js";
+import { packageVersion } from "./package-version.js";
+
+/** A machine with its file, which `close` closes. */
+export interface Kept {
+  readonly machine: KeptMachine;
+  close(): Promise<void>;
+}
+
+type Connections = Pick<KeptMachineOptions, "consoleTail" | "notice">;
+
+/** What program and version a file was made by. */
+export function writtenBy(): string {
+  return `viv ${packageVersion()}`;
+}
+
+/**
+ * Makes a machine and the file it is kept in. The drives are read into it: the machine has its own from then on.
+ *
+ * @throws VivariumError `file/exists` and others of `createMachineFile`
+ */
+export async function createKept(
+  keep: KeepRequest,
+  makings: MachineMakings,
+  connections: Connections,
+  host: HostServices,
+): Promise<Kept> {
+  const { request, files, session, core } = makings;
+  const opened = await createMachineFile(keep.file, writtenBy());
+  try {
+    const drives = files.drives.map((base, index) => ({
+      backend: OverlayBlockBackend.over(base, request.drives[index]!.readOnly),
+      serial: `disk${index}`,
+    }));
+    const machine = await createFreshMachine(makings, host, drives);
+    await opened.file.save(await machine.capture(), { name: POWER_ON });
+  } catch (error) {
+    await opened.remove();
+    throw error;
+  }
+  const { serial, ports } = session;
+  const machine = new KeptMachine({
+    ...connections,
+    file: opened.file,
+    wires: { core, serial, ports },
+    schedule: keep.schedule,
+    discard: false,
+    keepIdentity: true,
+  });
+  return { machine, close: opened.close };
+}
+
+export interface OpenKeptOptions extends Connections, Pick<KeptMachineOptions, "wires" | "discard" | "keepIdentity"> {}
+
+/** @throws VivariumError those of `openMachineFile` */
+export async function openKept(keep: KeepRequest, options: OpenKeptOptions): Promise<Kept & { console: Uint8Array }> {
+  const opened = await openMachineFile(keep.file);
+  const machine = new KeptMachine({ ...options, file: opened.file, schedule: keep.schedule });
+  const { present } = opened.file;
+  return {
+    machine,
+    console: present === null ? new Uint8Array() : opened.file.consoleOf(present),
+    close: opened.close,
+  };
+}

@@ -1,0 +1,151 @@
+import type { ScheduleRequest } from "../../control/actions.js";
+import type { GuestEnd } from "../../control/guest-end.js";
+import { encodeTime, PORT_CONTROL } from "../../images/control-port.js";
+import { boardSchema } from "../../machine/board-state.js";
+import type { HostServices } from "../../machine/host-services.js";
+import { type Identity, Machine, type MachineState, type MachineWires } from "../../machine/machine.js";
+import type { MachineFile, SaveOptions } from "../../snapshot/machine-file.js";
+import { automaticName, retire } from "../../snapshot/schedule.js";
+import { VivariumError } from "../../util/errors.js";
+import { decode } from "../../util/schema.js";
+
+/** The name of the snapshot that a machine boots from when it restarts. */
+export const POWER_ON = "power-on";
+
+export interface KeptMachineOptions {
+  readonly file: MachineFile;
+  readonly wires: Omit<MachineWires, "host">;
+  readonly schedule: ScheduleRequest | null;
+  /** Whether nothing is saved. */
+  readonly discard: boolean;
+  readonly keepIdentity: boolean;
+  /** The end of what the guest wrote to its console. */
+  readonly consoleTail: () => Uint8Array;
+  /** Receives a line for the operator. */
+  readonly notice: (line: string) => void;
+}
+
+/** The machine of a file while it runs: goes on where it was left, boots again when it restarts, and is saved. */
+export class KeptMachine {
+  readonly #options: KeptMachineOptions;
+  #machine: Machine | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #saving: Promise<unknown> = Promise.resolve();
+
+  constructor(options: KeptMachineOptions) {
+    this.#options = options;
+  }
+
+  /** The machine where it was left; after the first call, as it is when it is switched on with the disks it has now. */
+  async create(host: HostServices): Promise<Machine> {
+    const { file } = this.#options;
+    const before = this.#machine;
+    if (before === null) {
+      const present = file.present;
+      if (present === null) throw new VivariumError("file/empty", "there is no machine in this file yet");
+      const state = file.load(present);
+      this.#machine = await this.#resume(state, this.#identityOf(state), host);
+      tellTime(this.#machine, host);
+      this.#startSchedule();
+    } else {
+      this.#machine = await this.#resume(await this.#switchedOn(before), "renewed", host);
+    }
+    return this.#machine;
+  }
+
+  /** Takes a snapshot of its own while the machine runs. */
+  snapshot(): void {
+    this.#inBackground(async () => {
+      const name = await this.#saveAutomatic();
+      this.#options.notice(`viv: snapshot ${name} taken`);
+    });
+  }
+
+  /** Saves the machine where it stands, or switched off if it has switched itself off. */
+  async conclude(end: GuestEnd): Promise<void> {
+    if (this.#timer !== null) clearInterval(this.#timer);
+    await this.#saving;
+    const machine = this.#machine;
+    if (machine === null || this.#options.discard) return;
+    const state = isOver(end) ? await this.#switchedOn(machine) : await machine.capture();
+    await this.#save(state, isOver(end) ? {} : { console: this.#options.consoleTail() });
+  }
+
+  /**
+   * Whether a file was copied cannot be seen, so a machine takes a new identity each time it is opened; but not one
+   * whose history is to be the same each time.
+   */
+  #identityOf(state: MachineState): Identity {
+    if (this.#options.keepIdentity) return "kept";
+    return decode(boardSchema, state.board).clock === "virtual" ? this.#options.file.identity : "renewed";
+  }
+
+  #resume(state: MachineState, identity: Identity, host: HostServices): Promise<Machine> {
+    return Machine.resume(state, { ...this.#options.wires, host, identity });
+  }
+
+  /** The machine as it was switched on first, with the disks that it has now. */
+  async #switchedOn(machine: Machine): Promise<MachineState> {
+    const { file } = this.#options;
+    const { drives } = await machine.capture();
+    return { ...file.load(file.find(POWER_ON)), drives };
+  }
+
+  #startSchedule(): void {
+    const { schedule } = this.#options;
+    if (schedule === null) return;
+    this.#timer = setInterval(() => {
+      this.#inBackground(async () => {
+        await this.#saveAutomatic();
+        await retire(this.#options.file, schedule.keepCount);
+      });
+    }, schedule.everyMs);
+  }
+
+  async #saveAutomatic(): Promise<string> {
+    const { file, consoleTail } = this.#options;
+    const name = automaticName(
+      "auto",
+      Date.now(),
+      file.snapshots.map((snapshot) => snapshot.name),
+    );
+    const state = await this.#machine!.capture();
+    await this.#save(state, { name, automatic: true, console: consoleTail() });
+    return name;
+  }
+
+  async #save(state: MachineState, options: SaveOptions): Promise<void> {
+    await this.#options.file.save(state, options);
+  }
+
+  /** One after the other; a failure is told, and the machine runs on. */
+  #inBackground(work: () => Promise<void>): void {
+    this.#saving = this.#saving.then(work).catch((error: unknown) => {
+      this.#options.notice(`viv: no snapshot: ${error instanceof Error ? error.message : String(error)}`);
+    });
+  }
+}
+
+/** Whether a machine has ended by itself, so that nothing is to be gone on with. */
+function isOver(end: GuestEnd): boolean {
+  switch (end.kind) {
+    case "left":
+    case "signal":
+    case "command":
+    case "lost":
+      return false;
+    case "poweroff":
+    case "reboot":
+    case "fail":
+    case "htif":
+    case "panic":
+      return true;
+  }
+}
+
+/** The guest's clock stood still while it was saved. */
+export function tellTime(machine: Machine, host: HostServices): void {
+  if (!machine.hasPort(PORT_CONTROL)) return;
+  const port = machine.port(PORT_CONTROL);
+  if (port.open) port.write(encodeTime(Number(host.nowNs() / 1_000_000n) / 1000));
+}
