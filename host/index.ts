@@ -56,6 +56,7 @@ export type { MachineStatus, Source } from "./api/messages.js";
 export type { Platform } from "./api/platform.js";
 export type { SignalName } from "./api/signals.js";
 export type { MachineSnapshot } from "./api/snapshot.js";
+export type { Bytes } from "./api/streams.js";
 export type { WasmModule } from "./core/wasm.js";
 export type { ByteSink } from "./devices/device.js";
 export type { FileEntry, FileKind, FileStat } from "./guest-agent/guest-files.js";

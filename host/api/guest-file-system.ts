@@ -4,7 +4,7 @@ import { SystemCallProcess } from "../guest-agent/system-call-process.js";
 import { VivariumError } from "../util/errors.js";
 import { type Limits, within } from "./limits.js";
 import type { Platform } from "./platform.js";
-import { toBytes } from "./streams.js";
+import { type Bytes, toBytes } from "./streams.js";
 
 export interface ReadOptions extends Limits {
   /** Of which more is an error; 256 MiB unless given. */
@@ -51,8 +51,8 @@ export class GuestFileSystem {
   }
 
   /** The whole content. */
-  read(path: string, { maxByteLength = READ_MAX_BYTE_LENGTH, ...limits }: ReadOptions = {}): Promise<Uint8Array> {
-    return this.#with(`read ${path}`, limits, (files) => files.read(path, maxByteLength));
+  read(path: string, { maxByteLength = READ_MAX_BYTE_LENGTH, ...limits }: ReadOptions = {}): Promise<Bytes> {
+    return this.#with(`read ${path}`, limits, async (files) => (await files.read(path, maxByteLength)) as Bytes);
   }
 
   /** The whole content as UTF-8 text. */
@@ -68,7 +68,7 @@ export class GuestFileSystem {
   }
 
   /** The content as a stream, of a file of any length. */
-  readStream(path: string): ReadableStream<Uint8Array> {
+  readStream(path: string): ReadableStream<Bytes> {
     let chunks: AsyncGenerator<Uint8Array, void> | null = null;
     let finish: () => void = () => {};
     const begin = (): Promise<AsyncGenerator<Uint8Array, void>> =>
@@ -80,14 +80,14 @@ export class GuestFileSystem {
           });
         this.#with(`read ${path}`, {}, use).catch(reject);
       });
-    return new ReadableStream<Uint8Array>(
+    return new ReadableStream<Bytes>(
       {
         pull: async (controller) => {
           try {
             chunks ??= await begin();
             const next = await chunks.next();
             if (next.done !== true) {
-              controller.enqueue(next.value);
+              controller.enqueue(next.value as Bytes);
               return;
             }
             controller.close();

@@ -3,7 +3,7 @@ import type { AgentProcess, ExitStatus, OutputStream } from "../guest-agent/agen
 import { shellCommand, USUAL_ENVIRONMENT } from "../guest-agent/shell.js";
 import type { VivariumError } from "../util/errors.js";
 import { type SignalName, signalName, signalNumber } from "./signals.js";
-import { ByteSource, toBytes } from "./streams.js";
+import { ByteSource, type Bytes, toBytes } from "./streams.js";
 
 /** What is run: a line for the guest's shell, or a program and its arguments, looked for in PATH. */
 export type Command = string | readonly string[];
@@ -35,8 +35,8 @@ export class GuestProcess {
   readonly pid: number;
   /** Takes bytes, and text as UTF-8. Writing waits while the process does not read. */
   readonly stdin: WritableStream<Uint8Array | string>;
-  readonly stdout: ReadableStream<Uint8Array>;
-  readonly stderr: ReadableStream<Uint8Array>;
+  readonly stdout: ReadableStream<Bytes>;
+  readonly stderr: ReadableStream<Bytes>;
   readonly exited: Promise<ProcessExit>;
   readonly #process: AgentProcess;
 

@@ -1,4 +1,4 @@
-import { ByteSource, toBytes } from "./streams.js";
+import { ByteSource, type Bytes, toBytes } from "./streams.js";
 
 /** What the console of a machine sends to its worker. */
 export interface ConsoleWires {
@@ -43,7 +43,7 @@ export class MachineConsole {
    *
    * Whoever has asked for it has to read it, or cancel it: the guest waits while more than some 256 KiB are not taken.
    */
-  get readable(): ReadableStream<Uint8Array> {
+  get readable(): ReadableStream<Bytes> {
     if (this.#source === null) {
       this.#source = new ByteSource(
         (byteLength) => this.#wires.taken(byteLength),

@@ -14,7 +14,7 @@ import type { PackedState } from "./packed-state.js";
 import type { Platform } from "./platform.js";
 import { Remote, type WorkerEvent } from "./remote.js";
 import { MachineSnapshot } from "./snapshot.js";
-import { readAll, toBytes } from "./streams.js";
+import { type Bytes, readAll, toBytes } from "./streams.js";
 
 export interface ExecOptions extends ProcessOptions, Limits {
   /** The command's standard input; it has none unless given. */
@@ -28,8 +28,8 @@ export interface ExecResult extends ProcessExit {
   /** As UTF-8 text. */
   readonly stdout: string;
   readonly stderr: string;
-  readonly stdoutBytes: Uint8Array;
-  readonly stderrBytes: Uint8Array;
+  readonly stdoutBytes: Bytes;
+  readonly stderrBytes: Bytes;
 }
 
 export interface OpenOptions {
@@ -97,6 +97,7 @@ export class MachineBase {
   readonly #onProgress: (progress: ImageProgress) => void;
   #status: MachineStatus = "off";
   #closed: VivariumError | null = null;
+  readonly #closeCallbacks = new Set<(error: Error) => void>();
   #stopAgentTimer: (() => void) | null = null;
 
   /** @internal A machine is made by `create`, `open` or `fork`. */
@@ -242,11 +243,11 @@ export class MachineBase {
 
   /** Resolves when the guest next ends itself. */
   halted(): Promise<Halt> {
+    if (this.#closed !== null) return Promise.reject(this.#closed);
     return new Promise((resolve, reject) => {
-      const stops = [
-        this.on("halt", (halt) => settle(() => resolve(halt))),
-        this.on("failure", (error) => settle(() => reject(error))),
-      ];
+      const give = (halt: Halt): void => settle(() => resolve(halt));
+      const fail = (error: Error): void => settle(() => reject(error));
+      const stops = [this.on("halt", give), this.on("failure", fail), this.#onClose(fail)];
       const settle = (then: () => void): void => {
         for (const stop of stops) stop();
         then();
@@ -256,12 +257,20 @@ export class MachineBase {
 
   /** Resolves when the guest has come up: its agent answers. */
   async ready(limits: Limits = {}): Promise<void> {
-    await within(
-      this.#platform,
-      "ready",
-      limits,
-      () => new Promise<void>((resolve) => this.#presentAgent().whenReady(resolve)),
-    );
+    await within(this.#platform, "ready", limits, async () => {
+      const agent = this.#presentAgent();
+      await new Promise<void>((resolve, reject) => {
+        const stops = [
+          this.on("status", (status) => status === "off" && settle(() => reject(isOff()))),
+          this.#onClose((error) => settle(() => reject(error))),
+        ];
+        const settle = (then: () => void): void => {
+          for (const stop of stops) stop();
+          then();
+        };
+        agent.whenReady(() => settle(resolve));
+      });
+    });
   }
 
   /**
@@ -405,6 +414,8 @@ export class MachineBase {
   async close(): Promise<void> {
     if (this.#closed !== null) return;
     this.#closed = new VivariumError("machine/closed", "the machine has been closed");
+    this.#agent.failAll(this.#closed);
+    for (const callback of [...this.#closeCallbacks]) callback(this.#closed);
     try {
       await this.#remote.call("close", undefined);
     } catch {
@@ -412,7 +423,6 @@ export class MachineBase {
     }
     this.#remote.terminate(this.#closed);
     this.#setOff("the machine was closed");
-    this.#agent.failAll(this.#closed);
     this.console.end();
   }
 
@@ -435,9 +445,14 @@ export class MachineBase {
   /** @throws VivariumError when no guest could answer */
   #presentAgent(): AgentClient {
     if (this.#closed !== null) throw this.#closed;
-    if (this.#status === "off") throw new VivariumError("machine/status", "the machine is off; start it first");
+    if (this.#status === "off") throw isOff();
     if (!this.#agent.isReady && this.#stopAgentTimer === null) this.#watchForAgent();
     return this.#agent;
+  }
+
+  #onClose(callback: (error: Error) => void): () => void {
+    this.#closeCallbacks.add(callback);
+    return () => void this.#closeCallbacks.delete(callback);
   }
 
   #watchForAgent(): void {
@@ -504,6 +519,10 @@ export class MachineBase {
   #emit<E extends keyof MachineEvents>(event: E, value: MachineEvents[E]): void {
     for (const callback of [...this.#listeners[event]]) callback(value);
   }
+}
+
+function isOff(): VivariumError {
+  return new VivariumError("machine/status", "the machine is off; start it first");
 }
 
 function buffersOf(state: PackedState): ArrayBuffer[] {

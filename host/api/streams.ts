@@ -2,11 +2,17 @@
 import { concatBytes } from "../util/bytes.js";
 import { VivariumError } from "../util/errors.js";
 
+/**
+ * Bytes that a program is given: never in memory that it shares with another thread, so that they go wherever the Web
+ * platform takes bytes.
+ */
+export type Bytes = Uint8Array<ArrayBuffer>;
+
 /** Bytes on their way to a reader who takes them when he likes. */
 export class ByteSource {
-  readonly stream: ReadableStream<Uint8Array>;
+  readonly stream: ReadableStream<Bytes>;
   readonly #onTaken: (byteLength: number) => void;
-  readonly #waiting: Uint8Array[] = [];
+  readonly #waiting: Bytes[] = [];
   #end: "open" | "ended" | { readonly error: Error } = "open";
   #isDiscarded = false;
   #wake: (() => void) | null = null;
@@ -17,7 +23,7 @@ export class ByteSource {
    */
   constructor(onTaken: (byteLength: number) => void, onCancel: () => void = () => {}) {
     this.#onTaken = onTaken;
-    this.stream = new ReadableStream<Uint8Array>(
+    this.stream = new ReadableStream<Bytes>(
       {
         pull: (controller) => this.#pull(controller),
         cancel: () => {
@@ -35,7 +41,7 @@ export class ByteSource {
       this.#onTaken(bytes.length);
       return;
     }
-    this.#waiting.push(bytes);
+    this.#waiting.push(bytes as Bytes);
     this.#notify();
   }
 
@@ -56,7 +62,7 @@ export class ByteSource {
     this.#finish("ended");
   }
 
-  async #pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
+  async #pull(controller: ReadableStreamDefaultController<Bytes>): Promise<void> {
     while (this.#waiting.length === 0 && this.#end === "open") {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
@@ -89,13 +95,13 @@ export class ByteSource {
  *
  * @throws VivariumError `exec/output-too-large` when it is longer than `maxByteLength`
  */
-export async function readAll(stream: ReadableStream<Uint8Array>, maxByteLength: number): Promise<Uint8Array> {
+export async function readAll(stream: ReadableStream<Uint8Array>, maxByteLength: number): Promise<Bytes> {
   const reader = stream.getReader();
   const chunks: Uint8Array[] = [];
   let byteLength = 0;
   for (;;) {
     const { done, value } = await reader.read();
-    if (done) return concatBytes(chunks);
+    if (done) return concatBytes(chunks) as Bytes;
     byteLength += value.length;
     if (byteLength > maxByteLength) {
       const message = `exec: more output than ${maxByteLength} bytes; raise maxOutputByteLength, or spawn and read a stream`;

@@ -187,20 +187,21 @@ test("page: can be used without a mouse, on a phone", async (context) => {
     expect((await button.boundingBox())!.height).toBeGreaterThanOrEqual(40);
   }
 
-  await type(page, "sleep 1000");
+  await type(page, "cat");
+  await type(page, "said twice");
+  await shows(page, /^said twice\s+said twice/m);
   await page.locator("#keys").getByText("Ctrl").click();
   await page.keyboard.type("c");
   await type(page, "echo stopped by $?");
   await shows(page, /^stopped by 130/m);
 
   await page.keyboard.press("Control+Shift+Enter");
-  await page.keyboard.press("ArrowRight");
-  expect(await page.evaluate("document.activeElement.id")).toBe("snapshot");
-  await page.keyboard.press("Enter");
-  await says(page, "Saved as snapshot-1.");
-  await page.keyboard.press("Control+Shift+Enter");
   await page.keyboard.press("ArrowLeft");
   expect(await page.evaluate("document.activeElement.id")).toBe("upload");
+  for (let presses = 0; presses < 2; presses++) await page.keyboard.press("ArrowLeft");
+  expect(await page.evaluate("document.activeElement.id")).toBe("restore");
+  await page.keyboard.press("Enter");
+  await expect.poll(() => page.locator("#history-empty").isVisible()).toBe(true);
   await page.keyboard.press("Escape");
   await page.keyboard.type("echo back");
   await shows(page, /echo back\s*$/m);

@@ -1,0 +1,82 @@
+/** The package as somebody gets it: packed, put into a project of theirs, and the examples are what they write. */
+import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { cp, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { hasApt } from "../images/requirements.js";
+import { TEST_CACHE, testImage } from "../images/test-image.js";
+
+const run = promisify(execFile);
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const { dependencies } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as {
+  readonly dependencies: Readonly<Record<string, string>>;
+};
+const EXAMPLES = ["commands", "processes", "snapshots"];
+
+describe("the package", () => {
+  let project: string;
+
+  beforeAll(async () => {
+    project = await mkdtemp(join(tmpdir(), "vivarium-consumer-"));
+    await run("npm", ["pack", "--silent", "--pack-destination", project], { cwd: ROOT });
+    const [tarball] = (await readdir(project)).filter((name) => name.endsWith(".tgz"));
+    const modules = join(project, "node_modules");
+    await mkdir(join(modules, "vivarium"), { recursive: true });
+    await run("tar", ["xzf", tarball!, "-C", join(modules, "vivarium"), "--strip-components=1"], { cwd: project });
+    // What npm would fetch, without the network.
+    for (const name of [...Object.keys(dependencies), "@types/node", "undici-types"]) {
+      await mkdir(join(modules, name, ".."), { recursive: true });
+      await symlink(join(ROOT, "node_modules", name), join(modules, name));
+    }
+    await cp(join(ROOT, "examples"), join(project, "src"), { recursive: true });
+    await writeFile(join(project, "package.json"), JSON.stringify({ name: "consumer", type: "module" }));
+    const compilerOptions = {
+      target: "es2022",
+      module: "nodenext",
+      strict: true,
+      types: ["node"],
+      skipLibCheck: true,
+      rootDir: "src",
+      outDir: "out",
+    };
+    await writeFile(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions, include: ["src"] }));
+  });
+  afterAll(async () => {
+    await rm(project, { recursive: true, force: true });
+  });
+
+  test("has types that a strict project compiles with", async () => {
+    await run(process.execPath, [join(ROOT, "node_modules/typescript/bin/tsc"), "-p", project], { cwd: project });
+  });
+
+  test("exports what runs a machine on one's own thread, for Node", async () => {
+    const script = `
+      import { VirtMachine, MachineFile, VivariumError } from "vivarium";
+      import { loadCoreModule, NodeHostServices, openMachineFile } from "vivarium/node";
+      await loadCoreModule();
+      console.log([VirtMachine, MachineFile, VivariumError, NodeHostServices, openMachineFile].map((it) => typeof it));`;
+    const { stdout } = await run(process.execPath, ["--input-type=module", "--eval", script], { cwd: project });
+    expect(stdout.match(/function/g)?.length).toBe(5);
+  });
+
+  // Without apt there is nothing to build the image with.
+  test.skipIf(!hasApt).each(EXAMPLES)("example %s says what its comments say", async (name) => {
+    await testImage();
+    const env = { ...process.env, VIV_CACHE_DIR: process.env.VIV_CACHE_DIR ?? TEST_CACHE };
+    const { stdout } = await run(process.execPath, [join(project, "out", `${name}.js`)], { env });
+    const source = readFileSync(join(ROOT, "examples", `${name}.ts`), "utf8");
+    const said = [...source.matchAll(/console\.log\(.*\); \/\/ (.*)/g)].flatMap(([, comment]) =>
+      comment!.split(", fork"),
+    );
+    expect(said.length).toBeGreaterThan(2);
+    for (const text of said) expect(stdout).toContain(text.trim());
+  });
+
+  test("has an example for everybody: each is run here", async () => {
+    expect((await readdir(join(ROOT, "examples"))).sort()).toEqual(EXAMPLES.map((name) => `${name}.ts`));
+  });
+});
