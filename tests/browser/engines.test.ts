@@ -21,6 +21,8 @@ import { CHROMIUM, FIREFOX } from "./requirements.js";
 
 type Reached = Omit<Continuation, "file">;
 
+/** For machines that do much else. */
+const TEST_MS = 240_000;
 const INSTRUCTIONS = 100_000_000;
 const MEMORY_BYTE_LENGTH = 256 << 20;
 /** Something to do at every moment, with memory, floats, system calls and processes. */
@@ -39,38 +41,46 @@ afterAll(async () => {
   await browser?.close();
   await site?.close();
   rmSync(directory, { recursive: true });
-});
+}, TEST_MS);
 
-test("chromium: 100 million instructions after Node saved a machine, it is where Node comes to, and Node goes on from there", async (context) => {
-  needs(context, CHROMIUM);
-  const inNode = await continuedInNode(context);
+test(
+  "chromium: 100 million instructions after Node saved a machine, it is where Node comes to, and Node goes on from there",
+  async (context) => {
+    needs(context, CHROMIUM);
+    const inNode = await continuedInNode(context);
 
-  browser = await startChromium();
-  const { page, complaints } = await visit(browser, site.url);
-  const here = await page.evaluateHandle<Continuation>(`continueMachine("saved.viv", ${INSTRUCTIONS})`);
-  const stateHash = await here.evaluate((continuation) => continuation.stateHash);
-  const instructions = await here.evaluate((continuation) => continuation.instructions);
-  expect({ stateHash, instructions, complaints }).toEqual({ ...inNode, complaints: [] });
+    browser = await startChromium();
+    const { page, complaints } = await visit(browser, site.url);
+    const here = await page.evaluateHandle<Continuation>(`continueMachine("saved.viv", ${INSTRUCTIONS})`);
+    const stateHash = await here.evaluate((continuation) => continuation.stateHash);
+    const instructions = await here.evaluate((continuation) => continuation.instructions);
+    expect({ stateHash, instructions, complaints }).toEqual({ ...inNode, complaints: [] });
 
-  // The other way round: the file that Chromium saved, in Node.
-  const file = await here.evaluate((continuation) => continuedFile(continuation));
-  writeFileSync(join(directory, "chromium.viv"), Buffer.from(file, "base64"));
-  const further = await continueWithNode(join(directory, "chromium.viv"), "further.viv");
-  expect(further).toEqual(await continueWithNode(join(directory, "node.viv"), "twice.viv"));
-});
+    // The other way round: the file that Chromium saved, in Node.
+    const file = await here.evaluate((continuation) => continuedFile(continuation));
+    writeFileSync(join(directory, "chromium.viv"), Buffer.from(file, "base64"));
+    const further = await continueWithNode(join(directory, "chromium.viv"), "further.viv");
+    expect(further).toEqual(await continueWithNode(join(directory, "node.viv"), "twice.viv"));
+  },
+  TEST_MS,
+);
 
-test("firefox: 100 million instructions after Node saved a machine, it is where Node comes to", async (context) => {
-  needs(context, FIREFOX);
-  const inNode = await continuedInNode(context);
-  const firefox = await Firefox.start(FIREFOX.path);
-  try {
-    await firefox.open(site.url);
-    const continued = `continueMachine("saved.viv", ${INSTRUCTIONS})`;
-    expect(await firefox.evaluate(`${continued}.then(({ file, ...reached }) => reached)`)).toEqual(inNode);
-  } finally {
-    await firefox.close();
-  }
-});
+test(
+  "firefox: 100 million instructions after Node saved a machine, it is where Node comes to",
+  async (context) => {
+    needs(context, FIREFOX);
+    const inNode = await continuedInNode(context);
+    const firefox = await Firefox.start(FIREFOX.path);
+    try {
+      await firefox.open(site.url);
+      const continued = `continueMachine("saved.viv", ${INSTRUCTIONS})`;
+      expect(await firefox.evaluate(`${continued}.then(({ file, ...reached }) => reached)`)).toEqual(inNode);
+    } finally {
+      await firefox.close();
+    }
+  },
+  TEST_MS,
+);
 
 declare function continuedFile(continuation: Continuation): Promise<string>;
 

@@ -27,7 +27,7 @@ export class GuestTerminal {
   readonly #encoder = new TextEncoder();
   readonly #events: TerminalEvents;
   #backlogByteLength = 0;
-  #onRoom: () => void = () => {};
+  readonly #waiting: (() => void)[] = [];
 
   constructor(element: HTMLElement, events: TerminalEvents) {
     this.#events = events;
@@ -69,12 +69,11 @@ export class GuestTerminal {
     this.#backlogByteLength += bytes.length;
     this.#terminal.write(bytes, () => {
       this.#backlogByteLength -= bytes.length;
-      if (this.#backlogByteLength < BACKLOG_BYTE_LENGTH_MAX) this.#onRoom();
+      if (this.#backlogByteLength >= BACKLOG_BYTE_LENGTH_MAX) return;
+      for (const resolve of this.#waiting.splice(0)) resolve();
     });
     if (this.#backlogByteLength < BACKLOG_BYTE_LENGTH_MAX) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#onRoom = resolve;
-    });
+    return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
   /** As if typed. */

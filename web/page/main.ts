@@ -84,6 +84,8 @@ async function restore(): Promise<void> {
   terminal.focus();
 }
 
+const DOWNLOAD_MS_MAX = 60_000;
+
 async function download(): Promise<void> {
   const file = await session.download();
   if (file === null) return;
@@ -91,7 +93,8 @@ async function download(): Promise<void> {
   link.href = URL.createObjectURL(file);
   link.download = `vivarium-${new Date().toISOString().slice(0, 10)}.viv`;
   link.click();
-  URL.revokeObjectURL(link.href);
+  // Browsers read it after the click, some of them long after.
+  setTimeout(() => URL.revokeObjectURL(link.href), DOWNLOAD_MS_MAX);
 }
 
 followVisibleHeight();

@@ -43,6 +43,8 @@ export class KeptFile implements FileHolder {
         directory: `${KEPT_DIRECTORY}/${name}`,
         initialCapacity: POOL_CAPACITY,
       });
+      // The same worker had it before, and let go of it.
+      if (pool.isPaused()) await pool.unpauseVfs();
       return new KeptFile(pool, loaded);
     } catch (error) {
       throw storageError(error);
