@@ -15,7 +15,7 @@ import { CHROMIUM, FIREFOX } from "./requirements.js";
 
 /** For machines that do much else. */
 const WAIT_MS = 60_000;
-const TEST_MS = 240_000;
+const TEST_MS = 300_000;
 
 const directory = mkdtempSync(join(tmpdir(), "viv-page-"));
 let started: Promise<{ readonly site: Site; readonly browser: Browser }> | undefined;
@@ -239,7 +239,7 @@ test(
     const terminal = () => firefox.evaluate(`document.querySelector(".xterm-rows").innerText`);
     try {
       await firefox.open(site.url);
-      await expect.poll(terminal, { timeout: WAIT_MS }).toMatch(/root@vivarium:~#/);
+      await expect.poll(terminal, { timeout: 3 * WAIT_MS }).toMatch(/root@vivarium:~#/);
       await firefox.evaluate(`document.getElementById("snapshot").click()`);
       await expect.poll(() => text("notice-text"), { timeout: WAIT_MS }).toBe("Saved as snapshot-1.");
       await firefox.open(site.url);
