@@ -18,6 +18,7 @@ import { mmio } from "./small/mmio.js";
 import { tlb } from "./small/tlb.js";
 import { trap } from "./small/trap.js";
 import { virtqueue } from "./small/virtqueue.js";
+import { benchSnapshots, SNAPSHOT } from "./snapshot/measure.js";
 import type { LargeFigure, SmallFigure, Unmeasured } from "./subject.js";
 
 const SMALL = [dispatch, decode, tlb, trap, mmio, virtqueue];
@@ -28,7 +29,8 @@ const USAGE = `npm run bench [-- [SUBJECT...] [--runs N] [--json FILE]]
 
 Subjects: "small" is all of ${SMALL.map(({ name }) => name).join(", ")};
           "large" is all of ${LARGE.join(", ")}.
-Without a subject, all of them. With COREMARK_DIR set to a checkout of CoreMark, ${COREMARK} is one of "large".
+          "snapshot", by itself: saving a machine and going on with it.
+Without a subject, all but "snapshot". With COREMARK_DIR set to a checkout of CoreMark, ${COREMARK} is one of "large".
 
 --runs N     how often each large subject runs on each system; the table shows medians (default: ${DEFAULT_RUNS})
 --json FILE  where all figures go (default: bench/results/DATE.json)
@@ -41,6 +43,7 @@ interface Options {
 }
 
 async function main(args: readonly string[]): Promise<void> {
+  if (args[0] === SNAPSHOT) return benchSnapshots(args.slice(1));
   const date = new Date().toISOString();
   const options = readOptions(args, date);
   if (options === null) {

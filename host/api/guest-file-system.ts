@@ -1,5 +1,6 @@
 import type { AgentClient } from "../guest-agent/agent-client.js";
 import { type FileEntry, type FileStat, GuestFiles } from "../guest-agent/guest-files.js";
+import type { QemuGuestAgent } from "../guest-agent/qemu-guest-agent.js";
 import { SystemCallProcess } from "../guest-agent/system-call-process.js";
 import { VivariumError } from "../util/errors.js";
 import { type Limits, within } from "./limits.js";
@@ -37,6 +38,7 @@ const IDLE_MAX = 2;
 export class GuestFileSystem {
   readonly #platform: Platform;
   readonly #client: () => AgentClient;
+  readonly #qemuAgent: () => QemuGuestAgent | null;
   readonly #idle: SystemCallProcess[] = [];
   readonly #waiting: (() => void)[] = [];
   #count = 0;
@@ -44,15 +46,23 @@ export class GuestFileSystem {
   /**
    * @internal
    * @param client throws when no guest could answer
+   * @param qemuAgent who reads and writes instead, in a guest that has that
    */
-  constructor(platform: Platform, client: () => AgentClient) {
+  constructor(platform: Platform, client: () => AgentClient, qemuAgent: () => QemuGuestAgent | null) {
+    this.#qemuAgent = qemuAgent;
     this.#platform = platform;
     this.#client = client;
   }
 
   /** The whole content. */
   read(path: string, { maxByteLength = READ_MAX_BYTE_LENGTH, ...limits }: ReadOptions = {}): Promise<Bytes> {
-    return this.#with(`read ${path}`, limits, async (files) => (await files.read(path, maxByteLength)) as Bytes);
+    const what = `read ${path}`;
+    const qemuAgent = this.#qemuAgent();
+    if (qemuAgent !== null) {
+      const read = async () => (await qemuAgent.readFile(path, maxByteLength)) as Bytes;
+      return within(this.#platform, what, limits, read);
+    }
+    return this.#with(what, limits, async (files) => (await files.read(path, maxByteLength)) as Bytes);
   }
 
   /** The whole content as UTF-8 text. */
@@ -63,6 +73,11 @@ export class GuestFileSystem {
   /** Writes a file, text as UTF-8, in place of what is there unless the options say otherwise. */
   write(path: string, content: string | Uint8Array, options: WriteOptions = {}): Promise<void> {
     const { mode = FILE_MODE, append = false, exclusive = false, ...limits } = options;
+    const qemuAgent = this.#qemuAgent();
+    if (qemuAgent !== null) {
+      const write = () => qemuAgent.writeFile(path, toBytes(content), append);
+      return within(this.#platform, `write ${path}`, limits, write);
+    }
     const how = exclusive ? "create" : append ? "append" : "replace";
     return this.#with(`write ${path}`, limits, (files) => files.write(path, toBytes(content), how, mode));
   }

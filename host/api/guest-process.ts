@@ -127,7 +127,8 @@ function startOf(command: Command, { cwd, env }: ProcessOptions): ProcessStart {
 
 const SIGNAL_STATUS_BASE = 128;
 
-function exitOf(status: ExitStatus): ProcessExit {
+/** @internal */
+export function exitOf(status: ExitStatus): ProcessExit {
   switch (status.kind) {
     case "exit":
       return { exitCode: status.code, signal: null };

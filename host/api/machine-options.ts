@@ -1,5 +1,6 @@
 import { MAX_HARTS } from "../../assembly/shared/layout.js";
 import { AGENT_PORT } from "../guest-agent/protocol.js";
+import { QEMU_AGENT_PORT } from "../guest-agent/qemu-guest-agent.js";
 import { PORT_CONTROL } from "../images/control-port.js";
 import type { ImageProgress } from "../images/image.js";
 import { DEBIAN_MINI } from "../images/image-names.js";
@@ -44,6 +45,11 @@ export interface MachineOptions {
   readonly clock?: "host" | "virtual";
   /** At most 6. */
   readonly drives?: readonly (Source | DriveOptions)[];
+  /**
+   * Who serves `exec`, `files` and `shutdown` in the guest: Vivarium's own agent, which its images have, or `qemu`, the
+   * guest agent of full distributions (`qemu-ga`), which has neither `spawn` nor most of `files`.
+   */
+  readonly agent?: "vivarium" | "qemu";
   /** Whether it is switched on at once, which is usual. */
   readonly start?: boolean;
   /** Ends the machine, made or not, with VivariumError `machine/closed`; `create` rejects with its reason. */
@@ -59,19 +65,20 @@ const PAGES_PER_MIB = 256;
 
 /** @throws VivariumError `option/invalid` naming the option, what it was given and what it accepts */
 export function setupOf(options: MachineOptions): MachineSetup {
-  const { memoryMiB = MEMORY_MIB, harts = 1, clock = "host", drives = [] } = options;
+  const { memoryMiB = MEMORY_MIB, harts = 1, clock = "host", drives = [], agent = "vivarium" } = options;
   if (!(memoryMiB > 0) || !Number.isInteger(memoryMiB * PAGES_PER_MIB)) {
     throw bad("memoryMiB", memoryMiB, "a number of MiB above 0, a multiple of 1/256");
   }
   if (!Number.isInteger(harts) || harts < 1 || harts > MAX_HARTS) throw bad("harts", harts, `1 to ${MAX_HARTS}`);
   if (clock !== "host" && clock !== "virtual") throw bad("clock", clock, '"host" or "virtual"');
+  if (agent !== "vivarium" && agent !== "qemu") throw bad("agent", agent, '"vivarium" or "qemu"');
   return {
     guest: guestOf(options),
     memoryByteLength: memoryMiB * MIB,
     hartCount: harts,
     clock,
     drives: drives.map(driveOf),
-    ports: [PORT_CONTROL, AGENT_PORT],
+    ports: [PORT_CONTROL, AGENT_PORT, ...(agent === "qemu" ? [QEMU_AGENT_PORT] : [])],
   };
 }
 

@@ -20,7 +20,7 @@ import {
   type Source,
   type ToWorker,
 } from "./messages.js";
-import { type PackedState, packState, unpackState } from "./packed-state.js";
+import { buffersOf, StatePacker } from "./packed-state.js";
 import type { OpenDrive, OpenMachineFile, WorkerPlatform } from "./platform.js";
 
 /** The machine as the worker's own program sees it, beside the caller at the channel: what keeps it in a file. */
@@ -53,6 +53,7 @@ class MachineServer implements ServedMachine {
   readonly #host: HostServices;
   readonly #console: ConsoleRelay;
   readonly #open: OpenDrive[] = [];
+  readonly #packer = new StatePacker();
   readonly #snapshots = new Map<number, MachineState>();
   #lastSnapshot = 0;
   /** Of the operator's terminal; null before it is known. */
@@ -191,7 +192,7 @@ class MachineServer implements ServedMachine {
   async #adoptFork({ setup, core, state, identity }: Calls["adopt"]["argument"]): Promise<void> {
     refuseSharedDrives(setup);
     this.#core = Promise.resolve(core);
-    await this.#adopt(setup, unpackState(state), identity);
+    await this.#adopt(setup, this.#packer.unpack(state), identity);
   }
 
   async #adopt(setup: MachineSetup, state: MachineState, identity: Identity): Promise<void> {
@@ -301,13 +302,8 @@ class MachineServer implements ServedMachine {
 
   async #pack({ id, count }: Calls["pack"]["argument"]): Promise<Answer> {
     const state = id === null ? await this.#capture() : this.#snapshot(id);
-    const states: PackedState[] = [];
-    const transfer: ArrayBuffer[] = [];
-    for (let made = 0; made < count; made++) {
-      const { packed, transfer: buffers } = packState(state);
-      states.push(packed);
-      transfer.push(...buffers);
-    }
+    const states = this.#packer.pack(state, count);
+    const transfer = [...new Set(states.flatMap(buffersOf))];
     return { value: { core: await this.#loadCore(), states } satisfies Calls["pack"]["answer"], transfer };
   }
 

@@ -1,5 +1,6 @@
 import { AgentClient } from "../guest-agent/agent-client.js";
 import { AGENT_PORT } from "../guest-agent/protocol.js";
+import { QEMU_AGENT_PORT, QemuGuestAgent } from "../guest-agent/qemu-guest-agent.js";
 import type { ImageProgress } from "../images/image.js";
 import type { Identity, MachineStats } from "../machine/machine.js";
 import type { Halt } from "../machine/run-loop.js";
@@ -10,8 +11,9 @@ import { type Limits, within } from "./limits.js";
 import { MachineConsole } from "./machine-console.js";
 import { type MachineOptions, setupOf } from "./machine-options.js";
 import { type MachineSetup, type MachineStatus, unpackError } from "./messages.js";
-import type { PackedState } from "./packed-state.js";
+import { buffersOf } from "./packed-state.js";
 import type { Platform } from "./platform.js";
+import { type Ended, execByQemuAgent } from "./qemu-commands.js";
 import { Remote, type WorkerEvent } from "./remote.js";
 import { MachineSnapshot } from "./snapshot.js";
 import { type Bytes, readAll, toBytes } from "./streams.js";
@@ -93,6 +95,8 @@ export class MachineBase {
   #setup: MachineSetup;
   readonly #remote: Remote;
   readonly #agent: AgentClient;
+  /** In a guest whose own agent that is. */
+  readonly #qemuAgent: QemuGuestAgent | null;
   readonly #listeners: Listeners = { status: new Set(), halt: new Set(), reboot: new Set(), failure: new Set() };
   readonly #onProgress: (progress: ImageProgress) => void;
   #status: MachineStatus = "off";
@@ -117,7 +121,14 @@ export class MachineBase {
       send: (bytes) => this.#remote.tell({ kind: "port", port: AGENT_PORT, bytes }),
       randomBytes: (into) => platform.randomBytes(into),
     });
-    this.files = new GuestFileSystem(platform, () => this.#presentAgent());
+    const schedule = (callback: () => void, delayMs: number) => void platform.schedule(callback, delayMs);
+    const send = (bytes: Uint8Array) => this.#remote.tell({ kind: "port", port: QEMU_AGENT_PORT, bytes });
+    this.#qemuAgent = setup.ports.includes(QEMU_AGENT_PORT) ? new QemuGuestAgent({ send, schedule }) : null;
+    this.files = new GuestFileSystem(
+      platform,
+      () => this.#presentAgent(),
+      () => this.#presentQemuAgent(),
+    );
     this.console = new MachineConsole({
       type: (bytes) => this.#remote.tell({ kind: "type", bytes }),
       resize: (columns, rows) => this.#remote.tell({ kind: "resize", columns, rows }),
@@ -227,6 +238,11 @@ export class MachineBase {
   async shutdown({ timeoutMs = SHUTDOWN_TIMEOUT_MS, ...rest }: Limits = {}): Promise<Halt> {
     return within(this.#platform, "shutdown", { timeoutMs, ...rest }, (onGiveUp) => {
       const halted = this.halted();
+      const qemuAgent = this.#presentQemuAgent();
+      if (qemuAgent !== null) {
+        qemuAgent.shutdown();
+        return halted;
+      }
       const command = new RunningProcess(this.#presentAgent(), ["poweroff"], {});
       onGiveUp(() => command.abandon());
       // A guest that is off does not say how its command ended.
@@ -258,6 +274,8 @@ export class MachineBase {
   /** Resolves when the guest has come up: its agent answers. */
   async ready(limits: Limits = {}): Promise<void> {
     await within(this.#platform, "ready", limits, async () => {
+      const qemuAgent = this.#presentQemuAgent();
+      if (qemuAgent !== null) return qemuAgent.ping();
       const agent = this.#presentAgent();
       await new Promise<void>((resolve, reject) => {
         const stops = [
@@ -285,6 +303,10 @@ export class MachineBase {
     const { input, maxOutputByteLength = OUTPUT_MAX_BYTE_LENGTH, timeoutMs, signal, ...process } = options;
     const limits = { ...(timeoutMs === undefined ? {} : { timeoutMs }), ...(signal === undefined ? {} : { signal }) };
     return within(this.#platform, `exec ${describe(command)}`, limits, async (onGiveUp) => {
+      const qemuAgent = this.#presentQemuAgent();
+      if (qemuAgent !== null) {
+        return withTexts(await execByQemuAgent(qemuAgent, command, process, await whole(input), onGiveUp));
+      }
       const running = new RunningProcess(this.#presentAgent(), command, process);
       onGiveUp(() => running.abandon());
       try {
@@ -295,14 +317,7 @@ export class MachineBase {
           readAll(stdout.stream, maxOutputByteLength),
           readAll(stderr.stream, maxOutputByteLength),
         ]);
-        const decoder = new TextDecoder();
-        return {
-          ...exit,
-          stdout: decoder.decode(stdoutBytes),
-          stderr: decoder.decode(stderrBytes),
-          stdoutBytes,
-          stderrBytes,
-        };
+        return withTexts({ ...exit, stdoutBytes, stderrBytes });
       } catch (error) {
         running.abandon();
         throw error;
@@ -415,6 +430,7 @@ export class MachineBase {
     if (this.#closed !== null) return;
     this.#closed = new VivariumError("machine/closed", "the machine has been closed");
     this.#agent.failAll(this.#closed);
+    this.#qemuAgent?.failAll(this.#closed);
     for (const callback of [...this.#closeCallbacks]) callback(this.#closed);
     try {
       await this.#remote.call("close", undefined);
@@ -446,8 +462,18 @@ export class MachineBase {
   #presentAgent(): AgentClient {
     if (this.#closed !== null) throw this.#closed;
     if (this.#status === "off") throw isOff();
+    if (this.#qemuAgent !== null) {
+      throw new VivariumError("agent/unsupported", "QEMU's guest agent cannot do this; Vivarium's own can");
+    }
     if (!this.#agent.isReady && this.#stopAgentTimer === null) this.#watchForAgent();
     return this.#agent;
+  }
+
+  /** Null where Vivarium's own agent serves. @throws VivariumError when no guest could answer */
+  #presentQemuAgent(): QemuGuestAgent | null {
+    if (this.#closed !== null) throw this.#closed;
+    if (this.#status === "off") throw isOff();
+    return this.#qemuAgent;
   }
 
   #onClose(callback: (error: Error) => void): () => void {
@@ -485,9 +511,11 @@ export class MachineBase {
         return;
       case "port-open":
         if (event.port === AGENT_PORT) this.#agent.openChanged(event.open);
+        if (event.port === QEMU_AGENT_PORT) this.#qemuAgent?.openChanged(event.open);
         return;
       case "port":
         if (event.port === AGENT_PORT) this.#agent.receive(event.bytes);
+        if (event.port === QEMU_AGENT_PORT) this.#qemuAgent?.receive(event.bytes);
         return;
       case "console":
         this.console.receive(event.bytes);
@@ -506,7 +534,10 @@ export class MachineBase {
   #setOff(why: string): void {
     this.#stopAgentTimer?.();
     this.#agent.openChanged(false);
-    this.#agent.failAll(new VivariumError("agent/lost", `${why}: what became of the process is not known`));
+    const error = new VivariumError("agent/lost", `${why}: what became of the process is not known`);
+    this.#agent.failAll(error);
+    this.#qemuAgent?.openChanged(false);
+    this.#qemuAgent?.failAll(error);
     this.#setStatus("off");
   }
 
@@ -525,10 +556,16 @@ function isOff(): VivariumError {
   return new VivariumError("machine/status", "the machine is off; start it first");
 }
 
-function buffersOf(state: PackedState): ArrayBuffer[] {
-  return [state.ram, ...state.drives].flatMap((chunks) =>
-    chunks === null ? [] : [chunks.bytes.buffer as ArrayBuffer],
-  );
+function withTexts(ended: Ended): ExecResult {
+  const decoder = new TextDecoder();
+  return { ...ended, stdout: decoder.decode(ended.stdoutBytes), stderr: decoder.decode(ended.stderrBytes) };
+}
+
+/** An input that cannot go piece by piece. */
+async function whole(input: ExecOptions["input"]): Promise<Uint8Array> {
+  if (input === undefined) return new Uint8Array();
+  if (typeof input === "string" || input instanceof Uint8Array) return toBytes(input);
+  return readAll(input, OUTPUT_MAX_BYTE_LENGTH);
 }
 
 const DESCRIBED_LENGTH = 60;

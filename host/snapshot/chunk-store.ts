@@ -29,6 +29,7 @@ export class ChunkStore {
   readonly #services: FileServices;
   readonly #ids = new WeakMap<Chunk, number>();
   readonly #chunks = new Map<number, WeakRef<Chunk>>();
+  #hasSpared = false;
   readonly #read: Statement;
   readonly #find: Statement;
   readonly #insert: Statement;
@@ -120,10 +121,25 @@ export class ChunkStore {
     return new Map(this.#all.all().map(({ id, packed_length }) => [Number(id), Number(packed_length)]));
   }
 
-  /** Deletes those of `candidates` that no snapshot has, by `used`, and no machine reads from here. */
+  /** Whether `sweep` has spared something. */
+  get hasSpared(): boolean {
+    return this.#hasSpared;
+  }
+
+  /** Deletes what no snapshot has. No machine can read from here afterwards. */
+  sweepAll(used: ReadonlySet<number>): void {
+    this.#chunks.clear();
+    this.sweep(this.packedLengths().keys(), used);
+  }
+
+  /** Deletes those of `candidates` that no snapshot has, by `used`. What a machine still reads from here is spared. */
   sweep(candidates: Iterable<number>, used: ReadonlySet<number>): void {
     for (const id of candidates) {
-      if (id === 0 || used.has(id) || this.#chunks.get(id)?.deref() !== undefined) continue;
+      if (id === 0 || used.has(id)) continue;
+      if (this.#chunks.get(id)?.deref() !== undefined) {
+        this.#hasSpared = true;
+        continue;
+      }
       this.#delete.run(id);
       this.#chunks.delete(id);
     }

@@ -128,9 +128,11 @@ export class MachineFile {
     return this.#list.all().map(snapshotOf);
   }
 
-  /** Where the machine goes on from; null for a file without a machine yet. */
+  /** Where the machine goes on from; null for a file without a machine yet. @throws VivariumError `file/damaged` */
   get present(): Snapshot | null {
-    return this.snapshots.find(({ present }) => present) ?? null;
+    const row = this.#database.prepare("SELECT present FROM machine").get();
+    if (row === null) throw damaged("it does not say what it is");
+    return row.present === null ? null : this.#byId(Number(row.present));
   }
 
   /**
@@ -216,7 +218,7 @@ export class MachineFile {
 
   /** Gives the room of what was deleted back to the file system. */
   shrink(): Promise<void> {
-    return this.#change(async () => this.#database.exec("PRAGMA incremental_vacuum"));
+    return this.#change(async () => this.#database.prepare("PRAGMA incremental_vacuum").run());
   }
 
   /** The state at a snapshot. Its RAM and disks are read as they are needed, so the file must stay open. */
@@ -284,9 +286,14 @@ export class MachineFile {
   /** Waits for what is being written, then closes. A machine that still reads from the file cannot go on. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
-    await this.#last.catch(() => {});
-    this.#isClosed = true;
-    this.#database.close();
+    await this.#last;
+    try {
+      // What a machine still read when its snapshot was deleted.
+      if (this.#chunks.hasSpared) await this.#change(async () => this.#chunks.sweepAll(this.#usedChunks()));
+    } finally {
+      this.#isClosed = true;
+      this.#database.close();
+    }
   }
 
   async #save(state: MachineState, { name, automatic = false, console }: SaveOptions): Promise<Snapshot> {
@@ -364,8 +371,11 @@ export class MachineFile {
       reparent.run(this.#byId(id).parent, id);
       remove.run(id);
     }
-    const used = new Set(this.snapshots.flatMap((snapshot) => [...this.chunksOf(snapshot)]));
-    this.#chunks.sweep(candidates, used);
+    this.#chunks.sweep(candidates, this.#usedChunks());
+  }
+
+  #usedChunks(): ReadonlySet<number> {
+    return new Set(this.snapshots.flatMap((snapshot) => [...this.chunksOf(snapshot)]));
   }
 
   #setPresent(id: number): void {

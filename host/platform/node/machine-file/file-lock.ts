@@ -88,7 +88,12 @@ function tryCreate(path: string, file: string): boolean {
 }
 
 function ourselves(): Holder {
-  return { pid: process.pid, startedTicks: startedTicks(process.pid), host: hostname(), sinceMs: Date.now() };
+  return {
+    pid: process.pid,
+    startedTicks: processStat(process.pid)?.[STAT_STARTED] ?? null,
+    host: hostname(),
+    sinceMs: Date.now(),
+  };
 }
 
 function readHolder(path: string): Holder | "unfinished" | "gone" {
@@ -115,15 +120,20 @@ function isAlive(holder: Holder): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code !== "ESRCH";
   }
-  const ticks = startedTicks(holder.pid);
-  return ticks === null || holder.startedTicks === null || ticks === holder.startedTicks;
+  const stat = processStat(holder.pid);
+  // A zombie has ended, though nobody has asked how.
+  if (stat === null || holder.startedTicks === null) return true;
+  return stat[STAT_STATE] !== "Z" && stat[STAT_STARTED] === holder.startedTicks;
 }
 
-/** Field 22 of /proc/PID/stat, where there is one; the program's name before it may hold anything. */
-function startedTicks(pid: number): string | null {
+/** Positions in the fields of /proc/PID/stat that follow the program's name, which may hold anything: proc(5). */
+const STAT_STATE = 0;
+const STAT_STARTED = 19;
+
+function processStat(pid: number): readonly string[] | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? null;
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   } catch {
     return null;
   }

@@ -6,6 +6,7 @@ import { openSqlite, type SqliteApi } from "../../../snapshot/sqlite-database.js
 import { installNodeVfs, NODE_VFS } from "./node-vfs.js";
 import type { SqliteBinding } from "./sqlite-binding.js";
 
+const CACHE_KIB = 2048;
 const JOURNAL_MAGIC_BYTE_LENGTH = 8;
 
 let loaded: Promise<Sqlite3Static> | null = null;
@@ -29,6 +30,8 @@ export async function openDatabase(path: string, options: { readonly readOnly: b
   try {
     // Exclusive: the file is ours, so what was read of it stays true. A commit is on the disk before it counts.
     database.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
+    // Small, so that a save is written as it goes, beside the running guest, and not all at once at its end.
+    database.exec(`PRAGMA cache_size = -${CACHE_KIB}`);
   } catch (error) {
     database.close();
     throw error;
