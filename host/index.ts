@@ -93,7 +93,7 @@ export { Switch } from "./network/switch.js";
 export type { Rate } from "./network/token-bucket.js";
 export { MemoryFolder } from "./share/memory-folder.js";
 export type { SharedFolder } from "./share/shared-folder.js";
-export { MachineFile, type SaveOptions, type Snapshot, type SnapshotKind } from "./snapshot/machine-file.js";
+export { MachineFile, type SaveOptions, type SnapshotKind } from "./snapshot/machine-file.js";
 export { type BlockBackend, SECTOR_BYTE_LENGTH } from "./storage/block-backend.js";
 export type { ByteStore } from "./storage/byte-store.js";
 export { CapturedDisk } from "./storage/captured-disk.js";

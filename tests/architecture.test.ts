@@ -119,6 +119,10 @@ const PACKAGES: readonly { readonly files: RegExp; readonly packages: RegExp }[]
   { files: /^host\/storage\/qcow2\/zstd\.ts$/, packages: /^fzstd$/ },
   { files: /^host\/platform\/node\//, packages: /^(node:.+|commander|ws)$/ },
   { files: /^host\/index\.ts$/, packages: /^#platform$/ },
+  {
+    files: /^host\/platform\/browser\/(kept-file|memory-file|sqlite)\.ts$/,
+    packages: /^@sqlite\.org\/sqlite-wasm$/,
+  },
   { files: /^host\/platform\/node\/machine-file\/sqlite\.ts$/, packages: /^@sqlite\.org\/sqlite-wasm$/ },
 ];
 

@@ -22,13 +22,24 @@ import {
   type Source,
   type ToWorker,
 } from "./messages.js";
-import { type PackedState, packState, unpackState } from "./packed-state.js";
+import { buffersOf, StatePacker } from "./packed-state.js";
 import type { OpenMachineFile, WorkerPlatform } from "./platform.js";
 
+/** The machine as the worker's own program sees it, beside the caller at the channel: what keeps it in a file. */
+export interface ServedMachine {
+  /** @throws VivariumError `machine/status` when it is off */
+  capture(): Promise<MachineState>;
+  /** Goes on from a state, paused; `setup` is for when the guest starts anew. */
+  adopt(setup: MachineSetup, state: MachineState, identity: Identity): Promise<void>;
+  /** Goes back to a state of its own, as it was running or not. */
+  restore(state: MachineState, identity: Identity): Promise<void>;
+}
+
 /** Serves one machine to the program at the other end of the channel: what a worker does. */
-export function serveMachine(platform: WorkerPlatform): void {
+export function serveMachine(platform: WorkerPlatform): ServedMachine {
   const server = new MachineServer(platform);
   platform.channel.onMessage((message) => server.receive(message as ToWorker));
+  return server;
 }
 
 /** What a machine is made from, opened. */
@@ -39,13 +50,16 @@ interface Parts {
   readonly drives: readonly Drive[];
 }
 
-class MachineServer {
+class MachineServer implements ServedMachine {
   readonly #platform: WorkerPlatform;
   readonly #host: HostServices;
   readonly #console: ConsoleRelay;
   readonly #open: BlockBackend[] = [];
+  readonly #packer = new StatePacker();
   readonly #snapshots = new Map<number, MachineState>();
   #lastSnapshot = 0;
+  /** Of the operator's terminal; null before it is known. */
+  #size: { readonly columns: number; readonly rows: number } | null = null;
   #core: Promise<WasmModule> | null = null;
   /** The one that the machine is made of. */
   #image: Promise<Image> | null = null;
@@ -80,7 +94,8 @@ class MachineServer {
         this.#console.type(message.bytes, this.#machine);
         return;
       case "resize":
-        this.#resize(message.columns, message.rows);
+        this.#size = message;
+        this.#tellSize();
         return;
       case "hold-console":
         this.#console.hold(message.hold);
@@ -93,11 +108,25 @@ class MachineServer {
     }
   }
 
-  /** A serial line has no size: a guest that listens is told. */
-  #resize(columns: number, rows: number): void {
-    this.#machine?.resizeConsole(columns, rows);
-    if (this.#parts?.setup.ports.includes(PORT_CONTROL) !== true) return;
-    this.#machine?.port(PORT_CONTROL).write(encodeTerminalSize(columns, rows));
+  capture(): Promise<MachineState> {
+    return this.#inTurn(() => this.#capture());
+  }
+
+  adopt(setup: MachineSetup, state: MachineState, identity: Identity): Promise<void> {
+    return this.#inTurn(() => this.#adopt(setup, state, identity));
+  }
+
+  restore(state: MachineState, identity: Identity): Promise<void> {
+    return this.#inTurn(() => this.#restore(state, identity));
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work);
+    this.#turn = done.then(
+      () => {},
+      () => {},
+    );
+    return done;
   }
 
   async #serve(id: number, name: CallName, argument: unknown): Promise<void> {
@@ -115,7 +144,7 @@ class MachineServer {
       case "create":
         return answer(await this.#create(given<"create">()));
       case "adopt":
-        return answer(await this.#adopt(given<"adopt">()));
+        return answer(await this.#adoptFork(given<"adopt">()));
       case "open":
         return answer(await this.#openFile(given<"open">()));
       case "save":
@@ -134,8 +163,10 @@ class MachineServer {
         this.#snapshots.set(++this.#lastSnapshot, state);
         return answer({ id: this.#lastSnapshot, instructions: state.instructions });
       }
-      case "restore":
-        return answer(await this.#restore(given<"restore">()));
+      case "restore": {
+        const { id, identity } = given<"restore">();
+        return answer(await this.#restore(this.#snapshot(id), identity));
+      }
       case "deleteSnapshot":
         this.#snapshots.delete(given<"deleteSnapshot">().id);
         return answer(undefined);
@@ -179,11 +210,15 @@ class MachineServer {
     return this.#image;
   }
 
-  async #adopt({ setup, core, state, identity }: Calls["adopt"]["argument"]): Promise<void> {
+  async #adoptFork({ setup, core, state, identity }: Calls["adopt"]["argument"]): Promise<void> {
     refuseSharedDrives(setup);
     this.#core = Promise.resolve(core);
+    await this.#adopt(setup, this.#packer.unpack(state), identity);
+  }
+
+  async #adopt(setup: MachineSetup, state: MachineState, identity: Identity): Promise<void> {
     this.#parts = { setup, boot: once(() => this.#readBoot(setup.guest)), drives: await this.#openDrives(setup) };
-    this.#machine = await this.#resume(unpackState(state), this.#parts, identity);
+    this.#machine = await this.#resume(state, this.#parts, identity);
     this.#setStatus("paused");
     this.#tellPorts();
   }
@@ -272,8 +307,7 @@ class MachineServer {
     }
   }
 
-  async #restore({ id, identity }: Calls["restore"]["argument"]): Promise<void> {
-    const state = this.#snapshot(id);
+  async #restore(state: MachineState, identity: Identity): Promise<void> {
     if (this.#machine === null) {
       this.#machine = await this.#resume(state, this.#requireParts(), identity);
       this.#setStatus("paused");
@@ -289,13 +323,8 @@ class MachineServer {
 
   async #pack({ id, count }: Calls["pack"]["argument"]): Promise<Answer> {
     const state = id === null ? await this.#capture() : this.#snapshot(id);
-    const states: PackedState[] = [];
-    const transfer: ArrayBuffer[] = [];
-    for (let made = 0; made < count; made++) {
-      const { packed, transfer: buffers } = packState(state);
-      states.push(packed);
-      transfer.push(...buffers);
-    }
+    const states = this.#packer.pack(state, count);
+    const transfer = [...new Set(states.flatMap(buffersOf))];
     return { value: { core: await this.#loadCore(), states } satisfies Calls["pack"]["answer"], transfer };
   }
 
@@ -387,10 +416,23 @@ class MachineServer {
       ports: ports.map((port) => ({
         name: port,
         receive: (bytes: Uint8Array) => this.#post({ kind: "port", port, bytes }, [bytes.buffer as ArrayBuffer]),
-        openChanged: (open: boolean) => this.#post({ kind: "port-open", port, open }),
+        openChanged: (open: boolean) => {
+          this.#post({ kind: "port-open", port, open });
+          if (open && port === PORT_CONTROL) this.#tellSize();
+        },
       })),
       host: this.#host,
     };
+  }
+
+  /** By the virtio console, and to the guest that listens for it because a serial line has no size. */
+  #tellSize(): void {
+    if (this.#size === null || this.#machine === null) return;
+    const { columns, rows } = this.#size;
+    this.#machine.resizeConsole(columns, rows);
+    if (this.#parts?.setup.ports.includes(PORT_CONTROL) !== true) return;
+    const control = this.#machine.port(PORT_CONTROL);
+    if (control.open) control.write(encodeTerminalSize(columns, rows));
   }
 
   #closePorts(): void {
@@ -399,6 +441,7 @@ class MachineServer {
 
   /** After the machine has taken over a state. */
   #tellPorts(): void {
+    this.#tellSize();
     for (const name of this.#requireParts().setup.ports) {
       const port = this.#machine?.port(name);
       if (port?.open !== true) continue;

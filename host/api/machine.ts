@@ -11,7 +11,7 @@ import { type Limits, within } from "./limits.js";
 import { MachineConsole } from "./machine-console.js";
 import { type MachineOptions, setupOf } from "./machine-options.js";
 import { type MachineSetup, type MachineStatus, unpackError } from "./messages.js";
-import type { PackedState } from "./packed-state.js";
+import { buffersOf } from "./packed-state.js";
 import type { Platform } from "./platform.js";
 import { type Ended, execByQemuAgent } from "./qemu-commands.js";
 import { Remote, type WorkerEvent } from "./remote.js";
@@ -151,7 +151,7 @@ export class MachineBase {
     const machine = new this(platform, setup, options.onProgress);
     try {
       return await within(platform, "create", signal === undefined ? {} : { signal }, async () => {
-        machine.#setup = await machine.#remote.call("create", setup);
+        await machine.make();
         if (start) await machine.start();
         return machine;
       });
@@ -159,6 +159,11 @@ export class MachineBase {
       await machine.close();
       throw error;
     }
+  }
+
+  /** @internal Opens what the machine is made of; it is off then. */
+  async make(): Promise<void> {
+    this.#setup = await this.#remote.call("create", this.#setup);
   }
 
   /** @internal */
@@ -549,12 +554,6 @@ export class MachineBase {
 
 function isOff(): VivariumError {
   return new VivariumError("machine/status", "the machine is off; start it first");
-}
-
-function buffersOf(state: PackedState): ArrayBuffer[] {
-  return [state.ram, ...state.drives].flatMap((chunks) =>
-    chunks === null ? [] : [chunks.bytes.buffer as ArrayBuffer],
-  );
 }
 
 function withTexts(ended: Ended): ExecResult {

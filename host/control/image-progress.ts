@@ -17,6 +17,7 @@ const stageTexts: Readonly<Record<ImageStage, string>> = {
   collect: "collecting packages",
   install: "installing packages in a guest",
   assemble: "building kernel and initrd",
+  download: "fetching the image",
 };
 
 const BAR_LENGTH = 24;

@@ -21,9 +21,10 @@ export interface Image {
  * - "unpack": the packages are being unpacked, counted in bytes of packages;
  * - "collect": the packages are being put onto a drive for the guest that installs them, counted in bytes of packages;
  * - "install": that guest is at work, counted in bytes of packages, half for unpacking and half for configuring;
+ * - "download": the finished image is on its way from a web server;
  * - "assemble": kernel, initial RAM disk and checksums are being made, counted in bytes written.
  */
-export type ImageStage = "waiting" | "lists" | "packages" | "unpack" | "collect" | "install" | "assemble";
+export type ImageStage = "waiting" | "lists" | "packages" | "unpack" | "collect" | "install" | "download" | "assemble";
 
 /** How far a stage is. `totalBytes` is null while nobody knows it. */
 export interface ImageProgress {

@@ -138,23 +138,23 @@ interactive_mode() {
   setsid cttyhack sh -l
 }
 
-console_shell() {
+keep_agent() {
   while :; do
-    setsid cttyhack sh -l < "$tty" > "$tty" 2>&1
-    usleep 100000
+    viv-agent <> "$port"
+    usleep 10000
   done
 }
 
-# Only this process survives a command that kills all, so it starts again itself what there is to be.
+# Only this process survives a command that kills all, so it starts again itself what there is to be. The shell is in
+# the foreground: what is started in the background ignores Ctrl-C, and so does everything that it starts.
 stay_mode() {
   set_up_terminal
   find_port viv.agent || echo "init: this machine has no port viv.agent"
-  shell=none
+  agent=none
   while [ -z "$asked" ]; do
-    [ -d "/proc/$shell" ] || { console_shell & shell=$!; }
-    viv-agent <> "$port" &
-    wait $!
-    usleep 10000
+    [ -d "/proc/$agent" ] || { keep_agent & agent=$!; }
+    setsid cttyhack sh -l < "$tty" > "$tty" 2>&1
+    usleep 100000
   done
 }
 

@@ -21,6 +21,7 @@ interface SqliteStatement {
   step(): boolean;
   get(row: object): unknown;
   reset(alsoClearBindings?: boolean): unknown;
+  finalize(): unknown;
 }
 
 export interface SqliteOptions {
@@ -52,16 +53,24 @@ export function openSqlite(api: SqliteApi, { filename, vfs, readOnly = false }: 
   );
   api.capi.sqlite3_limit(handle, api.capi.SQLITE_LIMIT_LENGTH, VALUE_BYTE_LENGTH_MAX);
   const statements = new Map<string, Statement>();
+  const prepared: SqliteStatement[] = [];
   return {
     exec: (sql) => guarded(() => void handle.exec(sql)),
     prepare(sql) {
       const known = statements.get(sql);
       if (known !== undefined) return known;
-      const statement = guarded(() => statementOf(handle.prepare(sql)));
+      const raw = guarded(() => handle.prepare(sql));
+      prepared.push(raw);
+      const statement = statementOf(raw);
       statements.set(sql, statement);
       return statement;
     },
-    close: () => guarded(() => handle.close()),
+    close: () =>
+      guarded(() => {
+        // With a statement left, SQLite would keep the file open.
+        for (const statement of prepared) statement.finalize();
+        handle.close();
+      }),
   };
 }
 

@@ -1,3 +1,6 @@
-/** What a machine in a browser tab takes from its platform. */
+/** What a page takes from its platform, besides the public API. */
+export { BrowserPlatform, type BrowserSite } from "./browser-platform.js";
+export { deleteKeptFile, keptFiles } from "./kept-file.js";
+export { type FilePlace, KeptMachine, type KeptMachineOptions, type SavedSnapshot } from "./kept-machine.js";
 export { FetchOutside } from "./network/fetch-outside.js";
 export { RelayLink } from "./network/relay-link.js";

@@ -56,8 +56,4 @@ export class NodeWorkerPlatform implements WorkerPlatform {
   createMachineFile(name: string): Promise<OpenMachineFile> {
     return createMachineFile(name, `vivarium ${packageVersion()}`);
   }
-
-  exit(): void {
-    process.exit();
-  }
 }

@@ -1,0 +1,77 @@
+import type { Platform, WorkerChannel } from "../../api/platform.js";
+import { VivariumError } from "../../util/errors.js";
+import { FileClient } from "./file-client.js";
+import { fillRandom } from "./random.js";
+import type { WorkerSetup } from "./worker-setup.js";
+
+/** What a page tells about itself. */
+export interface BrowserSite extends Omit<WorkerSetup, "file"> {
+  /**
+   * Starts `machine-worker.js` as a module worker. A bundler wants to see this written out, with the worker's address:
+   * `() => new Worker(new URL("...", import.meta.url), { type: "module" })`
+   */
+  readonly createWorker: () => Worker;
+}
+
+/** Where the public API runs in a page. */
+export class BrowserPlatform implements Platform {
+  readonly #site: BrowserSite;
+  readonly #onFile: (file: FileClient) => void;
+
+  /** @param onFile is given the file calls of each worker that is started */
+  constructor(site: BrowserSite, onFile: (file: FileClient) => void = () => {}) {
+    this.#site = site;
+    this.#onFile = onFile;
+  }
+
+  startWorker(): WorkerChannel {
+    const { createWorker, core, images, base } = this.#site;
+    const worker = createWorker();
+    const { port1, port2 } = new MessageChannel();
+    const file = new FileClient(port1);
+    worker.postMessage({ core, images, base, file: port2 } satisfies WorkerSetup, [port2]);
+    this.#onFile(file);
+    let onFailure: (error: Error) => void = () => {};
+    worker.onerror = (event) => {
+      event.preventDefault();
+      const error = failureOf(event);
+      file.end(error);
+      onFailure(error);
+    };
+    return {
+      post: (message, transfer = []) => worker.postMessage(message, [...transfer]),
+      onMessage: (receive) => {
+        worker.onmessage = ({ data }) => receive(data);
+      },
+      onFailure: (callback) => {
+        onFailure = callback;
+      },
+      terminate: () => {
+        worker.onmessage = null;
+        worker.onerror = null;
+        worker.terminate();
+        file.end(new VivariumError("machine/closed", "the machine has been closed"));
+      },
+    };
+  }
+
+  schedule(callback: () => void, delayMs: number): () => void {
+    // Longer than a timer goes is for ever.
+    if (delayMs > TIMER_MS_MAX) return () => {};
+    const timer = setTimeout(callback, delayMs);
+    return () => clearTimeout(timer);
+  }
+
+  randomBytes(into: Uint8Array): void {
+    fillRandom(into);
+  }
+}
+
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+/** What a worker did not catch; a program that cannot be loaded at all is an event without a message. */
+function failureOf({ message }: ErrorEvent): Error {
+  return message
+    ? new Error(message)
+    : new VivariumError("worker/failed", "the machine's program could not be loaded; is the server still there?");
+}

@@ -1,0 +1,91 @@
+import type { ServedMachine } from "../../api/machine-server.js";
+import { type MachineSetup, packError } from "../../api/messages.js";
+import { boardSchema } from "../../machine/board-state.js";
+import type { MachineFile, Snapshot } from "../../snapshot/machine-file.js";
+import { assert, unreachable } from "../../util/errors.js";
+import { decode } from "../../util/schema.js";
+import type { FileAnswer, FileCallName, FileCalls, FileRequest, OpenedFile } from "./file-messages.js";
+import type { FileStore, StoredFile } from "./file-store.js";
+
+const MEDIA_TYPE = "application/vnd.sqlite3";
+
+/** The worker's end of the calls that concern the machine's file. */
+export class FileServer {
+  readonly #machine: ServedMachine;
+  readonly #store: FileStore;
+  #opened: StoredFile | null = null;
+  /** Calls are served one after the other. */
+  #turn: Promise<void> = Promise.resolve();
+
+  constructor(port: MessagePort, machine: ServedMachine, store: FileStore) {
+    this.#machine = machine;
+    this.#store = store;
+    port.onmessage = ({ data }: MessageEvent<FileRequest>) => {
+      this.#turn = this.#turn.then(async () => port.postMessage(await this.#serve(data)));
+    };
+  }
+
+  async #serve({ id, name, argument }: FileRequest): Promise<FileAnswer> {
+    try {
+      return { id, kind: "answer", value: await this.#answer(name, argument) };
+    } catch (error) {
+      return { id, kind: "refusal", error: packError(error) };
+    }
+  }
+
+  async #answer(name: FileCallName, argument: unknown): Promise<unknown> {
+    const given = <N extends FileCallName>() => argument as FileCalls[N]["argument"];
+    switch (name) {
+      case "open":
+        return this.#open(given<"open">());
+      case "save": {
+        const { name, console } = given<"save">();
+        const state = await this.#machine.capture();
+        return this.#file.save(state, name === undefined ? { console } : { name, console });
+      }
+      case "list":
+        return this.#file.snapshots;
+      case "restore": {
+        const snapshot = this.#byId(given<"restore">().id);
+        await this.#machine.restore(this.#file.load(snapshot), "renewed");
+        await this.#file.restore(snapshot);
+        return this.#file.consoleOf(snapshot);
+      }
+      case "delete":
+        await this.#file.delete([this.#byId(given<"delete">().id)]);
+        return this.#file.shrink();
+      case "contents":
+        assert(this.#opened !== null, "no file is open");
+        return new Blob([(await this.#opened.holder.contents()) as Uint8Array<ArrayBuffer>], { type: MEDIA_TYPE });
+      case "close":
+        await this.#opened?.file.close();
+        this.#opened = null;
+        return undefined;
+      default:
+        return unreachable(name);
+    }
+  }
+
+  async #open({ place, contents, setup }: FileCalls["open"]["argument"]): Promise<OpenedFile> {
+    const holder = await this.#store.holder(place);
+    if (contents !== undefined) await holder.replace(contents);
+    this.#opened = this.#store.open(holder);
+    const { present } = this.#file;
+    if (present === null) return { hasMachine: false, console: new Uint8Array() };
+    const state = this.#file.load(present);
+    const board = decode(boardSchema, state.board);
+    const { hartCount, memoryByteLength, clock, ports } = board;
+    const own: MachineSetup = { ...setup, hartCount, memoryByteLength, clock, ports };
+    await this.#machine.adopt(own, state, this.#file.identity);
+    return { hasMachine: true, console: this.#file.consoleOf(present) };
+  }
+
+  get #file(): MachineFile {
+    assert(this.#opened !== null, "no file is open");
+    return this.#opened.file;
+  }
+
+  #byId(id: number): Snapshot {
+    return this.#file.find(`#${id}`);
+  }
+}

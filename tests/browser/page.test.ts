@@ -1,0 +1,254 @@
+/** The page as a person uses it, in Debian's Chromium. */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, expect, type TestContext, test } from "vitest";
+import { openMachineFile } from "../../host/platform/node/machine-file/open-machine-file.js";
+import { buildSite } from "../../web/site/build-site.js";
+import { type Site, serveSite } from "../../web/site/serve-site.js";
+import { defaultImage } from "../e2e/default-image.js";
+import { needs } from "../e2e/requirements.js";
+import { startChromium, visit } from "./chromium.js";
+import { Firefox } from "./firefox.js";
+import { CHROMIUM, FIREFOX } from "./requirements.js";
+
+/** For machines that do much else. */
+const WAIT_MS = 60_000;
+const TEST_MS = 300_000;
+
+const directory = mkdtempSync(join(tmpdir(), "viv-page-"));
+let started: Promise<{ readonly site: Site; readonly browser: Browser }> | undefined;
+
+afterAll(async () => {
+  const running = await started?.catch(() => undefined);
+  await running?.browser.close();
+  await running?.site.close();
+  rmSync(directory, { recursive: true });
+});
+
+async function start(context: TestContext) {
+  needs(context, CHROMIUM);
+  const image = await defaultImage(context);
+  started ??= (async () => {
+    await buildSite(join(directory, "site"), image);
+    const site = await serveSite(join(directory, "site"), { port: 0, host: "localhost" });
+    return { site, browser: await startChromium() };
+  })();
+  return started;
+}
+
+/** What stands on the terminal. */
+function screen(page: Page): Promise<string> {
+  return page.locator(".xterm-rows").innerText();
+}
+
+async function shows(page: Page, text: string | RegExp): Promise<void> {
+  await expect.poll(() => screen(page), { timeout: WAIT_MS, interval: 100 }).toMatch(text);
+}
+
+/** The line of the page's own that says what has happened. */
+async function says(page: Page, text: string): Promise<void> {
+  await expect.poll(() => page.locator("#notice-text").innerText(), { timeout: WAIT_MS }).toBe(text);
+}
+
+async function type(page: Page, line: string): Promise<void> {
+  await page.locator(".xterm-helper-textarea").focus();
+  await page.keyboard.type(line);
+  await page.keyboard.press("Enter");
+}
+
+function status(page: Page): Promise<string> {
+  return page.locator("#status-text").innerText();
+}
+
+test(
+  "page: boots the default image to a shell, asks no other host, and keeps the machine for the next visit",
+  async (context) => {
+    const { site, browser } = await start(context);
+    const { page, context: profile, complaints, requests } = await visit(browser, site.url);
+    await shows(page, /root@vivarium:~#/);
+    expect(await status(page)).toBe("Running");
+    expect(await page.evaluate("crossOriginIsolated")).toBe(false);
+
+    await type(page, "note=a-$((6*7)); echo $note");
+    await shows(page, /^a-42/m);
+
+    // The size of the window reaches the guest.
+    await page.setViewportSize({ width: 700, height: 500 });
+    await expect
+      .poll(async () => {
+        await type(page, "clear; stty size");
+        await page.waitForTimeout(200);
+        return screen(page);
+      })
+      .toMatch(/^2\d [78]\d$/m);
+
+    await page.click("#run");
+    await expect.poll(() => status(page), { timeout: WAIT_MS }).toBe("Paused");
+    await page.reload();
+    await expect.poll(() => status(page), { timeout: WAIT_MS }).toBe("Running");
+    await type(page, "echo still $note");
+    await shows(page, /^still a-42/m);
+
+    expect(complaints).toEqual([]);
+    expect(new Set(requests.map(({ origin }) => origin))).toEqual(new Set([new URL(site.url).origin]));
+    await profile.close();
+  },
+  TEST_MS,
+);
+
+test(
+  "page: a snapshot is come back to, a downloaded machine opens in Node, and an uploaded one takes the place of another",
+  async (context) => {
+    const { site, browser } = await start(context);
+    const { page, context: profile } = await visit(browser, site.url);
+    await shows(page, /root@vivarium:~#/);
+    await type(page, "where=before; echo $where");
+    await shows(page, /^before/m);
+    await page.click("#snapshot");
+    await says(page, "Saved as snapshot-1.");
+    await type(page, "where=after; echo $where");
+    await shows(page, /^after/m);
+
+    const [download] = await Promise.all([page.waitForEvent("download"), page.click("#download")]);
+    const file = join(directory, "downloaded.viv");
+    await download.saveAs(file);
+    const opened = await openMachineFile(file);
+    expect(opened.file.snapshots.map(({ name }) => name)).toEqual(["snapshot-1", null]);
+    await opened.close();
+
+    await page.click("#restore");
+    await page.click("#history-list .point");
+    await says(page, "Back at snapshot-1.");
+    await type(page, "echo it is $where");
+    await shows(page, /^it is before/m);
+
+    await page.setInputFiles("#file", file);
+    await expect.poll(() => status(page), { timeout: WAIT_MS }).toBe("Running");
+    await type(page, "echo now it is $where");
+    await shows(page, /^now it is after/m);
+
+    // A file that is none changes nothing.
+    await page.setInputFiles("#file", {
+      name: "a.viv",
+      mimeType: "",
+      buffer: readFileSync(CHROMIUM.path).subarray(0, 8192),
+    });
+    await says(page, "a.viv: this is no machine file.");
+    await type(page, "echo $where as ever");
+    await shows(page, /^after as ever/m);
+    await profile.close();
+  },
+  TEST_MS,
+);
+
+test(
+  "page: says in one line what is missing, and runs without what it can do without",
+  async (context) => {
+    const { site, browser } = await start(context);
+
+    // No image.
+    const bare = await visit(browser, "about:blank");
+    await bare.context.route(/initrd/, (route) => route.fulfill({ status: 404 }));
+    await bare.page.goto(site.url);
+    await says(bare.page, "/images/debian-mini/initrd.gzip: the server answered 404 Not Found.");
+    expect(await status(bare.page)).toBe("Not running");
+    // The line goes when what was missing is there.
+    await bare.context.unroute(/initrd/);
+    await bare.page.click("#run");
+    await shows(bare.page, /root@vivarium:~#/);
+
+    // Another tab of the same browser.
+    const second = await bare.context.newPage();
+    await second.goto(site.url);
+    await says(second, "Another tab has this machine open.");
+    await bare.context.close();
+
+    // A policy that allows no WebAssembly.
+    const strict = await visit(browser, "about:blank");
+    await strict.context.route(/machine-worker.*js$/, async (route) => {
+      const response = await route.fetch();
+      const headers = { ...response.headers(), "content-security-policy": "script-src 'self'" };
+      await route.fulfill({ response, headers });
+    });
+    await strict.page.goto(site.url);
+    await expect
+      .poll(() => strict.page.locator("#notice-text").innerText(), { timeout: WAIT_MS })
+      .toMatch(/Content-Security-Policy allows no WebAssembly/);
+    await strict.context.close();
+
+    // A page from plain http, which browsers give no files.
+    const plain = await visit(browser, site.url.replace("localhost", "plain.test"));
+    await shows(plain.page, /root@vivarium:~#/);
+    await says(
+      plain.page,
+      "This browser keeps no files for this page: it does so for https and localhost only. " +
+        "This machine is gone when the tab closes, unless you download it.",
+    );
+    await plain.page.click("#snapshot");
+    await says(plain.page, "Saved as snapshot-1.");
+    await plain.context.close();
+  },
+  TEST_MS,
+);
+
+test(
+  "page: can be used without a mouse, on a phone",
+  async (context) => {
+    const { site, browser } = await start(context);
+    const viewport = { width: 390, height: 844 };
+    const { page, context: profile } = await visit(browser, site.url, { viewport, hasTouch: true, isMobile: true });
+    await shows(page, /root@vivarium:~#/);
+    // Nothing is wider than the screen, and everything to be touched is as large as a finger.
+    expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(viewport.width);
+    for (const button of await page.locator("#toolbar button, #keys button").all()) {
+      expect((await button.boundingBox())!.height).toBeGreaterThanOrEqual(40);
+    }
+
+    await type(page, "cat");
+    await type(page, "said twice");
+    await shows(page, /^said twice\s+said twice/m);
+    await page.locator("#keys").getByText("Ctrl").click();
+    await page.keyboard.type("c");
+    await type(page, "echo stopped by $?");
+    await shows(page, /^stopped by 130/m);
+
+    await page.keyboard.press("Control+Shift+Enter");
+    await page.keyboard.press("ArrowLeft");
+    expect(await page.evaluate("document.activeElement.id")).toBe("upload");
+    for (let presses = 0; presses < 2; presses++) await page.keyboard.press("ArrowLeft");
+    expect(await page.evaluate("document.activeElement.id")).toBe("restore");
+    await page.keyboard.press("Enter");
+    await expect.poll(() => page.locator("#history-empty").isVisible()).toBe(true);
+    await page.keyboard.press("Escape");
+    await page.keyboard.type("echo back");
+    await shows(page, /echo back\s*$/m);
+    await profile.close();
+  },
+  TEST_MS,
+);
+
+test(
+  "page: boots in Firefox, and keeps the machine for the next visit",
+  async (context) => {
+    needs(context, FIREFOX);
+    const { site } = await start(context);
+    const firefox = await Firefox.start(FIREFOX.path);
+    const text = (id: string) => firefox.evaluate(`document.getElementById("${id}").textContent`);
+    const terminal = () => firefox.evaluate(`document.querySelector(".xterm-rows").innerText`);
+    try {
+      await firefox.open(site.url);
+      await expect.poll(terminal, { timeout: 3 * WAIT_MS }).toMatch(/root@vivarium:~#/);
+      await firefox.evaluate(`document.getElementById("snapshot").click()`);
+      await expect.poll(() => text("notice-text"), { timeout: WAIT_MS }).toBe("Saved as snapshot-1.");
+      await firefox.open(site.url);
+      await expect.poll(() => text("status-text"), { timeout: WAIT_MS }).toBe("Running");
+      await firefox.evaluate(`document.getElementById("restore").click()`);
+      await expect.poll(() => text("history-list"), { timeout: WAIT_MS }).toMatch(/^snapshot-1/);
+    } finally {
+      await firefox.close();
+    }
+  },
+  TEST_MS,
+);
