@@ -3,11 +3,13 @@ import type { HostServices } from "../../machine/host-services.js";
 import { OverlayBlockBackend } from "../../storage/overlay.js";
 import { createFreshMachine, type MachineMakings } from "./fresh-machine.js";
 import { KeptMachine, type KeptMachineOptions, POWER_ON } from "./kept-machine.js";
-import { createMachineFile, openMachineFile } from "./machine-file/open-machine-file.js";
+import { createMachineFile, nameFile, openMachineFile } from "./machine-file/open-machine-file.js";
 import { packageVersion } from "./package-version.js";
 
 /** A machine with its file, which `close` closes. */
 export interface Kept {
+  /** The file, as the operator named it. */
+  readonly path: string;
   readonly machine: KeptMachine;
   close(): Promise<void>;
 }
@@ -41,7 +43,7 @@ export async function createKept(
     await opened.file.save(await machine.capture(), { name: POWER_ON });
   } catch (error) {
     await opened.remove();
-    throw error;
+    throw nameFile(keep.file, error);
   }
   const { serial, ports } = session;
   const machine = new KeptMachine({
@@ -52,7 +54,7 @@ export async function createKept(
     discard: false,
     keepIdentity: true,
   });
-  return { machine, close: opened.close };
+  return { path: keep.file, machine, close: opened.close };
 }
 
 export interface OpenKeptOptions extends Connections, Pick<KeptMachineOptions, "wires" | "discard" | "keepIdentity"> {}
@@ -63,6 +65,7 @@ export async function openKept(keep: KeepRequest, options: OpenKeptOptions): Pro
   const machine = new KeptMachine({ ...options, file: opened.file, schedule: keep.schedule });
   const { present } = opened.file;
   return {
+    path: keep.file,
     machine,
     console: present === null ? new Uint8Array() : opened.file.consoleOf(present),
     close: opened.close,
