@@ -20,7 +20,7 @@ import {
   type Source,
   type ToWorker,
 } from "./messages.js";
-import { type PackedState, packState, unpackState } from "./packed-state.js";
+import { buffersOf, StatePacker } from "./packed-state.js";
 import type { OpenDrive, OpenMachineFile, WorkerPlatform } from "./platform.js";
 
 /** Serves one machine to the program at the other end of the channel: what a worker does. */
@@ -42,6 +42,7 @@ class MachineServer {
   readonly #host: HostServices;
   readonly #console: ConsoleRelay;
   readonly #open: OpenDrive[] = [];
+  readonly #packer = new StatePacker();
   readonly #snapshots = new Map<number, MachineState>();
   #lastSnapshot = 0;
   #core: Promise<WasmModule> | null = null;
@@ -162,7 +163,7 @@ class MachineServer {
     refuseSharedDrives(setup);
     this.#core = Promise.resolve(core);
     this.#parts = { setup, boot: once(() => this.#readBoot(setup.guest)), drives: await this.#openDrives(setup) };
-    this.#machine = await this.#resume(unpackState(state), this.#parts, identity);
+    this.#machine = await this.#resume(this.#packer.unpack(state), this.#parts, identity);
     this.#setStatus("paused");
     this.#tellPorts();
   }
@@ -268,13 +269,8 @@ class MachineServer {
 
   async #pack({ id, count }: Calls["pack"]["argument"]): Promise<Answer> {
     const state = id === null ? await this.#capture() : this.#snapshot(id);
-    const states: PackedState[] = [];
-    const transfer: ArrayBuffer[] = [];
-    for (let made = 0; made < count; made++) {
-      const { packed, transfer: buffers } = packState(state);
-      states.push(packed);
-      transfer.push(...buffers);
-    }
+    const states = this.#packer.pack(state, count);
+    const transfer = [...new Set(states.flatMap(buffersOf))];
     return { value: { core: await this.#loadCore(), states } satisfies Calls["pack"]["answer"], transfer };
   }
 

@@ -11,7 +11,7 @@ import { type Limits, within } from "./limits.js";
 import { MachineConsole } from "./machine-console.js";
 import { type MachineOptions, setupOf } from "./machine-options.js";
 import { type MachineSetup, type MachineStatus, unpackError } from "./messages.js";
-import type { PackedState } from "./packed-state.js";
+import { buffersOf } from "./packed-state.js";
 import type { Platform } from "./platform.js";
 import { type Ended, execByQemuAgent } from "./qemu-commands.js";
 import { Remote, type WorkerEvent } from "./remote.js";
@@ -549,12 +549,6 @@ export class MachineBase {
 
 function isOff(): VivariumError {
   return new VivariumError("machine/status", "the machine is off; start it first");
-}
-
-function buffersOf(state: PackedState): ArrayBuffer[] {
-  return [state.ram, ...state.drives].flatMap((chunks) =>
-    chunks === null ? [] : [chunks.bytes.buffer as ArrayBuffer],
-  );
 }
 
 function withTexts(ended: Ended): ExecResult {

@@ -1,8 +1,8 @@
 import type { MachineState } from "../machine/machine.js";
-import { CHUNK_BYTE_LENGTH, Chunk, type ChunkMap, chunkByteLength, chunkCount } from "../storage/chunk.js";
+import { Chunk, type ChunkMap, chunkByteLength, chunkCount } from "../storage/chunk.js";
 import type { SavedState } from "../util/schema.js";
 
-/** A machine's state on its way to another thread: its buffers are handed over, not copied once more. */
+/** A machine's state on its way to another thread. */
 export interface PackedState {
   readonly board: SavedState;
   readonly parts: ReadonlyMap<string, SavedState>;
@@ -14,55 +14,102 @@ export interface PackedState {
 /** Contents without the chunks that are zero. */
 export interface PackedChunks {
   readonly byteLength: number;
-  /** Which chunks are there, in ascending order. */
-  readonly indexes: Uint32Array;
-  /** Their bytes, one after the other. */
-  readonly bytes: Uint8Array;
+  /** Where the bytes are: shared memory, or buffers that are handed over. */
+  readonly buffers: readonly (ArrayBuffer | SharedArrayBuffer)[];
+  /** Three numbers a chunk: its index, the number of its buffer, where in there it begins. */
+  readonly places: Uint32Array;
 }
 
-/** @returns the state and the buffers to transfer with it */
-export function packState(state: MachineState): { readonly packed: PackedState; readonly transfer: ArrayBuffer[] } {
-  const ram = packChunks(state.ram);
-  const drives = state.drives.map((drive) => (drive === null ? null : packChunks(drive)));
-  const transfer = [ram, ...drives].flatMap((chunks) => (chunks === null ? [] : [chunks.bytes.buffer as ArrayBuffer]));
-  const { board, parts, instructions } = state;
-  return { packed: { board, parts, ram, drives, instructions }, transfer };
+const NUMBERS_PER_PLACE = 3;
+
+interface Place {
+  readonly buffer: ArrayBuffer | SharedArrayBuffer;
+  readonly offset: number;
 }
 
-export function unpackState({ board, parts, ram, drives, instructions }: PackedState): MachineState {
-  return {
-    board,
-    parts,
-    ram: unpackChunks(ram),
-    drives: drives.map((drive) => (drive === null ? null : unpackChunks(drive))),
-    instructions,
-  };
+/**
+ * Packs states for other threads. Where threads can share memory, a chunk is copied there once, for this machine and all
+ * that go on from it; a page that is not isolated can share none, and each state is a copy.
+ */
+export class StatePacker {
+  readonly #canShare = typeof SharedArrayBuffer !== "undefined";
+  readonly #places = new WeakMap<Chunk, Place>();
+
+  /** Once for each of `count` machines. */
+  pack(state: MachineState, count: number): readonly PackedState[] {
+    if (!this.#canShare) return Array.from({ length: count }, () => this.#pack(state));
+    return new Array<PackedState>(count).fill(this.#pack(state));
+  }
+
+  unpack({ board, parts, ram, drives, instructions }: PackedState): MachineState {
+    const unpacked = drives.map((drive) => (drive === null ? null : this.#unpackChunks(drive)));
+    return { board, parts, ram: this.#unpackChunks(ram), drives: unpacked, instructions };
+  }
+
+  #pack({ board, parts, ram, drives, instructions }: MachineState): PackedState {
+    const packed = drives.map((drive) => (drive === null ? null : this.#packChunks(drive)));
+    return { board, parts, ram: this.#packChunks(ram), drives: packed, instructions };
+  }
+
+  #packChunks({ byteLength, chunks }: ChunkMap): PackedChunks {
+    const present = chunks.filter((chunk) => chunk !== null);
+    const places = new Map(present.flatMap((chunk) => this.#placeOf(chunk)));
+    const added = present.filter((chunk) => !places.has(chunk));
+    const addedLength = added.reduce((sum, chunk) => sum + chunk.byteLength, 0);
+    const buffer = this.#canShare ? new SharedArrayBuffer(addedLength) : new ArrayBuffer(addedLength);
+    const bytes = new Uint8Array(buffer);
+    let offset = 0;
+    for (const chunk of added) {
+      const contents = bytes.subarray(offset, offset + chunk.byteLength);
+      contents.set(chunk.read());
+      places.set(chunk, { buffer, offset });
+      if (this.#canShare) this.#share(chunk, { buffer, offset }, contents);
+      offset += chunk.byteLength;
+    }
+    return { byteLength, ...encodePlaces(chunks, places) };
+  }
+
+  #unpackChunks({ byteLength, buffers, places }: PackedChunks): ChunkMap {
+    const chunks = new Array<Chunk | null>(chunkCount(byteLength)).fill(null);
+    for (let at = 0; at < places.length; at += NUMBERS_PER_PLACE) {
+      const index = places[at]!;
+      const place = { buffer: buffers[places[at + 1]!]!, offset: places[at + 2]! };
+      const chunk = Chunk.of(new Uint8Array(place.buffer, place.offset, chunkByteLength(byteLength, index)));
+      if (this.#canShare) this.#places.set(chunk, place);
+      chunks[index] = chunk;
+    }
+    return { byteLength, chunks };
+  }
+
+  /** From now on the machine itself has the chunk there, too. */
+  #share(chunk: Chunk, place: Place, contents: Uint8Array): void {
+    this.#places.set(chunk, place);
+    if (chunk.isInMemory) chunk.settle(() => contents);
+  }
+
+  #placeOf(chunk: Chunk): [Chunk, Place][] {
+    const place = this.#places.get(chunk);
+    return place === undefined ? [] : [[chunk, place]];
+  }
 }
 
-function packChunks({ byteLength, chunks }: ChunkMap): PackedChunks {
-  const indexes: number[] = [];
-  let total = 0;
+/** The buffers that a state hands over when it is posted; shared ones stay. */
+export function buffersOf({ ram, drives }: PackedState): ArrayBuffer[] {
+  const buffers = [ram, ...drives].flatMap((chunks) => chunks?.buffers ?? []);
+  return buffers.filter((buffer) => buffer instanceof ArrayBuffer);
+}
+
+function encodePlaces(
+  chunks: readonly (Chunk | null)[],
+  places: ReadonlyMap<Chunk, Place>,
+): Pick<PackedChunks, "buffers" | "places"> {
+  const buffers = [...new Set([...places.values()].map(({ buffer }) => buffer))];
+  const numbers = new Map(buffers.map((buffer, number) => [buffer, number]));
+  const encoded: number[] = [];
   for (const [index, chunk] of chunks.entries()) {
     if (chunk === null) continue;
-    indexes.push(index);
-    total += chunk.byteLength;
+    const { buffer, offset } = places.get(chunk)!;
+    encoded.push(index, numbers.get(buffer)!, offset);
   }
-  const bytes = new Uint8Array(total);
-  let offset = 0;
-  for (const index of indexes) {
-    const chunk = chunks[index]!;
-    bytes.set(chunk.read(), offset);
-    offset += chunk.byteLength;
-  }
-  return { byteLength, indexes: Uint32Array.from(indexes), bytes };
-}
-
-function unpackChunks({ byteLength, indexes, bytes }: PackedChunks): ChunkMap {
-  const chunks = new Array<Chunk | null>(chunkCount(byteLength)).fill(null);
-  for (const [position, index] of indexes.entries()) {
-    const start = position * CHUNK_BYTE_LENGTH;
-    // Only the last chunk of all can be shorter, and it is the last here too.
-    chunks[index] = Chunk.of(bytes.subarray(start, start + chunkByteLength(byteLength, index)));
-  }
-  return { byteLength, chunks };
+  return { buffers, places: Uint32Array.from(encoded) };
 }

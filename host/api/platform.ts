@@ -75,6 +75,4 @@ export interface WorkerPlatform {
   openMachineFile(name: string): Promise<OpenMachineFile>;
   /** @throws VivariumError `file/exists` among others */
   createMachineFile(name: string): Promise<OpenMachineFile>;
-  /** Ends the worker, after what has been posted. */
-  exit(): void;
 }

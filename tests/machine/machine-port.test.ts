@@ -29,6 +29,27 @@ describe("machine port", () => {
     expect(read().equals(sent)).toBe(true);
   });
 
+  test("a message is with the device whole or not at all, so that a saved machine has no half one", () => {
+    const { device, port } = setUp();
+    // The device holds 65,536 bytes: two of these fit, and a part of the third would.
+    for (let message = 0; message < 3; message++) port.write(new Uint8Array(30_000));
+    expect(device.save().waiting.length).toBe(60_000);
+    device.take(1000);
+    device.offerRoom();
+    expect(device.save().waiting.length).toBe(59_000);
+    device.take(29_000);
+    device.offerRoom();
+    expect(device.save().waiting.length).toBe(60_000);
+  });
+
+  test("what is discarded never reaches the guest, and what comes after does", () => {
+    const { port, read } = setUp();
+    for (let message = 0; message < 4; message++) port.write(new Uint8Array(30_000).fill(message));
+    port.discard();
+    port.write(Uint8Array.of(9));
+    expect([...new Set(read())]).toEqual([0, 1, 9]);
+  });
+
   test("what was written is the port's: changing it afterwards changes nothing", () => {
     const { port, read } = setUp();
     const bytes = Uint8Array.from({ length: 100_000 }, () => 1);

@@ -49,8 +49,4 @@ export class NodeWorkerPlatform implements WorkerPlatform {
   createMachineFile(name: string): Promise<OpenMachineFile> {
     return createMachineFile(name, `vivarium ${packageVersion()}`);
   }
-
-  exit(): void {
-    process.exit();
-  }
 }
