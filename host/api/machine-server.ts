@@ -65,6 +65,8 @@ class MachineServer implements ServedMachine {
   #image: Promise<Image> | null = null;
   /** Where the machine is saved. */
   #file: { readonly name: string; readonly opened: OpenMachineFile } | null = null;
+  /** Where it was saved before: snapshots in memory have their chunks there. */
+  readonly #formerFiles: OpenMachineFile[] = [];
   #parts: Parts | null = null;
   #machine: VirtMachine | null = null;
   #status: MachineStatus = "off";
@@ -179,6 +181,7 @@ class MachineServer implements ServedMachine {
       case "close":
         await this.#halt("off");
         await Promise.all(this.#open.splice(0).map((drive) => drive.close()));
+        await this.#closeFormerFiles();
         await this.#file?.opened.close();
         this.#file = null;
         return answer(undefined);
@@ -243,7 +246,7 @@ class MachineServer implements ServedMachine {
     const machine = this.#present();
     if (name !== null && name !== this.#file?.name) {
       const opened = await this.#platform.createMachineFile(name);
-      await this.#file?.opened.close();
+      if (this.#file !== null) this.#formerFiles.push(this.#file.opened);
       this.#file = { name, opened };
     }
     if (this.#file === null) {
@@ -253,6 +256,12 @@ class MachineServer implements ServedMachine {
     const state = await machine.capture();
     const options = { console: this.#console.tail(), ...(label === null ? {} : { name: label }) };
     await this.#file.opened.file.save(state, options);
+    // What the machine still had in a former file is in this one, too.
+    if (this.#snapshots.size === 0) await this.#closeFormerFiles();
+  }
+
+  async #closeFormerFiles(): Promise<void> {
+    for (const former of this.#formerFiles.splice(0)) await former.close();
   }
 
   async #start(): Promise<void> {

@@ -20,12 +20,15 @@ beforeAll(async () => {
   sound = join(directory, "sound.viv");
   const machine = await CountingMachine.create();
   await machine.runUntil(3);
-  state = await machine.machine.capture();
   const { file, close } = await createMachineFile(sound, "test");
-  await file.save(state, { name: "first" });
+  await file.save(await machine.machine.capture(), { name: "first" });
   await machine.runUntil(6);
   await file.save(await machine.machine.capture());
   await close();
+  // One that needs no file.
+  const other = await CountingMachine.create();
+  await other.runUntil(3);
+  state = await other.machine.capture();
 });
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 

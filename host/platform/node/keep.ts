@@ -2,11 +2,13 @@ import type { KeepRequest } from "../../control/actions.js";
 import type { HostServices } from "../../machine/host-services.js";
 import { createFreshMachine, type MachineMakings, translationOf } from "./fresh-machine.js";
 import { KeptMachine, type KeptMachineOptions, type KeptWires, POWER_ON } from "./kept-machine.js";
-import { createMachineFile, openMachineFile } from "./machine-file/open-machine-file.js";
+import { createMachineFile, nameFile, openMachineFile } from "./machine-file/open-machine-file.js";
 import { packageVersion } from "./package-version.js";
 
 /** A machine with its file, which `close` closes. */
 export interface Kept {
+  /** The file, as the operator named it. */
+  readonly path: string;
   readonly machine: KeptMachine;
   close(): Promise<void>;
 }
@@ -19,7 +21,8 @@ export function writtenBy(): string {
 }
 
 /**
- * Makes a machine and the file it is kept in. Its disks are saved in it: the images they came from are not needed any more.
+ * Makes a machine and the file it is kept in. Its disks are saved there: the images they came from are not needed any
+ * more.
  *
  * @throws VivariumError `file/exists` and others of `createMachineFile`
  */
@@ -36,7 +39,7 @@ export async function createKept(
     await opened.file.save(await machine.capture(), { name: POWER_ON });
   } catch (error) {
     await opened.remove();
-    throw error;
+    throw nameFile(keep.file, error);
   }
   const { serial, ports } = session;
   const machine = new KeptMachine({
@@ -47,7 +50,7 @@ export async function createKept(
     discard: false,
     keepIdentity: true,
   });
-  return { machine, close: opened.close };
+  return { path: keep.file, machine, close: opened.close };
 }
 
 /** What the machine is connected to each time it goes on. */
@@ -69,6 +72,7 @@ export async function openKept(keep: KeepRequest, options: OpenKeptOptions): Pro
   const machine = new KeptMachine({ ...options, file: opened.file, schedule: keep.schedule });
   const { present } = opened.file;
   return {
+    path: keep.file,
     machine,
     console: present === null ? new Uint8Array() : opened.file.consoleOf(present),
     close: opened.close,

@@ -14,6 +14,7 @@ import type { RunResult, Session } from "../../control/guest-run.js";
 import { formatRunReport } from "../../control/run-report.js";
 import type { GuestMode } from "../../images/command-line.js";
 import type { Boot } from "../../machine/boot.js";
+import type { HostServices } from "../../machine/host-services.js";
 import { VivariumError } from "../../util/errors.js";
 import { readBootFiles } from "./boot-files.js";
 import { BootedCache } from "./booted-cache.js";
@@ -24,6 +25,7 @@ import { type ImageSource, interactiveMode, readImageBoot } from "./guest-image.
 import { NodeHostServices } from "./host-services.js";
 import { createKept, type Kept, openKept } from "./keep.js";
 import { nodeFileServices } from "./machine-file/file-services.js";
+import { nameFile as nameMachineFile } from "./machine-file/open-machine-file.js";
 import { MachineFiles } from "./machine-files.js";
 import { Relay } from "./network/relay.js";
 import { performFileAction } from "./perform-file.js";
@@ -170,10 +172,18 @@ async function runKept(
   streams: StandardStreams,
   disconnect: () => void,
 ): Promise<RunResult> {
+  const create = (host: HostServices) =>
+    kept.machine.create(host).catch((error: unknown) => {
+      throw nameMachineFile(kept.path, error);
+    });
   try {
-    const result = await runMachines({ create: (host) => kept.machine.create(host), hash: false }, session, streams);
+    const result = await runMachines({ create, hash: false }, session, streams);
     disconnect();
-    await kept.machine.conclude(result.end);
+    try {
+      await kept.machine.conclude(result.end);
+    } catch (error) {
+      throw nameMachineFile(kept.path, error);
+    }
     return result;
   } finally {
     await kept.close();

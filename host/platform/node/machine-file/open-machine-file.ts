@@ -70,7 +70,7 @@ async function creating(path: string, make: (database: Database) => Promise<Mach
     return opened;
   } catch (error) {
     lock.release();
-    await rm(absolute, { force: true });
+    await removeFiles(absolute);
     throw error;
   } finally {
     process.off("exit", removeAtExit);
@@ -141,7 +141,7 @@ async function opening(
       };
       const remove = async () => {
         await close();
-        await rm(absolute, { force: true });
+        await removeFiles(absolute);
       };
       return { file, path: absolute, close, remove };
     } catch (error) {
@@ -158,6 +158,11 @@ export function nameFile(path: string, error: unknown): unknown {
   // What is wrong with a stream is not this file's.
   if (!(error instanceof VivariumError) || error.code.startsWith("stream/")) return error;
   return new VivariumError(error.code, `${path}: ${error.message}`, { ...error.data, file: path });
+}
+
+/** A database and the journal of a write that failed. */
+async function removeFiles(absolute: string): Promise<void> {
+  for (const path of [absolute, `${absolute}-journal`]) await rm(path, { force: true });
 }
 
 async function acquireIfWritable(absolute: string): Promise<FileLock | null> {

@@ -14,6 +14,9 @@ let loaded: Promise<Sqlite3Static> | null = null;
 /** SQLite on Node's file system, loaded once a process: it is code, and holds nothing of the files opened with it. */
 async function loadSqlite(): Promise<Sqlite3Static> {
   const sqlite3 = await sqlite3InitModule();
+  // Each failure is told to whoever asked; nobody has asked for lines on standard error.
+  const { config } = sqlite3 as unknown as { config: Record<"debug" | "log" | "warn" | "error", () => void> };
+  for (const channel of ["debug", "log", "warn", "error"] as const) config[channel] = () => {};
   installNodeVfs(sqlite3 as unknown as SqliteBinding);
   return sqlite3;
 }
