@@ -1,7 +1,7 @@
 import { ENOLCK, FolderError } from "./errno.js";
 
 /** Ranges that all clients of a folder can have locked. */
-export const LOCKS_MAX = 4096;
+export const LOCKS_MAX = 1024;
 
 /** Who holds a lock: a process of a client, known by the fid it came with. */
 export interface LockOwner {
@@ -53,7 +53,8 @@ export class LockTable {
   /** Gives up what the owner has of a range. */
   release(file: bigint, owner: LockOwner, { start, end }: Pick<LockRange, "start" | "end">): void {
     const locks = this.#locks.get(file);
-    if (locks === undefined) return;
+    const isTouched = (held: HeldLock) => isSameOwner(held.owner, owner) && held.start < end && start < held.end;
+    if (locks === undefined || !locks.some(isTouched)) return;
     this.#set(
       file,
       locks.flatMap((held) => (isSameOwner(held.owner, owner) ? without(held, start, end) : [held])),

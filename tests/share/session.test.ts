@@ -289,6 +289,62 @@ describe("9P: directories", () => {
   });
 });
 
+test("9P: entries of a long listing are whole, wherever they stand in it", async () => {
+  for (let index = 0; index < 300; index++) await put(`file${index}`, "");
+  await client.walk(0, 1);
+  await client.open(1);
+  const entries = await client.readdir(1);
+  expect(entries.length).toBe(302);
+  expect(new Set(entries.slice(2).map(({ type }) => type))).toEqual(new Set([8]));
+  expect(entries.map(({ offset }) => offset)).toEqual(entries.map((_, index) => index + 1));
+});
+
+describe("9P: bounds", () => {
+  const ENFILE = 23;
+
+  test("open files", async () => {
+    await put("file", "");
+    for (let fid = 1; fid <= 4096; fid++) {
+      await client.walk(0, fid, "file");
+      await client.open(fid);
+    }
+    await client.walk(0, 5000, "file");
+    expect(await refused(client.open(5000))).toBe(ENFILE);
+    await client.clunk(17);
+    await client.open(5000);
+  });
+
+  test("fids", async () => {
+    const session = new Session(folder);
+    await new P9Client(session).begin();
+    const clone = (fid: number) => session.serve(encode(T.walk, 1, [u32(0), u32(fid), u16(0)]), 4096) as Uint8Array;
+    let fid = 1;
+    while (clone(fid)[4] === T.walk + 1) fid++;
+    expect(fid).toBe(1 << 18);
+    expect(Buffer.from(clone(fid)).readUInt32LE(7)).toBe(ENFILE);
+  });
+
+  test("directories below each other", async () => {
+    await client.walk(0, 1);
+    let depth = 0;
+    while ((await refused(client.mkdir(1, "d"))) === null && (await refused(client.walk(1, 1, "d"))) === null) depth++;
+    expect(depth).toBe(250);
+    expect(await refused(client.walk(1, 2, ".."))).toBeNull();
+  });
+
+  test("locks", async () => {
+    await put("file", "");
+    await client.walk(0, 1, "file");
+    await client.open(1, 2);
+    const lock = (start: number) =>
+      client.call(T.lock, [u32(1), u8(1), u32(0), u64(start), u64(1), u32(1), str("guest")]);
+    let start = 0;
+    while ((await refused(lock(start))) === null) start += 2;
+    expect(start / 2).toBeGreaterThan(1000);
+    expect(start / 2).toBeLessThanOrEqual(1024);
+  });
+});
+
 describe("9P: locks", () => {
   const lock = async (fid: number, kind: number, start: number, length: number, process: number) => {
     const fields = [u32(fid), u8(kind), u32(0), u64(start), u64(length), u32(process), str("guest")];
