@@ -1,4 +1,4 @@
-import type { Frame, Link, Station } from "./link.js";
+import { type Frame, type Link, plainFrame, type Station } from "./link.js";
 import { plainFrames } from "./plain-frames.js";
 
 /** The other end of a connection that carries whole frames. */
@@ -23,7 +23,7 @@ export class PeerLink implements Link {
   #peer: FramePeer | null = null;
   #station: Station | null = null;
   /** Frames that the station has refused; the peer is paused while there are any. */
-  #held: Uint8Array[] = [];
+  #held: Frame[] = [];
   #isStationWaiting = false;
 
   /** The connection from now on; null when there is none. */
@@ -34,10 +34,15 @@ export class PeerLink implements Link {
     this.drained();
   }
 
-  /** A frame has come from the peer. */
+  /** A whole frame has come from the peer. */
   received(bytes: Uint8Array): void {
-    if (this.#held.length > 0 || this.#station?.receive({ bytes, checksum: null, segmentation: null }) === false) {
-      this.#held.push(bytes);
+    this.receivedFrame(plainFrame(bytes));
+  }
+
+  /** The same, with work left undone. */
+  receivedFrame(frame: Frame): void {
+    if (this.#held.length > 0 || this.#station?.receive(frame) === false) {
+      this.#held.push(frame);
       this.#peer?.pause();
     }
   }
@@ -70,8 +75,8 @@ export class PeerLink implements Link {
   resume(): void {
     const held = this.#held;
     this.#held = [];
-    for (const [index, bytes] of held.entries()) {
-      if (this.#station?.receive({ bytes, checksum: null, segmentation: null }) !== false) continue;
+    for (const [index, frame] of held.entries()) {
+      if (this.#station?.receive(frame) !== false) continue;
       this.#held = held.slice(index);
       return;
     }
@@ -112,7 +117,7 @@ export class PeerStation implements Station {
     const held = this.#held;
     this.#held = [];
     for (const [index, bytes] of held.entries()) {
-      if (this.#link.send({ bytes, checksum: null, segmentation: null })) continue;
+      if (this.#link.send(plainFrame(bytes))) continue;
       this.#held = held.slice(index);
       return;
     }
@@ -123,7 +128,7 @@ export class PeerStation implements Station {
 
   /** A frame has come from the peer. */
   received(bytes: Uint8Array): void {
-    if (this.#held.length > 0 || !this.#link.send({ bytes, checksum: null, segmentation: null })) {
+    if (this.#held.length > 0 || !this.#link.send(plainFrame(bytes))) {
       this.#held.push(bytes);
       this.#peer.pause();
     }

@@ -179,14 +179,16 @@ class NodeDatagrams implements OutsideDatagrams {
 function askServer({ address, port }: Endpoint, message: Uint8Array): Promise<Uint8Array | null> {
   return new Promise((resolve) => {
     const socket = createSocket(address.length === 4 ? "udp4" : "udp6");
+    let isDone = false;
     const finish = (answer: Uint8Array | null) => {
+      if (isDone) return;
+      isDone = true;
       clearTimeout(timer);
-      socket.removeAllListeners("message");
       socket.close();
       resolve(answer);
     };
     const timer = setTimeout(() => finish(null), DNS_TIMEOUT_MS);
-    socket.once("error", () => finish(null));
+    socket.on("error", () => finish(null));
     socket.on("message", (answer) => {
       const isOurs = answer.length >= 12 && answer[0] === message[0] && answer[1] === message[1];
       if (isOurs) finish(new Uint8Array(answer));

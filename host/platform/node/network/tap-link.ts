@@ -2,10 +2,12 @@
  * A macvtap interface of Linux: a second Ethernet address at one of the host's network cards. Its device is a plain
  * file, unlike /dev/net/tun, which must be asked by ioctl for an interface; Node cannot do that without native code.
  *
- * Each read or write is a frame, with a virtio_net_hdr of 10 bytes before it. The cards' own checksums are off in it.
+ * Each read or write is a frame with the header of a virtio network device before it, 10 bytes of it: the host's kernel
+ * leaves checksums and segmentation to its reader, as guests do.
  */
 import { close, constants, open, read, write } from "node:fs";
 import { promisify } from "node:util";
+import { readNetHeader } from "../../../devices/virtio/net-header.js";
 import type { Link } from "../../../network/link.js";
 import { type FramePeer, PeerLink } from "../../../network/peer-link.js";
 import { VivariumError } from "../../../util/errors.js";
@@ -101,7 +103,9 @@ class TapPoller {
         this.#readLater();
         return;
       }
-      this.#link.received(Uint8Array.from(this.#buffer.subarray(HEADER_BYTE_LENGTH, byteLength)));
+      const bytes = Uint8Array.from(this.#buffer.subarray(HEADER_BYTE_LENGTH, byteLength));
+      const frame = readNetHeader(this.#buffer.subarray(0, HEADER_BYTE_LENGTH), bytes);
+      if (frame !== null) this.#link.receivedFrame(frame);
       this.#read();
     });
   }
