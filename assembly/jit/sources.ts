@@ -1,6 +1,6 @@
 import { SOURCES_BASE, SOURCES_END } from "../shared/jit-layout";
 import { RAM_BASE } from "../shared/layout";
-import type { Build, Instruction } from "./region";
+import { Build, Instruction } from "./region";
 
 /**
  * Which guest instruction which part of a module was made from, for people to read. At SOURCES_BASE the number of
