@@ -15,7 +15,19 @@ export const HART_X: usize = ${hartFieldOffset("x")};
 export const HART_F: usize = ${hartFieldOffset("f")};
 /** Offsets of what translated regions and the functions of float/ use. */
 export const HART_FFLAGS: usize = ${hartFieldOffset("fflags")};
-${["pc", "event", "countdown", "dataTlb", "codeStamp", "leftFor", "leftRegion", "mstatus", "frm", "reservation", "reservedValue"]
+${[
+  "pc",
+  "event",
+  "countdown",
+  "dataTlb",
+  "codeStamp",
+  "leftFor",
+  "leftRegion",
+  "mstatus",
+  "frm",
+  "reservation",
+  "reservedValue",
+]
   .map((name) => `export const HART_${snakeCase(name)}: u32 = ${hartFieldOffset(name)};`)
   .join("\n")}
 

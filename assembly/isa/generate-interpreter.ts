@@ -97,7 +97,9 @@ function caseLines(operation: Operation, name: string, step: number): string[] {
     case "relative":
       return ["t.ip = <u32>ip;", `${name}<Interpreter>(t, i);`, `ip += ${step};`, "continue;"];
     case "branch": {
-      const taken = operation.isNear ? [...near, "continue;"] : ["ip = enterTarget(t, pcAt(t, ip) + imm(i), TURN_HEAT);", ...orLeave];
+      const taken = operation.isNear
+        ? [...near, "continue;"]
+        : ["ip = enterTarget(t, pcAt(t, ip) + imm(i), TURN_HEAT);", ...orLeave];
       return [`if (${name}<Interpreter>(t, i)) {`, ...taken.map((l) => `  ${l}`), "}", `ip += ${step};`, "continue;"];
     }
     case "jump": {

@@ -144,7 +144,17 @@ function importsOf(rows: readonly Instruction[]): string {
 }
 
 function operandBits(row: Instruction): number {
-  const kinds: readonly Kind[] = ["integer", "relative", "branch", "jump", "memory", "atomic", "float", "plain", "system"];
+  const kinds: readonly Kind[] = [
+    "integer",
+    "relative",
+    "branch",
+    "jump",
+    "memory",
+    "atomic",
+    "float",
+    "plain",
+    "system",
+  ];
   // Register fields that mean nothing are no operands.
   const slices = RESERVED_ZERO.has(row.mnemonic) ? [] : row.encoding.slices;
   const fields = new Set(slices.map((slice) => slice.field));

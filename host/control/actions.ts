@@ -29,6 +29,8 @@ export interface MachineRequest {
   readonly clock: ClockChoice;
   /** Whether code is translated to Wasm. */
   readonly translate: TranslationMode;
+  /** Translated code that is kept, in bytes of Wasm. */
+  readonly translationByteLengthMax: number;
   /** File that receives one line for each retired instruction. */
   readonly commitLog?: string;
   /** Whether to report what the machine did when it has ended. */

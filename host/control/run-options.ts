@@ -1,4 +1,5 @@
 import { MAX_HARTS, MAX_RAM_BYTE_LENGTH } from "../../assembly/shared/layout.js";
+import { DEFAULT_TRANSLATION_BYTE_LENGTH } from "../core/region-linker.js";
 import { VivariumError } from "../util/errors.js";
 import type { Action, ClockChoice, DriveRequest, GuestSource, MachineRequest, TranslationMode } from "./actions.js";
 import { formatByteLength, KIB, MIB, parseByteLength } from "./byte-length.js";
@@ -17,6 +18,7 @@ export interface RunOptions {
   readonly drive?: readonly string[];
   readonly clock?: string;
   readonly translate?: string;
+  readonly translationCache?: string;
   readonly commitLog?: string;
   readonly stats?: boolean;
 }
@@ -43,6 +45,7 @@ export function readRunOptions(options: RunOptions): Action {
     drives: readDrives(options.drive ?? []),
     clock: readClock(options.clock),
     translate: readTranslate(options.translate),
+    translationByteLengthMax: readTranslationCache(options.translationCache),
     stats: options.stats ?? false,
     ...(options.commitLog === undefined ? {} : { commitLog: readFileName("--commit-log", options.commitLog) }),
   };
@@ -130,6 +133,13 @@ function readClock(text: string | undefined): ClockChoice {
   if (text === undefined || text === "host") return "host";
   if (text === "virtual") return "virtual";
   throw badOption(`--clock: ${JSON.stringify(text)} is not a clock; expected host or virtual`);
+}
+
+function readTranslationCache(text: string | undefined): number {
+  if (text === undefined) return DEFAULT_TRANSLATION_BYTE_LENGTH;
+  const byteLength = parseByteLength(text);
+  if (byteLength !== null && byteLength > 0) return byteLength;
+  throw badOption(`--translation-cache: ${JSON.stringify(text)} is not an amount of memory; expected such as 64MiB`);
 }
 
 function readTranslate(text: string | undefined): TranslationMode {

@@ -41,7 +41,12 @@ function translationRows(translation: TranslationStats, instructions: bigint): r
     row("translated", `${share.toFixed(1)} % of the instructions`),
     row("regions", `${regions} in ${modules} modules, ${(byteLength / 1024).toFixed(0)} KiB`),
     row("compiling", `${seconds(translateMs)} s writing, ${seconds(compileMs)} s in the engine`),
-    row("regions left", Object.entries(exits).map(([reason, count]) => `${reason} ${count}`).join(", ")),
+    row(
+      "regions left",
+      Object.entries(exits)
+        .map(([reason, count]) => `${reason} ${count}`)
+        .join(", "),
+    ),
     row("invalidated", `${invalidations} regions, everything ${restarts} times`),
   ];
 }

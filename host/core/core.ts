@@ -12,7 +12,7 @@ import { type CoreExports, instantiateCore } from "./exports.js";
 import { Hart } from "./hart.js";
 import { fieldNamed, LinearMemory } from "./linear-memory.js";
 import { Ram } from "./ram.js";
-import { RegionLinker, type TranslationStats } from "./region-linker.js";
+import { DEFAULT_TRANSLATION_BYTE_LENGTH, RegionLinker, type TranslationStats } from "./region-linker.js";
 import type { TranslatedRegion } from "./translated-region.js";
 import { WASM_PAGE_BYTE_LENGTH, type WasmModule, wasm } from "./wasm.js";
 
@@ -40,8 +40,12 @@ export interface CoreOptions {
   readonly hostFirmware: boolean;
   /** Off unless given. */
   readonly translate?: TranslationMode | TranslationTuning;
+  /** Translated code that is kept, in bytes of Wasm; DEFAULT_TRANSLATION_BYTE_LENGTH unless given. */
+  readonly translationByteLengthMax?: number;
   /** A clock for statistics, in ms; without one they say no times. */
   readonly nowMs?: () => number;
+  /** Called once when the host does not let WebAssembly be compiled at run time: everything is interpreted then. */
+  readonly onTranslationRefused?: (reason: string) => void;
 }
 
 /** Whether code is translated to Wasm: when it is hot, never, or at once. What the guest sees is the same. */
@@ -124,7 +128,11 @@ export class Core {
         if (!mmio.write(paddr >>> 0, byteLength as Width, unsigned)) fault();
       },
     });
-    const linker = new RegionLinker(exports, memory, wasmMemory, table, options.nowMs ?? (() => 0));
+    const linker = new RegionLinker(exports, memory, wasmMemory, table, {
+      byteLengthMax: options.translationByteLengthMax ?? DEFAULT_TRANSLATION_BYTE_LENGTH,
+      nowMs: options.nowMs ?? (() => 0),
+      onRefused: options.onTranslationRefused ?? (() => undefined),
+    });
     const core = new Core(memory, exports, options, linker);
     core.reset();
     return core;

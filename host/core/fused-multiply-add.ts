@@ -17,8 +17,13 @@ const MODULE = Uint8Array.from([
 /** Whether the engine has relaxed SIMD and its multiply-add rounds once, as RISC-V's does. */
 export function hasFusedMultiplyAdd(): boolean {
   if (!wasm.validate(MODULE)) return false;
-  const { exports } = new wasm.Instance(new wasm.Module(MODULE), {});
-  const { f } = exports as { f(a: number, b: number, c: number): number };
+  let f: (a: number, b: number, c: number) => number;
+  try {
+    ({ f } = new wasm.Instance(new wasm.Module(MODULE), {}).exports as { f: typeof f });
+  } catch {
+    // A host that forbids compiling at run time: nothing will be translated.
+    return false;
+  }
   // (1 + e)(1 - e) = 1 - e^2: rounded first, the product is 1 and the difference from it is lost.
   const e = 2 ** -30;
   return f(1 + e, 1 - e, -1) === -(e ** 2);

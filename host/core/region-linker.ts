@@ -68,8 +68,17 @@ const QUEUED_ENOUGH = 24;
 const WAIT_CALLS = 1;
 /** Table slots added beyond those needed. */
 const TABLE_GROWTH = 256;
-/** Wasm that may be in use before everything is forgotten. */
-const BYTE_LENGTH_MAX = 64 * 1024 * 1024;
+/** Wasm that may be in use before everything is forgotten, unless another limit is set. */
+export const DEFAULT_TRANSLATION_BYTE_LENGTH = 64 * 1024 * 1024;
+
+export interface RegionLinkerOptions {
+  /** Length of all modules together, in bytes, at which everything is forgotten and translation begins anew. */
+  readonly byteLengthMax: number;
+  /** A clock for statistics. */
+  readonly nowMs: () => number;
+  /** Called once when the host does not let WebAssembly be compiled at run time: everything is interpreted then. */
+  readonly onRefused: (reason: string) => void;
+}
 
 /** Compiles the modules that the core's translator writes, and links their functions into the core's table. */
 export class RegionLinker {
@@ -84,17 +93,18 @@ export class RegionLinker {
   #byteLengthInUse = 0;
   #counts = { regions: 0, modules: 0, byteLength: 0, translateMs: 0, compileMs: 0, restarts: 0 };
 
-  readonly #nowMs: () => number;
+  readonly #options: RegionLinkerOptions;
+  /** What went wrong while nobody waited; thrown by the next call. */
+  #failure: unknown = null;
 
-  /** @param nowMs a clock for statistics */
   constructor(
     exports: CoreExports,
     memory: LinearMemory,
     wasmMemory: WasmMemory,
     table: WasmTable,
-    nowMs: () => number,
+    options: RegionLinkerOptions,
   ) {
-    this.#nowMs = nowMs;
+    this.#options = options;
     this.#exports = exports;
     this.#memory = memory;
     this.#table = table;
@@ -128,15 +138,16 @@ export class RegionLinker {
 
   /** Translates what has become hot since the last call; the functions are entered when they are compiled. */
   collect(synchronously: boolean): void {
+    if (this.#failure !== null) throw this.#failure;
     if (this.#isCompiling || !this.#hasEnough(synchronously)) return;
-    if (this.#exports.isFull() !== 0 || this.#byteLengthInUse > BYTE_LENGTH_MAX) {
+    if (this.#exports.isFull() !== 0 || this.#byteLengthInUse >= this.#options.byteLengthMax) {
       this.#startOver();
       return;
     }
     const before = this.#tableSize;
-    const start = this.#nowMs();
+    const start = this.#options.nowMs();
     const byteLength = this.#exports.translate(Number(this.#memory.get(MACHINE_BASE, CURRENT_HART)));
-    this.#counts.translateMs += this.#nowMs() - start;
+    this.#counts.translateMs += this.#options.nowMs() - start;
     if (byteLength === 0) return;
     this.#byteLengthInUse += byteLength;
     this.#counts.modules++;
@@ -144,7 +155,7 @@ export class RegionLinker {
     this.#counts.regions += this.#tableSize - before;
     const bytes = this.#memory.bytes.slice(OUTPUT_BASE, OUTPUT_BASE + byteLength);
     this.observer?.(readTranslation(this.#memory, bytes, IMPORTED_FUNCTIONS));
-    if (synchronously) this.#link(new wasm.Module(bytes));
+    if (synchronously) this.#compileNow(bytes);
     else void this.#compile(bytes);
   }
 
@@ -162,18 +173,37 @@ export class RegionLinker {
     return Number(this.#memory.get(MACHINE_BASE, TABLE_SIZE));
   }
 
+  #compileNow(bytes: Uint8Array): void {
+    let module: WasmModule;
+    try {
+      module = new wasm.Module(bytes);
+    } catch (error) {
+      this.#refuse(bytes, error);
+      return;
+    }
+    this.#link(module);
+  }
+
   async #compile(bytes: Uint8Array): Promise<void> {
     this.#isCompiling = true;
-    const start = this.#nowMs();
+    const start = this.#options.nowMs();
     try {
-      this.#link(await wasm.compile(bytes));
-    } catch {
-      // A host may forbid compiling at run time: the interpreter goes on alone.
-      this.heatThreshold = 0;
+      const module = await wasm.compile(bytes).catch((error) => this.#refuse(bytes, error));
+      if (module !== null) this.#link(module);
+    } catch (error) {
+      this.#failure = error;
     } finally {
       this.#isCompiling = false;
-      this.#counts.compileMs += this.#nowMs() - start;
+      this.#counts.compileMs += this.#options.nowMs() - start;
     }
+  }
+
+  /** A content security policy may forbid compiling; a module that is not valid is an error of ours. */
+  #refuse(bytes: Uint8Array, error: unknown): null {
+    if (!wasm.validate(bytes)) throw error;
+    this.heatThreshold = 0;
+    this.#options.onRefused(error instanceof Error ? error.message : String(error));
+    return null;
   }
 
   #link(module: WasmModule): void {

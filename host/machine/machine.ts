@@ -42,6 +42,10 @@ export interface MachineOptions {
   readonly boot: Boot;
   /** Whether code is translated to Wasm; on unless given. */
   readonly translate?: TranslationMode;
+  /** Translated code that is kept, in bytes of Wasm; 64 MiB unless given. */
+  readonly translationByteLengthMax?: number;
+  /** Called once when the host does not let WebAssembly be compiled at run time: everything is interpreted then. */
+  readonly onTranslationRefused?: (reason: string) => void;
   /** Virtio disks, in this order; at most 6. */
   readonly drives: readonly Drive[];
   /** Receives what the guest writes to its serial console. */
@@ -305,6 +309,10 @@ async function createCore(options: MachineOptions, mmio: Bus): Promise<Core> {
       mmio,
       hostFirmware: boot.kind === "linux",
       translate: options.translate ?? "on",
+      ...(options.translationByteLengthMax === undefined
+        ? {}
+        : { translationByteLengthMax: options.translationByteLengthMax }),
+      ...(options.onTranslationRefused === undefined ? {} : { onTranslationRefused: options.onTranslationRefused }),
       nowMs: () => options.host.monotonicMs(),
     });
   } catch (error) {

@@ -38,7 +38,17 @@ function scene(halts: readonly (Halt | null)[], hash = false) {
         instructions: 1_000_000n,
         exits: { budget: 2, idle: 0, ecall: 1, stop: 0, stuck: 0 },
         elapsedMs: 500,
-        translation: { regions: 0, modules: 0, byteLength: 0, restarts: 0 },
+        translation: {
+          regions: 0,
+          modules: 0,
+          byteLength: 0,
+          translateMs: 0,
+          compileMs: 0,
+          instructions: 0n,
+          exits: { budget: 0, access: 0, step: 0, nested: 0, refused: 0, cold: 0 },
+          invalidations: 0,
+          restarts: 0,
+        },
       }),
       stateHash: () => "hash",
     };

@@ -17,6 +17,8 @@ test("run options: nothing given is the default image with 512 MiB, one hart and
       hartCount: 1,
       drives: [],
       clock: "host",
+      translate: "on",
+      translationByteLengthMax: 64 * MIB,
       stats: false,
     },
   });
@@ -26,6 +28,17 @@ test("run options: --exec makes a command of the same machine", () => {
   const action = readRunOptions({ exec: "uname -a", memory: "1GiB", harts: "8", clock: "virtual", stats: true });
   expect(action).toMatchObject({ action: "exec", command: "uname -a" });
   expect(action.machine).toMatchObject({ memoryByteLength: 1024 * MIB, hartCount: 8, clock: "virtual", stats: true });
+});
+
+test("run options: translation has three modes and a limit that is an amount of memory", () => {
+  const { machine } = readRunOptions({ translate: "eager", translationCache: "8MiB" });
+  expect(machine).toMatchObject({ translate: "eager", translationByteLengthMax: 8 * MIB });
+  expect(() => readRunOptions({ translate: "fast" })).toThrow(
+    '--translate: "fast" is not a mode; expected off, on or eager',
+  );
+  expect(() => readRunOptions({ translationCache: "0" })).toThrow(
+    '--translation-cache: "0" is not an amount of memory; expected such as 64MiB',
+  );
 });
 
 test("run options: a kernel has its initrd and command line, and a firmware below it if asked", () => {

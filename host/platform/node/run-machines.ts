@@ -36,7 +36,16 @@ export async function runMachines(
     if (stderr.congested) await stderr.drained();
   });
   const run = new GuestRun({
-    create: () => createMachine({ request, core, boot, files, session, host }),
+    create: () =>
+      createMachine({
+        request,
+        core,
+        boot,
+        files,
+        session,
+        host,
+        notice: (text) => stderr.line(`viv: ${text}`),
+      }),
     session,
     hash: request.stats && request.clock === "virtual",
     onStop: () => {
@@ -62,10 +71,12 @@ interface MachineMakings {
   readonly files: MachineFiles;
   readonly session: Session;
   readonly host: HostServices;
+  /** Tells the person at the terminal. */
+  readonly notice: (text: string) => void;
 }
 
-async function createMachine({ request, core, boot, files, session, host }: MachineMakings): Promise<Machine> {
-  const { hartCount, memoryByteLength, clock, translate } = request;
+async function createMachine({ request, core, boot, files, session, host, notice }: MachineMakings): Promise<Machine> {
+  const { hartCount, memoryByteLength, clock, translate, translationByteLengthMax } = request;
   const { commitLog } = files;
   try {
     return await Machine.create({
@@ -74,6 +85,9 @@ async function createMachine({ request, core, boot, files, session, host }: Mach
       memoryByteLength,
       clock,
       translate,
+      translationByteLengthMax,
+      onTranslationRefused: (reason) =>
+        notice(`this host does not let WebAssembly be compiled at run time: the guest is interpreted (${reason})`),
       boot,
       drives: files.drives.map((backend, index) => ({ backend, serial: `disk${index}` })),
       serial: session.serial,
