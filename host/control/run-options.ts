@@ -19,6 +19,7 @@ export interface RunOptions {
   readonly clock?: string;
   readonly translate?: string;
   readonly translationCache?: string;
+  readonly dumpRegion?: string;
   readonly commitLog?: string;
   readonly stats?: boolean;
 }
@@ -47,6 +48,7 @@ export function readRunOptions(options: RunOptions): Action {
     translate: readTranslate(options.translate),
     translationByteLengthMax: readTranslationCache(options.translationCache),
     stats: options.stats ?? false,
+    ...(options.dumpRegion === undefined ? {} : { dumpRegion: readAddress("--dump-region", options.dumpRegion) }),
     ...(options.commitLog === undefined ? {} : { commitLog: readFileName("--commit-log", options.commitLog) }),
   };
   if (options.exec === undefined) return { action: "run", machine };
@@ -146,6 +148,12 @@ function readTranslate(text: string | undefined): TranslationMode {
   if (text === undefined) return "on";
   if (text === "on" || text === "off" || text === "eager") return text;
   throw badOption(`--translate: ${JSON.stringify(text)} is not a mode; expected off, on or eager`);
+}
+
+/** A virtual address in hexadecimal, with 0x or without. */
+function readAddress(option: string, text: string): bigint {
+  if (/^(0x)?[0-9a-f]{1,16}$/i.test(text)) return BigInt(`0x${text.replace(/^0x/i, "")}`);
+  throw badOption(`${option}: ${JSON.stringify(text)} is not an address; expected hexadecimal, such as 80200000`);
 }
 
 function readFileName(option: string, text: string): string {

@@ -2,6 +2,7 @@ import type { MachineRequest } from "../../control/actions.js";
 import { formatByteLength } from "../../control/byte-length.js";
 import { SIGPIPE } from "../../control/guest-end.js";
 import { GuestRun, type RunResult, type Session } from "../../control/guest-run.js";
+import { RegionDump } from "../../control/region-dump.js";
 import type { CommitRecord } from "../../core/commit-tracer.js";
 import type { WasmModule } from "../../core/wasm.js";
 import type { Boot } from "../../machine/boot.js";
@@ -35,6 +36,7 @@ export async function runMachines(
     if (stdout.congested) await stdout.drained();
     if (stderr.congested) await stderr.drained();
   });
+  const regionDump = request.dumpRegion === undefined ? undefined : new RegionDump(request.dumpRegion);
   const run = new GuestRun({
     create: () =>
       createMachine({
@@ -44,6 +46,7 @@ export async function runMachines(
         files,
         session,
         host,
+        regionDump,
         notice: (text) => stderr.line(`viv: ${text}`),
       }),
     session,
@@ -61,6 +64,7 @@ export async function runMachines(
     return await run.untilEnd();
   } finally {
     stopListening();
+    for (const line of regionDump?.lines() ?? []) stderr.line(line);
   }
 }
 
@@ -71,11 +75,21 @@ interface MachineMakings {
   readonly files: MachineFiles;
   readonly session: Session;
   readonly host: HostServices;
+  readonly regionDump: RegionDump | undefined;
   /** Tells the person at the terminal. */
   readonly notice: (text: string) => void;
 }
 
-async function createMachine({ request, core, boot, files, session, host, notice }: MachineMakings): Promise<Machine> {
+async function createMachine({
+  request,
+  core,
+  boot,
+  files,
+  session,
+  host,
+  regionDump,
+  notice,
+}: MachineMakings): Promise<Machine> {
   const { hartCount, memoryByteLength, clock, translate, translationByteLengthMax } = request;
   const { commitLog } = files;
   try {
@@ -93,6 +107,7 @@ async function createMachine({ request, core, boot, files, session, host, notice
       serial: session.serial,
       ports: session.ports,
       host,
+      ...(regionDump === undefined ? {} : { onTranslation: (regions) => regionDump.note(regions) }),
       ...(commitLog === null ? {} : { onCommit: (record: CommitRecord) => commitLog.write(record) }),
     });
   } catch (error) {
