@@ -6,6 +6,12 @@ export interface GuestFiles {
   readonly initrd: string;
   readonly commandLine: string;
   readonly memoryMiB: number;
+  /** Whether the guest has a network device behind the system's NAT. */
+  readonly network?: boolean;
+  /** A raw disk that the guest may write to. */
+  readonly disk?: string;
+  /** A directory that the guest mounts by the tag "bench". */
+  readonly share?: string;
 }
 
 /** Another machine emulator, installed here. */
@@ -38,9 +44,15 @@ const PEER_KINDS: readonly PeerKind[] = [
     program: "qemu-system-riscv64",
     version: /version (\S+)/,
     install: "qemu-system-riscv64 is not installed; on Debian, apt install qemu-system-misc opensbi",
-    arguments: ({ kernel, initrd, commandLine, memoryMiB }) => [
+    arguments: ({ kernel, initrd, commandLine, memoryMiB, network, disk, share }) => [
       ...["-machine", "virt", "-accel", "tcg", "-m", `${memoryMiB}M`, "-nographic", "-no-reboot"],
       ...["-kernel", kernel, "-initrd", initrd, "-append", commandLine],
+      ...(network === true ? ["-netdev", "user,id=net", "-device", "virtio-net-device,netdev=net"] : []),
+      ...(disk === undefined ? [] : ["-drive", `file=${disk},format=raw,if=none,id=disk`]),
+      ...(disk === undefined ? [] : ["-device", "virtio-blk-device,drive=disk"]),
+      ...(share === undefined ? [] : ["-fsdev", `local,id=share,path=${share},security_model=none`]),
+      ...(share === undefined ? [] : ["-device", "virtio-9p-device,fsdev=share,mount_tag=bench"]),
+      ...["-global", "virtio-mmio.force-legacy=false"],
     ],
   },
 ];

@@ -6,8 +6,11 @@ import { packageDirectory } from "../host/platform/node/core-module.js";
 import { VivariumError } from "../host/util/errors.js";
 import { BOOT, measureBoot } from "./large/boot.js";
 import { GUEST_FAILED } from "./large/console.js";
+import { DISK_PROGRAMS } from "./large/disk.js";
 import { openDefaultGuest } from "./large/guest-files.js";
+import { measureNetwork, NETWORK } from "./large/network.js";
 import { COREMARK, measurePrograms, PROGRAMS } from "./large/programs.js";
+import { GIT_STATUS, measureShare } from "./large/share.js";
 import { peerSystem, vivarium } from "./large/systems.js";
 import { findPeers } from "./peers.js";
 import { formatReport, type HostDescription, OURS, type Report, writeJson } from "./report.js";
@@ -22,12 +25,15 @@ import type { LargeFigure, SmallFigure, Unmeasured } from "./subject.js";
 
 const SMALL = [dispatch, decode, tlb, trap, mmio, virtqueue];
 const LARGE = [BOOT, ...PROGRAMS];
+/** What guests have to do with the world outside. */
+const IO = [...NETWORK, ...DISK_PROGRAMS, GIT_STATUS];
 const DEFAULT_RUNS = 3;
 
 const USAGE = `npm run bench [-- [SUBJECT...] [--runs N] [--json FILE]]
 
 Subjects: "small" is all of ${SMALL.map(({ name }) => name).join(", ")};
-          "large" is all of ${LARGE.join(", ")}.
+          "large" is all of ${LARGE.join(", ")};
+          "io" is all of ${IO.join(", ")}.
 Without a subject, all of them. With COREMARK_DIR set to a checkout of CoreMark, ${COREMARK} is one of "large".
 
 --runs N     how often each large subject runs on each system; the table shows medians (default: ${DEFAULT_RUNS})
@@ -68,10 +74,11 @@ function readOptions(args: readonly string[], date: string): Options | null {
   const groups = new Map([
     ["small", small],
     ["large", large],
-    ...[...small, ...large].map((name): [string, string[]] => [name, [name]]),
+    ["io", IO],
+    ...[...small, ...large, ...IO].map((name): [string, string[]] => [name, [name]]),
   ]);
   const subjects = new Set<string>();
-  for (const name of positionals.length === 0 ? ["small", "large"] : positionals) {
+  for (const name of positionals.length === 0 ? ["small", "large", "io"] : positionals) {
     const group = groups.get(name);
     if (group === undefined) throw usage(`no subject is called "${name}": there is ${[...groups.keys()].join(", ")}`);
     for (const each of group) subjects.add(each);
@@ -103,7 +110,11 @@ function usage(message: string): VivariumError {
 async function measureLarge(options: Options): Promise<Pick<Report, "systems" | "large" | "unmeasured">> {
   const boots = options.subjects.has(BOOT);
   const programs = [...PROGRAMS, COREMARK].filter((name) => options.subjects.has(name));
-  if (!boots && programs.length === 0) return { systems: [], large: [], unmeasured: [] };
+  const networks = NETWORK.filter((name) => options.subjects.has(name));
+  const disks = DISK_PROGRAMS.filter((name) => options.subjects.has(name));
+  const shares = options.subjects.has(GIT_STATUS);
+  const isIdle = programs.length === 0 && networks.length === 0 && disks.length === 0 && !shares;
+  if (!boots && isIdle) return { systems: [], large: [], unmeasured: [] };
   const peers = findPeers();
   const systems = [{ system: OURS, version: await packageVersion() }, ...peers.present];
   const large: LargeFigure[] = [];
@@ -123,6 +134,9 @@ async function measureLarge(options: Options): Promise<Pick<Report, "systems" | 
     const setting = { image, systems: [vivarium, ...peers.present.map(peerSystem)], runs: options.runs, progress };
     if (boots) await attempt(BOOT, () => measureBoot(setting));
     if (programs.length > 0) await attempt(programs.join(", "), () => measurePrograms(programs, setting));
+    if (networks.length > 0) await attempt(networks.join(", "), () => measureNetwork(networks, setting));
+    if (disks.length > 0) await attempt(disks.join(", "), () => measurePrograms(disks, setting));
+    if (shares) await attempt(GIT_STATUS, () => measureShare(setting));
     return [];
   });
   return { systems: systems.map(({ system, version }) => ({ system, version })), large, unmeasured };

@@ -34,14 +34,28 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "host/util": [],
   "host/core": ["host/util", ...PORTABLE],
   "host/storage": ["host/util"],
+  "host/network": ["host/util"],
+  "host/share": ["host/util"],
   // Not core: devices declare the guest RAM they need.
-  "host/devices": ["host/util", "host/storage"],
+  "host/devices": ["host/util", "host/storage", "host/network", "host/share"],
   "host/firmware": ["host/util", "host/devices"],
   "host/images": ["host/util"],
-  "host/machine": ["host/util", "host/core", "host/storage", "host/devices", "host/firmware", "assembly/shared"],
+  "host/machine": [
+    "host/util",
+    "host/core",
+    "host/storage",
+    "host/network",
+    "host/share",
+    "host/devices",
+    "host/firmware",
+    "assembly/shared",
+  ],
   "host/control": [
     "host/util",
     "host/core",
+    "host/storage",
+    "host/network",
+    "host/share",
     "host/devices",
     "host/images",
     "host/machine",
@@ -49,11 +63,22 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "assembly/isa",
   ],
   // What embedding programs see: no platform, which they choose themselves.
-  "host/index.ts": ["host/util", "host/core", "host/storage", "host/devices", "host/machine", "host/control"],
+  "host/index.ts": [
+    "host/util",
+    "host/core",
+    "host/storage",
+    "host/network",
+    "host/share",
+    "host/devices",
+    "host/machine",
+    "host/control",
+  ],
   "host/platform": [
     "host/util",
     "host/core",
     "host/storage",
+    "host/network",
+    "host/share",
     "host/devices",
     "host/images",
     "host/machine",
@@ -66,7 +91,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const PACKAGES: readonly { readonly files: RegExp; readonly packages: RegExp }[] = [
   { files: /^assembly\/isa\/generate-main\.ts$/, packages: /^node:fs$/ },
   { files: /^host\/core\/exports\.ts$/, packages: /^@assemblyscript\/loader$/ },
-  { files: /^host\/platform\/node\//, packages: /^(node:.+|commander)$/ },
+  { files: /^host\/storage\/qcow2\/zstd\.ts$/, packages: /^fzstd$/ },
+  { files: /^host\/platform\/node\//, packages: /^(node:.+|commander|ws)$/ },
 ];
 
 interface Import {

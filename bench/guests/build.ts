@@ -22,7 +22,7 @@ export interface GuestSource {
 }
 
 /** The directory of init.sh and of the programs' sources. */
-const DIRECTORY = import.meta.dirname;
+export const DIRECTORY = import.meta.dirname;
 
 /** The sources of the program NAME.c in this directory. */
 export function ownSource(name: string): GuestSource {
@@ -60,15 +60,23 @@ export async function coremarkSource(checkout: string): Promise<GuestSource> {
  * @throws VivariumError `bench/compiler` when there is no compiler or it fails
  */
 export async function buildGuests(programs: readonly GuestSource[]): Promise<Uint8Array> {
-  const entries: CpioEntry[] = [
-    { kind: "directory", path: "bench", mode: 0o755 },
-    { kind: "file", path: "bench/init", mode: 0o755, content: await readFile(join(DIRECTORY, "init.sh")) },
-  ];
-  for (const program of programs) {
-    const content = await buildProgram(program);
-    entries.push({ kind: "file", path: `bench/${program.name}`, mode: 0o755, content });
-  }
-  return writeCpio(entries);
+  const entries: CpioEntry[] = [];
+  for (const program of programs) entries.push(executable(program.name, await buildProgram(program)));
+  return withInit(entries);
+}
+
+/** The same with the script NAME.sh of this directory as its only program. */
+export async function buildScript(name: string): Promise<Uint8Array> {
+  return withInit([executable(name, await readFile(join(DIRECTORY, `${name}.sh`)))]);
+}
+
+async function withInit(programs: readonly CpioEntry[]): Promise<Uint8Array> {
+  const init = executable("init", await readFile(join(DIRECTORY, "init.sh")));
+  return writeCpio([{ kind: "directory", path: "bench", mode: 0o755 }, init, ...programs]);
+}
+
+function executable(name: string, content: Uint8Array): CpioEntry {
+  return { kind: "file", path: `bench/${name}`, mode: 0o755, content };
 }
 
 async function buildProgram(program: GuestSource): Promise<Uint8Array> {

@@ -10,6 +10,8 @@ for word in $words; do
     bench=*) programs=${word#bench=} ;;
   esac
 done
+# Modules that the measured programs' devices need; without one, its program says what it misses.
+modprobe -qa virtio_mmio virtio_blk
 IFS=,
 for program in $programs; do
   echo "bench begin $program"

@@ -18,6 +18,7 @@ export function openDefaultGuest(): Promise<Image> {
 /**
  * Lets `use` have a guest as files, which are removed afterwards.
  *
+ * @param makeDisk writes the guest's disk into a file, when it is to have one
  * @param archives unpacked over the image's own initial RAM disk
  */
 export async function withGuestFiles<T>(
@@ -25,6 +26,7 @@ export async function withGuestFiles<T>(
   archives: readonly Uint8Array[],
   commandLine: string,
   use: (guest: GuestFiles) => Promise<T>,
+  makeDisk?: (file: string) => Promise<void>,
 ): Promise<T> {
   const directory = await mkdtemp(join(tmpdir(), "vivarium-bench-"));
   try {
@@ -32,7 +34,11 @@ export async function withGuestFiles<T>(
     const initrd = join(directory, "initrd");
     await writeFile(kernel, image.kernel);
     await writeFile(initrd, Buffer.concat([image.initrd, ...archives].map(padded)));
-    return await use({ kernel, initrd, commandLine, memoryMiB: MEMORY_MIB });
+    const guest = { kernel, initrd, commandLine, memoryMiB: MEMORY_MIB };
+    if (makeDisk === undefined) return await use(guest);
+    const disk = join(directory, "disk.img");
+    await makeDisk(disk);
+    return await use({ ...guest, disk });
   } finally {
     await rm(directory, { recursive: true });
   }

@@ -13,10 +13,13 @@ export interface GuestSystem {
 /** Vivarium as it was built, by its command line. */
 export const vivarium: GuestSystem = {
   system: OURS,
-  start: ({ kernel, initrd, commandLine, memoryMiB }) =>
+  start: ({ kernel, initrd, commandLine, memoryMiB, network, disk, share }) =>
     new GuestConsole(process.execPath, [
       ...[join(packageDirectory(), "dist/host/platform/node/viv.js"), "run", "--memory", `${memoryMiB}MiB`],
       ...["--kernel", kernel, "--initrd", initrd, "--append", commandLine],
+      ...(network === true ? ["--net", "user"] : []),
+      ...(disk === undefined ? [] : ["--drive", `${disk},format=raw`]),
+      ...(share === undefined ? [] : ["--share", `${share}:bench`]),
     ]),
 };
 

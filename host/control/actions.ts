@@ -1,9 +1,34 @@
+import type { InputKind } from "../devices/virtio/input.js";
+import type { LinkRate } from "../network/limited-link.js";
+import type { EgressRule } from "../network/nat/egress.js";
+import type { DiskFormat } from "../storage/format.js";
+import type { ThrottleLimits } from "../storage/throttle.js";
+import type { NetworkRequest } from "./network-options.js";
+
 /**
  * Every request an operator can make, its arguments checked but no file opened yet.
  *
  * Front ends (command line, later REST) make actions; whoever performs them switches exhaustively over `action`.
  */
-export type Action = RunAction | ExecAction;
+export type Action = MachineAction | RelayAction | ImageAction;
+
+/** Something to do with a machine. */
+export type MachineAction = RunAction | ExecAction;
+
+/** Something to do with images rather than machines. */
+export type ImageAction =
+  /** Lists the images and what they take. */
+  | { readonly action: "image-list" }
+  /** Makes an image by its recipe; `force` also when it is there already. */
+  | {
+      readonly action: "image-build";
+      readonly name: string;
+      readonly diskByteLength?: number;
+      readonly force: boolean;
+    }
+  | { readonly action: "image-remove"; readonly name: string }
+  /** Copies the directory of an image into the store. */
+  | { readonly action: "image-import"; readonly name: string; readonly directory: string };
 
 /** Runs a machine with the operator at its console, until the guest ends or the operator leaves. */
 export interface RunAction {
@@ -18,6 +43,19 @@ export interface ExecAction {
   readonly command: string;
 }
 
+/** Gives machines elsewhere a network of this host, until it is ended. */
+export interface RelayAction {
+  readonly action: "relay";
+  readonly host: string;
+  /** 0 for any free one. */
+  readonly port: number;
+  readonly egress: readonly EgressRule[];
+  /** For each machine. */
+  readonly rate: LinkRate | null;
+  /** Web pages that may connect besides those of this host. */
+  readonly origins: readonly string[];
+}
+
 /** The machine an operator asks for. Files are named as the operator named them. */
 export interface MachineRequest {
   readonly guest: GuestSource;
@@ -25,6 +63,19 @@ export interface MachineRequest {
   readonly hartCount: number;
   /** In slot order: the first is the guest's first virtio disk. */
   readonly drives: readonly DriveRequest[];
+  /** Folders of the host that the guest can mount. */
+  readonly shares: readonly ShareRequest[];
+  /** A socket device. */
+  readonly socket?: SocketRequest;
+  /** A balloon, and what it takes of the memory from the start. */
+  readonly balloon?: { readonly byteLength: number };
+  readonly inputs: readonly InputKind[];
+  /** The file that keeps the image's own disk as the guest leaves it; absent when that is to be forgotten. */
+  readonly ownDisk?: string;
+  /** Network devices, in slot order. */
+  readonly networks: readonly NetworkRequest[];
+  /** File that receives what passes on the networks, in pcap's format. */
+  readonly capture?: string;
   /** `virtual` makes guest time a function of retired instructions. */
   readonly clock: ClockChoice;
   /** Whether code is translated to Wasm. */
@@ -59,7 +110,33 @@ export type GuestSource =
   /** A program started in M-mode with nothing below it. */
   | { readonly kind: "bare"; readonly program: string };
 
+/** A virtio disk. */
 export interface DriveRequest {
   readonly file: string;
+  /** Null to detect it: see `storage/format.ts`. */
+  readonly format: DiskFormat | null;
   readonly readOnly: boolean;
+  /** Whether what the guest writes is gone at the end. */
+  readonly snapshot: boolean;
+  /** Id or name of a snapshot within a qcow2 image, which is then the disk. */
+  readonly internalSnapshot?: string;
+  /** Which files the image may name as what it lies over. */
+  readonly backing: "same-directory" | "any";
+  /** What the guest reads as the disk's serial number. */
+  readonly serial?: string;
+  readonly limits: ThrottleLimits | null;
+}
+
+export interface ShareRequest {
+  readonly directory: string;
+  /** By what the guest mounts it. */
+  readonly tag: string;
+  readonly readOnly: boolean;
+}
+
+export interface SocketRequest {
+  /** The guest's address. */
+  readonly cid: number;
+  /** The Unix socket of the host by which its programs reach the guest's ports, and the beginning of those for theirs. */
+  readonly path?: string;
 }

@@ -14,6 +14,8 @@ const stageTexts: Readonly<Record<ImageStage, string>> = {
   lists: "fetching package lists",
   packages: "fetching packages",
   unpack: "unpacking packages",
+  collect: "collecting packages",
+  install: "installing packages in a guest",
   assemble: "building kernel and initrd",
 };
 

@@ -1,8 +1,19 @@
 import { MAX_HARTS, MAX_RAM_BYTE_LENGTH } from "../../assembly/shared/layout.js";
 import { DEFAULT_TRANSLATION_BYTE_LENGTH } from "../core/region-linker.js";
 import { VivariumError } from "../util/errors.js";
-import type { Action, ClockChoice, DriveRequest, GuestSource, MachineRequest, TranslationMode } from "./actions.js";
+import type {
+  ClockChoice,
+  DriveRequest,
+  GuestSource,
+  MachineAction,
+  MachineRequest,
+  TranslationMode,
+} from "./actions.js";
 import { formatByteLength, KIB, MIB, parseByteLength } from "./byte-length.js";
+import { readBalloon, readInputs, readSocket } from "./device-options.js";
+import { readDrive } from "./drive-options.js";
+import { readNetworks } from "./network-options.js";
+import { mountWords, type ParsedShare, readShares } from "./share-option.js";
 
 /** What `viv run` was given, each option as it was written. */
 export interface RunOptions {
@@ -16,6 +27,13 @@ export interface RunOptions {
   readonly memory?: string;
   readonly harts?: string;
   readonly drive?: readonly string[];
+  readonly share?: readonly string[];
+  readonly vsock?: string;
+  readonly balloon?: string | true;
+  readonly input?: readonly string[];
+  readonly disk?: string;
+  readonly net?: readonly string[];
+  readonly pcap?: string;
   readonly clock?: string;
   readonly translate?: string;
   readonly translationCache?: string;
@@ -31,24 +49,34 @@ const MEMORY_GRANULE_BYTE_LENGTH = 4 * KIB;
 /** Virtio slots 6 and 7 hold the entropy source and the console. */
 export const MAXIMUM_DRIVE_COUNT = 6;
 
-const READ_ONLY_SUFFIX = ",readonly";
+/** Virtio slots 8 to 11. */
+export const MAXIMUM_NETWORK_COUNT = 4;
 
 /**
  * Turns the options of `viv run` into an action.
  *
  * @throws VivariumError `option/invalid` naming the option, what it was given and what it accepts
  */
-export function readRunOptions(options: RunOptions): Action {
+export function readRunOptions(options: RunOptions): MachineAction {
+  const shares = readShares(options.share ?? []);
+  const memoryByteLength = readMemory(options.memory);
   const machine: MachineRequest = {
-    guest: readGuest(options),
-    memoryByteLength: readMemory(options.memory),
+    guest: withMounts(readGuest(options), shares),
+    memoryByteLength,
     hartCount: readHartCount(options.harts),
     drives: readDrives(options.drive ?? []),
+    shares: shares.map(({ request }) => request),
+    ...(options.vsock === undefined ? {} : { socket: readSocket(options.vsock) }),
+    ...(options.balloon === undefined ? {} : { balloon: readBalloon(options.balloon, memoryByteLength) }),
+    inputs: readInputs(options.input ?? []),
+    ...(options.disk === undefined ? {} : { ownDisk: readOwnDisk(options) }),
+    networks: readNetworks(options.net ?? [], MAXIMUM_NETWORK_COUNT),
     clock: readClock(options.clock),
     translate: readTranslate(options.translate),
     translationByteLengthMax: readTranslationCache(options.translationCache),
     stats: options.stats ?? false,
     ...(options.dumpRegion === undefined ? {} : { dumpRegion: readAddress("--dump-region", options.dumpRegion) }),
+    ...(options.pcap === undefined ? {} : { capture: readCapture(options) }),
     ...(options.commitLog === undefined ? {} : { commitLog: readFileName("--commit-log", options.commitLog) }),
   };
   if (options.exec === undefined) return { action: "run", machine };
@@ -72,6 +100,21 @@ function readGuest(options: RunOptions): GuestSource {
   }
   const name = options.image ?? DEFAULT_IMAGE;
   return { kind: "image", name, ...(firmware === undefined ? {} : { firmware }), append };
+}
+
+/** The guest, told what to mount. A guest without a kernel's command line is told nothing. */
+function withMounts(guest: GuestSource, shares: readonly ParsedShare[]): GuestSource {
+  const more = (text: string) => [text, ...mountWords(shares)].join(" ").trim();
+  switch (guest.kind) {
+    case "image":
+      return { ...guest, append: more(guest.append) };
+    case "linux":
+      return { ...guest, commandLine: more(guest.commandLine) };
+    case "firmware":
+      return guest.kernel === undefined ? guest : { ...guest, commandLine: more(guest.commandLine) };
+    case "bare":
+      return guest;
+  }
 }
 
 function refuseConflicts(options: RunOptions): void {
@@ -124,11 +167,13 @@ function readDrives(texts: readonly string[]): readonly DriveRequest[] {
   if (texts.length > MAXIMUM_DRIVE_COUNT) {
     throw badOption(`--drive: ${texts.length} drives; expected at most ${MAXIMUM_DRIVE_COUNT}`);
   }
-  return texts.map((text) => {
-    const readOnly = text.endsWith(READ_ONLY_SUFFIX);
-    const file = readOnly ? text.slice(0, -READ_ONLY_SUFFIX.length) : text;
-    return { file: readFileName("--drive", file), readOnly };
-  });
+  return texts.map(readDrive);
+}
+
+function readOwnDisk({ disk, kernel, bare }: RunOptions): string {
+  if (kernel !== undefined || bare !== undefined)
+    throw badOption("--disk needs an image that has a disk, such as debian");
+  return readFileName("--disk", disk!);
 }
 
 function readClock(text: string | undefined): ClockChoice {
@@ -154,6 +199,11 @@ function readTranslate(text: string | undefined): TranslationMode {
 function readAddress(option: string, text: string): bigint {
   if (/^(0x)?[0-9a-f]{1,16}$/i.test(text)) return BigInt(`0x${text.replace(/^0x/i, "")}`);
   throw badOption(`${option}: ${JSON.stringify(text)} is not an address; expected hexadecimal, such as 80200000`);
+}
+
+function readCapture({ pcap, net }: RunOptions): string {
+  if (net === undefined || net.includes("none")) throw badOption("--pcap needs --net: there is no network to capture");
+  return readFileName("--pcap", pcap ?? "");
 }
 
 function readFileName(option: string, text: string): string {

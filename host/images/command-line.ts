@@ -21,10 +21,12 @@ const TERMINAL_NAME = /^[A-Za-z0-9][A-Za-z0-9.+_-]{0,31}$/;
  * The image's own command line with the words for `mode`. Impossible sizes and terminal names are left out: the guest
  * then uses its defaults.
  *
+ * @param init what runs in the guest as its first process: our script, or systemd
  * @throws VivariumError "image/command-line" when the result is longer than Linux takes
  */
-export function commandLineFor(commandLine: string, mode: GuestMode): string {
-  const result = [commandLine, ...wordsFor(mode)].filter((part) => part !== "").join(" ");
+export function commandLineFor(commandLine: string, mode: GuestMode, init: "busybox" | "systemd" = "busybox"): string {
+  const words = init === "busybox" ? wordsFor(mode) : systemdWordsFor(mode);
+  const result = [commandLine, ...words].filter((part) => part !== "").join(" ");
   if (result.length > COMMAND_LINE_MAX_BYTES) {
     const message = `the kernel command line is ${result.length} bytes long: Linux takes at most ${COMMAND_LINE_MAX_BYTES}`;
     throw new VivariumError("image/command-line", message, { byteLength: result.length });
@@ -45,6 +47,19 @@ function wordsFor(mode: GuestMode): string[] {
       return words;
     }
   }
+}
+
+/** What systemd's getty sets the serial console to: systemd(1), "systemd.tty.term.TTY=". */
+function systemdWordsFor(mode: GuestMode): string[] {
+  if (mode.kind === "exec") return [];
+  const words: string[] = [];
+  if (isSize(mode.columns) && isSize(mode.rows)) {
+    words.push(`systemd.tty.columns.ttyS0=${mode.columns}`, `systemd.tty.rows.ttyS0=${mode.rows}`);
+  }
+  if (mode.terminal !== undefined && TERMINAL_NAME.test(mode.terminal)) {
+    words.push(`systemd.tty.term.ttyS0=${mode.terminal}`);
+  }
+  return words;
 }
 
 /** Whether a terminal can be that many characters wide or high: struct winsize has 16 bits for it. */

@@ -3,13 +3,13 @@
 import { utf8 } from "../util/bytes.js";
 import { readAppletNames } from "./busybox.js";
 import { type CpioEntry, writeCpio } from "./cpio.js";
-import { INIT_SCRIPT, POWER_SCRIPT } from "./init-script.js";
+import { DHCP_SCRIPT, INIT_SCRIPT, POWER_SCRIPT } from "./init-script.js";
 import { withoutSignature } from "./module-info.js";
 import { formatModulesAlias, formatModulesDep, type KernelModule } from "./modules.js";
 
 export const DEBIAN_MINI = "debian-mini";
 /** To be counted up with every change that makes another image of the same packages. */
-export const DEBIAN_MINI_RECIPE_VERSION = 2;
+export const DEBIAN_MINI_RECIPE_VERSION = 6;
 /** The release that the packages are taken from. */
 export const DEBIAN_SUITE = "trixie";
 /** The package that always depends on the release's newest kernel package. */
@@ -26,6 +26,8 @@ export const DEBIAN_MINI_MODULES = [
   "virtio_net",
   "virtio_balloon",
   "vmw_vsock_virtio_transport",
+  "virtio_input",
+  "evdev", // which gives programs the events of virtio_input
   "9p",
   "9pnet_virtio",
   "ext4",
@@ -95,6 +97,8 @@ function baseSystem(): CpioEntry[] {
     file("etc/hosts", 0o644, "127.0.0.1 localhost vivarium\n::1 localhost\n"),
     file("etc/profile", 0o644, PROFILE),
     file("etc/motd", 0o644, MOTD),
+    ...["etc/udhcpc"].map(directory),
+    file("etc/udhcpc/default.script", 0o755, DHCP_SCRIPT),
   ];
 }
 
@@ -130,7 +134,11 @@ function programs(busybox: Uint8Array): CpioEntry[] {
   ];
 }
 
-function kernelModules({ kernelRelease, modules }: DebianMiniParts): CpioEntry[] {
+/** The modules where `modprobe` looks for them, with the tables it reads. */
+export function kernelModules({
+  kernelRelease,
+  modules,
+}: Pick<DebianMiniParts, "kernelRelease" | "modules">): CpioEntry[] {
   const root = `usr/lib/modules/${kernelRelease}`;
   const directories = new Set(["usr/lib/modules", root]);
   for (const { path } of modules) {

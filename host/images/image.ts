@@ -9,6 +9,8 @@ export interface Image {
   readonly initrd: Uint8Array;
   /** The kernel's command line, without the words that choose a mode: see `command-line.ts`. */
   readonly commandLine: string;
+  /** The raw disk that the guest starts from, as a path in the store; null of an image that has none. */
+  readonly disk: string | null;
 }
 
 /**
@@ -17,9 +19,11 @@ export interface Image {
  * - "lists": the distribution's signed package lists are on their way;
  * - "packages": the packages are on their way;
  * - "unpack": the packages are being unpacked, counted in bytes of packages;
+ * - "collect": the packages are being put onto a drive for the guest that installs them, counted in bytes of packages;
+ * - "install": that guest is at work, counted in bytes of packages, half for unpacking and half for configuring;
  * - "assemble": kernel, initial RAM disk and checksums are being made, counted in bytes written.
  */
-export type ImageStage = "waiting" | "lists" | "packages" | "unpack" | "assemble";
+export type ImageStage = "waiting" | "lists" | "packages" | "unpack" | "collect" | "install" | "assemble";
 
 /** How far a stage is. `totalBytes` is null while nobody knows it. */
 export interface ImageProgress {

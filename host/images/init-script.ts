@@ -14,6 +14,8 @@
  * | (no viv.exec)    | a login shell on the console, then power off                                  |
  * | viv.columns=N    | initial width of the console, with viv.rows=N its height                      |
  * | viv.term=NAME    | what TERM is for the shell                                                    |
+ *
+ * And one that systemd knows, too: systemd.mount-extra=WHAT:WHERE:TYPE:OPTIONS, as often as there is something to mount.
  */
 export const INIT_SCRIPT = `#!/bin/sh
 export PATH=/usr/bin HOME=/root TERM=vt220
@@ -42,6 +44,24 @@ for file in /sys/bus/virtio/devices/*/modalias; do
   [ -e "$file" ] && read -r alias < "$file" && aliases="$aliases $alias"
 done
 [ -n "$aliases" ] && modprobe -qa $aliases
+case $aliases in *:d00000012*) modprobe -q evdev ;; esac
+
+# mount_extra WHAT:WHERE:TYPE:OPTIONS
+mount_extra() {
+  IFS=:
+  set -- $1
+  unset IFS
+  mkdir -p "$2" && mount -t "$3" -o "$4" "$1" "$2" || echo "init: $1 is not mounted at $2"
+}
+
+# Each network device asks for an address. Where nobody answers within two seconds, it goes on asking in the background.
+for directory in /sys/class/net/*; do
+  interface=\${directory##*/}
+  [ "$interface" = lo ] && continue
+  ifconfig "$interface" up
+  read -r carrier < "$directory/carrier"
+  if [ "$carrier" = 1 ]; then udhcpc -qb -t 2 -T 1 -O mtu -i "$interface"; else udhcpc -q -O mtu -i "$interface" & fi
+done > /dev/null 2>&1
 
 mode=interactive columns= rows=
 read -r words < /proc/cmdline
@@ -52,6 +72,7 @@ for word in $words; do
     viv.columns=*) columns=\${word#*=} ;;
     viv.rows=*) rows=\${word#*=} ;;
     viv.term=*) TERM=\${word#*=} ;;
+    systemd.mount-extra=*) mount_extra "\${word#*=}" ;;
   esac
 done
 set +f
@@ -146,6 +167,18 @@ interactive_mode() {
 
 \${mode}_mode
 exec /usr/bin/$power
+`;
+
+/** What udhcpc calls with what it has learnt in its environment: one address, one router, the name servers. */
+export const DHCP_SCRIPT = `#!/bin/sh
+case $1 in
+  deconfig) ifconfig "$interface" 0.0.0.0 ;;
+  bound | renew)
+    ifconfig "$interface" "$ip" netmask "$subnet" \${broadcast:+broadcast "$broadcast"} \${mtu:+mtu "$mtu"}
+    [ -n "$router" ] && route add default gw "\${router%% *}" dev "$interface"
+    for server in $dns; do echo "nameserver $server"; done > /etc/resolv.conf
+    ;;
+esac
 `;
 
 /**

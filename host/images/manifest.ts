@@ -10,6 +10,9 @@
  *       "commandLine": "console=ttyS0 quiet",
  *       "execProtocol": 1
  *     }
+ *
+ * An image with a disk of its own has `"disk": { "file": "disk.img", "byteLength": 4294967296 }`, too: a raw disk,
+ * which is too long to have its checksum compared at every start.
  */
 
 import { VivariumError } from "../util/errors.js";
@@ -34,6 +37,12 @@ export interface ImageFile {
   readonly sha256: string;
 }
 
+/** A raw disk in the image's own directory. */
+export interface ImageDisk {
+  readonly file: string;
+  readonly byteLength: number;
+}
+
 /** A distribution package that the image was made from. `sha256` is that of the package file. */
 export interface ImagePackage {
   readonly name: string;
@@ -50,6 +59,8 @@ export interface ImageManifest {
   readonly kernel: ImageFile;
   readonly initrd: ImageFile;
   readonly commandLine: string;
+  /** The guest's first disk; absent of an image that is in its initial RAM disk alone. */
+  readonly disk?: ImageDisk;
   /** Version of the exec protocol (`exec-protocol.ts`) that the guest speaks; 0 when it cannot run commands. */
   readonly execProtocol: number;
 }
@@ -83,6 +94,7 @@ export function parseManifest(text: string, source: string): ImageManifest {
     "initrd",
     "commandLine",
     "execProtocol",
+    "disk",
   ]);
   fields.literal("format", FORMAT);
   fields.literal("formatVersion", FORMAT_VERSION);
@@ -99,6 +111,15 @@ export function parseManifest(text: string, source: string): ImageManifest {
     initrd: imageFile(fields, "initrd"),
     commandLine: fields.matching("commandLine", COMMAND_LINE, COMMAND_LINE_EXPECTED),
     execProtocol: fields.integer("execProtocol", 0, 0xffff),
+    ...(fields.has("disk") ? { disk: imageDisk(fields) } : {}),
+  };
+}
+
+function imageDisk(fields: Fields): ImageDisk {
+  const disk = fields.object("disk", ["file", "byteLength"]);
+  return {
+    file: disk.matching("file", NAME, `${NAME_EXPECTED}: a file of the image's own directory`),
+    byteLength: disk.integer("byteLength", 512, Number.MAX_SAFE_INTEGER),
   };
 }
 
@@ -156,6 +177,10 @@ class Fields {
     const value = this.#get(name);
     if (typeof value === "number" && Number.isInteger(value) && value >= least && value <= greatest) return value;
     throw this.#unexpected(name, `an integer from ${least} to ${greatest}`);
+  }
+
+  has(name: string): boolean {
+    return Object.hasOwn(this.#values, name);
   }
 
   object(name: string, known: readonly string[]): Fields {

@@ -6,31 +6,49 @@ import { GoldfishRtc } from "../devices/goldfish-rtc.js";
 import { Plic } from "../devices/plic.js";
 import { type Finish, Syscon } from "../devices/syscon.js";
 import { Uart16550 } from "../devices/uart16550.js";
+import { Virtio9p } from "../devices/virtio/9p.js";
+import { VirtioBalloon } from "../devices/virtio/balloon.js";
 import { VirtioBlk } from "../devices/virtio/blk.js";
 import { VirtioConsole } from "../devices/virtio/console.js";
 import type { ConsolePort } from "../devices/virtio/console-port.js";
 import { EmptyVirtioSlot } from "../devices/virtio/empty-slot.js";
+import { VirtioInput, type VirtioInputOptions } from "../devices/virtio/input.js";
 import { VirtioMmioTransport } from "../devices/virtio/mmio-transport.js";
+import { VirtioNet } from "../devices/virtio/net.js";
 import { VirtioRng } from "../devices/virtio/rng.js";
 import type { VirtioDevice } from "../devices/virtio/virtio-device.js";
+import { VirtioVsock } from "../devices/virtio/vsock.js";
+import type { Link } from "../network/link.js";
+import type { SharedFolder } from "../share/shared-folder.js";
 import type { BlockBackend } from "../storage/block-backend.js";
-import { VivariumError } from "../util/errors.js";
 import type { Bus } from "./bus.js";
 import type { GuestClock } from "./clock.js";
-import {
-  CONSOLE_SLOT,
-  type MemoryMapEntry,
-  RNG_SLOT,
-  VIRT_MEMORY_MAP,
-  VIRTIO_SLOT_COUNT,
-  virtioName,
-} from "./memory-map.js";
+import { type MemoryMapEntry, memoryMapWith, virtioName } from "./memory-map.js";
+import type { VirtioSlots, VirtioUse } from "./virtio-slots.js";
 
 /** A disk of a machine. */
 export interface Drive {
   readonly backend: BlockBackend;
   /** What the guest reads as the disk's serial number, at most 20 bytes. */
   readonly serial?: string;
+  /** Told of each request that failed, which the guest sees as an I/O error. */
+  readonly onFailure?: (error: unknown) => void;
+}
+
+/** A network device of a machine. */
+export interface Network {
+  readonly link: Link;
+  /** The device's address, 6 bytes. Without one it is 52:54:00:12:34:56 for the first device, and counts from there. */
+  readonly mac?: Uint8Array;
+  /** Largest payload of an Ethernet frame: 1500 unless given. */
+  readonly mtu?: number;
+}
+
+/** A folder that a machine's guest can mount. */
+export interface Share {
+  readonly folder: SharedFolder;
+  /** By what the guest mounts it: `mount -t 9p TAG ...`; 1 to 32 bytes. */
+  readonly tag: string;
 }
 
 /** What the board's devices are connected to. */
@@ -38,7 +56,16 @@ export interface BoardWires {
   readonly core: Core;
   readonly clock: GuestClock;
   readonly serial: ByteSink;
+  /** Where the virtio devices go: as many of each kind as there are of it here. */
+  readonly slots: VirtioSlots;
   readonly drives: readonly Drive[];
+  /** Whether disks complete requests in the order they were made, so that every run is the same. */
+  readonly inOrder: boolean;
+  readonly networks: readonly Network[];
+  readonly shares: readonly Share[];
+  /** The guest's addresses for sockets, one for each device. */
+  readonly socketCids: readonly number[];
+  readonly inputs: readonly VirtioInputOptions[];
   readonly ports: readonly ConsolePort[];
   readonly randomBytes: (into: Uint8Array) => void;
   /** The guest has used the power switch. */
@@ -63,22 +90,43 @@ export class Board {
   readonly console: VirtioConsole | null;
   /** By the memory map's names. */
   readonly devices: ReadonlyMap<string, Device>;
+  /** In the order of the wires. */
+  readonly networks: readonly VirtioNet[];
+  readonly sockets: readonly VirtioVsock[];
+  readonly balloons: readonly VirtioBalloon[];
+  readonly inputs: readonly VirtioInput[];
   readonly #disks: readonly VirtioBlk[];
+  readonly #shares: readonly Virtio9p[];
 
-  /** @throws VivariumError `machine/drives` when there are more drives than slots for them */
   constructor(bus: Bus, wires: BoardWires) {
-    const { core, clock, drives } = wires;
-    if (drives.length > RNG_SLOT) {
-      throw new VivariumError("machine/drives", `${drives.length} drives; a machine has at most ${RNG_SLOT}`);
-    }
+    const { core, clock, drives, networks, slots } = wires;
     const plic = new Plic(core.harts.flatMap((hart) => externalLines(hart, wires.wake)));
     const line = ({ name, interrupt }: MemoryMapEntry): InterruptLine => {
       if (interrupt === null) throw new RangeError(`${name} has no interrupt`);
       return plic.line(interrupt);
     };
-    this.#disks = drives.map(({ backend, serial }) => new VirtioBlk(backend, serial));
+    this.#disks = drives.map(
+      ({ backend, serial, onFailure }) =>
+        new VirtioBlk(backend, { serial, onFailure, inOrder: wires.inOrder, queueCount: core.harts.length }),
+    );
     this.console = wires.ports.length === 0 ? null : new VirtioConsole({ ports: wires.ports });
-    const virtio = virtioDevices(this.#disks, new VirtioRng(wires.randomBytes), this.console);
+    this.networks = networks.map(({ mac, ...rest }, index) => {
+      return new VirtioNet({ ...rest, mac: mac ?? defaultMac(index), wake: wires.wake });
+    });
+    this.#shares = wires.shares.map((share) => new Virtio9p(share));
+    this.sockets = wires.socketCids.map((cid) => new VirtioVsock(cid));
+    this.balloons = slots.balloon.map(() => new VirtioBalloon(core.ram));
+    this.inputs = wires.inputs.map((input) => new VirtioInput(input));
+    const virtio = virtioDevices(slots, {
+      drive: this.#disks,
+      rng: slots.rng.map(() => new VirtioRng(wires.randomBytes)),
+      console: this.console === null ? [] : [this.console],
+      net: this.networks,
+      share: this.#shares,
+      socket: this.sockets,
+      balloon: this.balloons,
+      input: this.inputs,
+    });
 
     const devices = new Map<string, Device>();
     const create = (entry: MemoryMapEntry): Device => {
@@ -101,7 +149,7 @@ export class Board {
         }
       }
     };
-    for (const entry of VIRT_MEMORY_MAP) {
+    for (const entry of memoryMapWith(Object.values(slots).flat())) {
       const device = create(entry);
       devices.set(entry.name, device);
       bus.attach(entry.name, entry.base, device);
@@ -119,25 +167,32 @@ export class Board {
     return count;
   }
 
-  /** Resolves when no disk has a request in flight. */
+  /** Hands the guest what has come from its networks. */
+  pollNetworks(): void {
+    for (const network of this.networks) network.poll();
+  }
+
+  /** Resolves when no disk and no shared folder has a request in flight. */
   async drain(): Promise<void> {
-    for (const disk of this.#disks) await disk.drain();
+    for (const device of [...this.#disks, ...this.#shares]) await device.drain();
   }
 }
 
-/** The virtio devices by slot name: drives from slot 0 up. */
+/** The virtio devices by slot name. */
 function virtioDevices(
-  disks: readonly VirtioBlk[],
-  rng: VirtioRng,
-  console: VirtioConsole | null,
+  slots: VirtioSlots,
+  devices: Readonly<Record<VirtioUse, readonly VirtioDevice[]>>,
 ): ReadonlyMap<string, VirtioDevice> {
-  const slots = new Array<VirtioDevice | null>(VIRTIO_SLOT_COUNT).fill(null);
-  for (const [slot, disk] of disks.entries()) slots[slot] = disk;
-  slots[RNG_SLOT] = rng;
-  slots[CONSOLE_SLOT] = console;
   const named = new Map<string, VirtioDevice>();
-  for (const [slot, device] of slots.entries()) if (device !== null) named.set(virtioName(slot), device);
+  for (const use of Object.keys(devices) as VirtioUse[]) {
+    for (const [index, device] of devices[use].entries()) named.set(virtioName(slots[use][index]!), device);
+  }
   return named;
+}
+
+/** QEMU's first address, and those after it. */
+function defaultMac(index: number): Uint8Array {
+  return Uint8Array.of(0x52, 0x54, 0x00, 0x12, 0x34, 0x56 + index);
 }
 
 /** A hart's two PLIC contexts. */

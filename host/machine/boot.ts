@@ -11,7 +11,7 @@ import { type DeviceTreeOptions, type Extent, virtDeviceTree } from "./device-tr
 import { isElf, parseElf } from "./elf.js";
 import { writeFdt } from "./fdt.js";
 import { KERNEL_ALIGNMENT, placeKernel } from "./kernel.js";
-import { RAM_BASE } from "./memory-map.js";
+import { type MemoryMapEntry, RAM_BASE } from "./memory-map.js";
 import {
   alignDown,
   alignUp,
@@ -75,6 +75,8 @@ export interface BootOptions {
   readonly boot: Boot;
   readonly hartCount: number;
   readonly memoryByteLength: number;
+  /** The board's windows, for the device tree. */
+  readonly memoryMap: readonly MemoryMapEntry[];
   /** Entropy for the guest's device tree; see DeviceTreeOptions. */
   readonly seed: Uint8Array;
 }
@@ -161,7 +163,8 @@ function startHarts(count: number, entry: number, privilege: number, deviceTree:
   }));
 }
 
-interface DataOptions extends Pick<DeviceTreeOptions, "hartCount" | "memoryByteLength" | "commandLine" | "seed"> {
+interface DataOptions
+  extends Pick<DeviceTreeOptions, "hartCount" | "memoryByteLength" | "memoryMap" | "commandLine" | "seed"> {
   readonly ram: RamExtent;
   readonly initrd?: Uint8Array | undefined;
   /** Everything that is placed already, in ascending order. */
@@ -177,6 +180,7 @@ function placeData(options: DataOptions): { deviceTree: number; loads: Load[] } 
       virtDeviceTree({
         hartCount: options.hartCount,
         memoryByteLength: options.memoryByteLength,
+        memoryMap: options.memoryMap,
         commandLine: options.commandLine,
         seed: options.seed,
         ...(initrdExtent && { initrd: initrdExtent }),

@@ -1,12 +1,5 @@
 import { cell64, cells, EMPTY, type FdtNode, region, strings } from "./fdt.js";
-import {
-  type MemoryMapEntry,
-  memoryMapEntry,
-  PLIC_SOURCE_COUNT,
-  RAM_BASE,
-  TIMEBASE_HZ,
-  VIRT_MEMORY_MAP,
-} from "./memory-map.js";
+import { type MemoryMapEntry, memoryMapEntry, PLIC_SOURCE_COUNT, RAM_BASE, TIMEBASE_HZ } from "./memory-map.js";
 
 /** What of a machine shows in its device tree. */
 export interface DeviceTreeOptions {
@@ -14,6 +7,8 @@ export interface DeviceTreeOptions {
   readonly memoryByteLength: number;
   readonly commandLine: string;
   readonly initrd?: Extent;
+  /** The board's windows. */
+  readonly memoryMap: readonly MemoryMapEntry[];
   /** RNG_SEED_BYTE_LENGTH + KASLR_SEED_BYTE_LENGTH bytes of entropy for the guest's first moments. */
   readonly seed: Uint8Array;
 }
@@ -90,7 +85,7 @@ export function virtDeviceTree(options: DeviceTreeOptions): FdtNode {
           ranges: EMPTY,
         },
         children: Object.fromEntries(
-          VIRT_MEMORY_MAP.map((entry) => [nodeName(entry), deviceNode(entry, options.hartCount)]),
+          options.memoryMap.map((entry) => [nodeName(entry), deviceNode(entry, options.hartCount)]),
         ),
       },
       poweroff: sysconAction("syscon-poweroff", SYSCON_POWEROFF),

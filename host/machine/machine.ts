@@ -6,13 +6,17 @@ import type { TranslationStats } from "../core/region-linker.js";
 import type { TranslatedRegion } from "../core/translated-region.js";
 import type { WasmModule } from "../core/wasm.js";
 import type { ByteSink, Device } from "../devices/device.js";
+import type { VirtioBalloon } from "../devices/virtio/balloon.js";
 import type { ConsolePort } from "../devices/virtio/console-port.js";
+import type { VirtioInput, VirtioInputOptions } from "../devices/virtio/input.js";
+import type { VirtioNet } from "../devices/virtio/net.js";
+import type { VirtioVsock } from "../devices/virtio/vsock.js";
 import type { SystemReset } from "../firmware/platform.js";
 import { SbiFirmware } from "../firmware/sbi.js";
 import { startSupervisor } from "../firmware/supervisor.js";
 import { assert, unreachable, VivariumError } from "../util/errors.js";
 import { encode } from "../util/schema.js";
-import { Board, type Drive } from "./board.js";
+import { Board, type Drive, type Network, type Share } from "./board.js";
 import { type Boot, type BootPlan, PRIVILEGE_S, planBoot } from "./boot.js";
 import { Bus } from "./bus.js";
 import { type GuestClock, HostClock, VirtualClock } from "./clock.js";
@@ -20,13 +24,15 @@ import { KASLR_SEED_BYTE_LENGTH, RNG_SEED_BYTE_LENGTH } from "./device-tree.js";
 import type { HostServices } from "./host-services.js";
 import { Htif } from "./htif.js";
 import { MachinePort } from "./machine-port.js";
+import { memoryMapWith } from "./memory-map.js";
 import { mebibytes } from "./placement.js";
 import { type ExitReason, type Halt, RunLoop, type RunnableProcessor } from "./run-loop.js";
 import { SeededRandom } from "./seeded-random.js";
 import { SerialInput, SerialOutput } from "./serial-line.js";
 import { StateHash } from "./state-hash.js";
+import { assignVirtioSlots, type VirtioSlots } from "./virtio-slots.js";
 
-export type { Boot, ConsolePort, Drive, Halt, HostServices };
+export type { Boot, ConsolePort, Drive, Halt, HostServices, Network, Share };
 
 export interface MachineOptions {
   /** The processor, compiled. */
@@ -49,6 +55,18 @@ export interface MachineOptions {
   readonly onTranslationRefused?: (reason: string) => void;
   /** Virtio disks, in this order; at most 6. */
   readonly drives: readonly Drive[];
+  /** Virtio network devices, in this order; at most 4. What the guest sees of a network arrives between slices. */
+  readonly networks?: readonly Network[];
+  /** Folders for the guest to mount by 9P, with different tags; at most 6. */
+  readonly shares?: readonly Share[];
+  /** The guest's addresses for sockets between it and the host, from 3 up: a device each; at most 2. Linux uses one. */
+  readonly socketCids?: readonly number[];
+  /** Balloons, by which memory can be taken from the guest; none unless given, at most 2. */
+  readonly balloonCount?: number;
+  /** Keyboards and tablets; at most 4. */
+  readonly inputs?: readonly VirtioInputOptions[];
+  /** Entropy sources; 1 unless given, at most 3. */
+  readonly entropySourceCount?: number;
   /** Receives what the guest writes to its serial console. */
   readonly serial: ByteSink;
   /** Byte streams between host and guest, by name; ports 1, 2, ... of a virtio console. */
@@ -80,6 +98,16 @@ const MENVCFG_ADUE = 1n << 61n;
 /** A program that follows HTIF waits for its answers: they come at least so often. */
 const HTIF_BUDGET_MAX = 100_000;
 
+/** What a machine is put together of. */
+interface MachineParts {
+  readonly plan: BootPlan;
+  readonly slots: VirtioSlots;
+  readonly bus: Bus;
+  readonly core: Core;
+  /** Null for a machine that need not run the same way again. */
+  readonly random: SeededRandom | null;
+}
+
 /** One RISC-V computer, from power-on to its end. */
 export class Machine {
   /** Typed characters for the serial console. */
@@ -105,12 +133,22 @@ export class Machine {
     const random = options.clock === "virtual" ? new SeededRandom() : null;
     const seed = new Uint8Array(RNG_SEED_BYTE_LENGTH + KASLR_SEED_BYTE_LENGTH);
     fillRandom(seed, options.host, random);
-    const plan = planBoot({ ...options, seed });
+    const slots = assignVirtioSlots({
+      drive: options.drives.length,
+      rng: options.entropySourceCount ?? 1,
+      console: (options.ports ?? []).length === 0 ? 0 : 1,
+      net: options.networks?.length ?? 0,
+      share: options.shares?.length ?? 0,
+      socket: options.socketCids?.length ?? 0,
+      balloon: options.balloonCount ?? 0,
+      input: options.inputs?.length ?? 0,
+    });
+    const plan = planBoot({ ...options, seed, memoryMap: memoryMapWith(Object.values(slots).flat()) });
     const bus = new Bus();
-    return new Machine(options, plan, bus, await createCore(options, bus), random);
+    return new Machine(options, { plan, slots, bus, core: await createCore(options, bus), random });
   }
 
-  private constructor(options: MachineOptions, plan: BootPlan, bus: Bus, core: Core, random: SeededRandom | null) {
+  private constructor(options: MachineOptions, { plan, slots, bus, core, random }: MachineParts) {
     const { host } = options;
     const clock: GuestClock = options.clock === "virtual" ? new VirtualClock(core) : new HostClock(core, host);
     this.#core = core;
@@ -118,7 +156,10 @@ export class Machine {
     this.#htif = plan.htif === null ? null : new Htif(core.ram, plan.htif, this.#output);
     this.#loop = new RunLoop(processorOf(core, options.onCommit), clock, host, {
       budgetMax: this.#htif === null ? Number.MAX_SAFE_INTEGER : HTIF_BUDGET_MAX,
-      beforeSlice: () => this.serialInput.feed(this.#board.uart),
+      beforeSlice: () => {
+        this.serialInput.feed(this.#board.uart);
+        this.#board.pollNetworks();
+      },
       serveCall: (hart) => this.#serveCall(hart),
       afterSlice: () => this.#afterSlice(),
       // With virtual time, input and output end with the slice in which they were begun: at the same instruction
@@ -131,7 +172,13 @@ export class Machine {
       core,
       clock,
       serial: this.#output,
+      slots,
       drives: options.drives,
+      inOrder: options.clock === "virtual",
+      networks: options.networks ?? [],
+      shares: options.shares ?? [],
+      socketCids: options.socketCids ?? [],
+      inputs: options.inputs ?? [],
       ports: (options.ports ?? []).map((port) => this.#connect(port)),
       randomBytes: (into) => fillRandom(into, host, random),
       finish: (finish) => this.#loop.halt(finish),
@@ -167,6 +214,26 @@ export class Machine {
     const port = this.#ports.get(name);
     assert(port !== undefined, `the machine has no port ${name}`);
     return port;
+  }
+
+  /** The network devices, in the order in which they were given to `create`. */
+  get networks(): readonly VirtioNet[] {
+    return this.#board.networks;
+  }
+
+  /** The socket devices, in the order of `socketCids`: listen and connect by them, at any time. */
+  get sockets(): readonly VirtioVsock[] {
+    return this.#board.sockets;
+  }
+
+  /** The balloons: take memory and give it back by them, at any time. */
+  get balloons(): readonly VirtioBalloon[] {
+    return this.#board.balloons;
+  }
+
+  /** The keyboards and tablets, in the order of `inputs`. */
+  get inputs(): readonly VirtioInput[] {
+    return this.#board.inputs;
   }
 
   /** Tells the guest the size of its virtio console, in characters. */

@@ -1,3 +1,5 @@
+import { QEMU_VIRTIO_SLOT_COUNT } from "./virtio-slots.js";
+
 /** What stands at a place of the board; the device tree has one node shape for each kind. */
 export type DeviceKind = "syscon" | "rtc" | "clint" | "plic" | "uart" | "virtio-mmio";
 
@@ -23,16 +25,11 @@ export const TIMEBASE_HZ = 10_000_000;
 export const TICK_NS = 1_000_000_000n / BigInt(TIMEBASE_HZ);
 /** Highest interrupt source of the PLIC; sources count from 1. */
 export const PLIC_SOURCE_COUNT = 95;
-/** virtio-mmio windows; one without a device reads DeviceID 0. */
-export const VIRTIO_SLOT_COUNT = 8;
-/** The virtio-mmio slot of the entropy source. */
-export const RNG_SLOT = 6;
-/** The virtio-mmio slot of the console. Drives take the slots below RNG_SLOT, from 0. */
-export const CONSOLE_SLOT = 7;
-
 const VIRTIO_BASE = 0x1000_1000;
 const VIRTIO_WINDOW_BYTE_LENGTH = 0x1000;
 const FIRST_VIRTIO_INTERRUPT = 1;
+/** 9 is free, UART and RTC have 10 and 11. */
+const FIRST_EXTRA_VIRTIO_INTERRUPT = 12;
 
 function virtioSlot(slot: number): MemoryMapEntry {
   return {
@@ -40,7 +37,10 @@ function virtioSlot(slot: number): MemoryMapEntry {
     kind: "virtio-mmio",
     base: VIRTIO_BASE + slot * VIRTIO_WINDOW_BYTE_LENGTH,
     byteLength: VIRTIO_WINDOW_BYTE_LENGTH,
-    interrupt: FIRST_VIRTIO_INTERRUPT + slot,
+    interrupt:
+      slot < QEMU_VIRTIO_SLOT_COUNT
+        ? FIRST_VIRTIO_INTERRUPT + slot
+        : FIRST_EXTRA_VIRTIO_INTERRUPT + slot - QEMU_VIRTIO_SLOT_COUNT,
     compatible: ["virtio,mmio"],
   };
 }
@@ -95,8 +95,17 @@ export const VIRT_MEMORY_MAP: readonly MemoryMapEntry[] = [
     interrupt: 10,
     compatible: ["ns16550a"],
   },
-  ...Array.from({ length: VIRTIO_SLOT_COUNT }, (_, slot) => virtioSlot(slot)),
+  ...Array.from({ length: QEMU_VIRTIO_SLOT_COUNT }, (_, slot) => virtioSlot(slot)),
 ];
+
+/**
+ * The map of a board whose virtio devices are in these slots: QEMU's windows, and behind them those in use of the
+ * slots that QEMU's board does not have.
+ */
+export function memoryMapWith(virtioSlots: readonly number[]): readonly MemoryMapEntry[] {
+  const extra = virtioSlots.filter((slot) => slot >= QEMU_VIRTIO_SLOT_COUNT).sort((a, b) => a - b);
+  return [...VIRT_MEMORY_MAP, ...extra.map(virtioSlot)];
+}
 
 /** @throws RangeError when the board has nothing of that name */
 export function memoryMapEntry(name: string): MemoryMapEntry {

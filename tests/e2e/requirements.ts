@@ -23,6 +23,10 @@ export const U_BOOT_S: PackagedFile = { path: `${U_BOOT}/qemu-riscv64_smode/u-bo
 /** Debian's apt, which builds the default image. */
 export const APT: PackagedFile = { path: "/usr/bin/apt-get", debianPackage: "apt" };
 
+export const QEMU: PackagedFile = { path: "/usr/bin/qemu-system-riscv64", debianPackage: "qemu-system-misc" };
+/** Reads our captures. */
+export const TCPDUMP: PackagedFile = { path: "/usr/bin/tcpdump", debianPackage: "tcpdump" };
+
 /**
  * Skips the test where a file is missing, saying which package has it.
  *

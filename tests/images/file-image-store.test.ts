@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { dirname, join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { ImageProgress } from "../../host/images/image.js";
 import { cacheDirectory } from "../../host/platform/node/images/cache-directory.js";
 import { FileImageStore, type ImageBuilder } from "../../host/platform/node/images/file-image-store.js";
@@ -215,4 +215,82 @@ test("cache directory: VIV_CACHE_DIR, or else an absolute XDG_CACHE_HOME, or els
   expect(cacheDirectory({ VIV_CACHE_DIR: "", XDG_CACHE_HOME: "/x" }, "/home/u")).toBe("/x/vivarium");
   expect(cacheDirectory({ XDG_CACHE_HOME: "x" }, "/home/u")).toBe("/home/u/.cache/vivarium");
   expect(cacheDirectory({}, "/home/u")).toBe("/home/u/.cache/vivarium");
+});
+
+/** An image with a disk of its own, made only when asked for. */
+class DiskBuilder extends TestBuilder {
+  readonly isMadeOnRequest = true;
+
+  override async build(workDirectory: string, onProgress: (progress: ImageProgress) => void): Promise<ImageParts> {
+    const parts = await super.build(workDirectory, onProgress);
+    const diskFile = join(workDirectory, "disk");
+    await writeFile(diskFile, Buffer.alloc(4096, 7));
+    return { ...parts, diskFile };
+  }
+}
+
+describe("image store: an image that is made on request", () => {
+  let onRequest: DiskBuilder;
+
+  beforeEach(() => {
+    onRequest = new DiskBuilder();
+    store = new FileImageStore(images, new Map([["large", onRequest]]));
+  });
+
+  test("is not made by starting it", async () => {
+    await expect(store.open("large")).rejects.toThrow(
+      'image large has not been built: "viv image build large" does that, which takes some minutes',
+    );
+    expect(onRequest.builds).toBe(0);
+  });
+
+  test("is made once, has its disk, and is made anew when that is wanted", async () => {
+    const image = await store.build("large", {}, false);
+    expect(await readFile(image.disk!)).toEqual(Buffer.alloc(4096, 7));
+    expect((await store.open("large")).disk).toBe(image.disk);
+    await store.build("large", {}, false);
+    expect(onRequest.builds).toBe(1);
+    await store.build("large", {}, true);
+    expect(onRequest.builds).toBe(2);
+  });
+
+  test("whose disk is gone or cut is not there", async () => {
+    const image = await store.build("large", {}, false);
+    await writeFile(image.disk!, "short");
+    await expect(store.open("large")).rejects.toThrow("has not been built");
+    await rm(image.disk!);
+    await expect(store.open("large")).rejects.toThrow("has not been built");
+  });
+
+  test("is listed with what it takes, and gone when it is removed", async () => {
+    expect(await store.list()).toMatchObject([{ name: "large", state: "not built" }]);
+    await store.build("large", {}, false);
+    expect(await store.list()).toMatchObject([{ name: "large", state: "built", diskByteLength: 4096 }]);
+    await store.remove("large");
+    expect(await store.list()).toMatchObject([{ name: "large", state: "not built" }]);
+    await expect(store.remove("large")).rejects.toThrow('no image "large" is in');
+  });
+
+  test("can be imported under another name", async () => {
+    const image = await store.build("large", {}, false);
+    await store.import("mine", dirname(image.disk!));
+    expect((await store.open("mine")).disk).toContain("mine");
+    expect((await store.list()).map(({ name, state }) => [name, state])).toEqual([
+      ["large", "built"],
+      ["mine", "imported"],
+    ]);
+    await expect(store.import("mine", dirname(image.disk!))).rejects.toThrow("image mine is there already");
+    await store.remove("mine");
+    await expect(store.open("mine")).rejects.toThrow('no image is called "mine"');
+  });
+
+  test.each(["large", "../x", "a/b", "", ".hidden"])("cannot be imported as %j", async (name) => {
+    const image = await store.build("large", {}, false);
+    await expect(store.import(name, dirname(image.disk!))).rejects.toThrow("cannot be an image's name");
+  });
+
+  test("what is no image is not imported", async () => {
+    await expect(store.import("mine", directory)).rejects.toThrow("this is not the directory of an image");
+    expect((await store.list()).map(({ name }) => name)).toEqual(["large"]);
+  });
 });

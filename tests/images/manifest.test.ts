@@ -41,6 +41,11 @@ test("manifest: what was written is read back", () => {
   expect(parseManifest(text, "manifest.json")).toEqual(manifest);
 });
 
+test("manifest: an image may have a disk", () => {
+  const withDisk = { ...manifest, disk: { file: "disk.img", byteLength: 2 ** 40 } };
+  expect(parseManifest(formatManifest(withDisk), "manifest.json")).toEqual(withDisk);
+});
+
 describe("manifest: the first wrong field is named, with what would be accepted", () => {
   const cases: [path: string, value: unknown, message: string][] = [
     ["format", "other", 'format: expected "vivarium-image", got "other"'],
@@ -58,6 +63,16 @@ describe("manifest: the first wrong field is named, with what would be accepted"
     ["kernel.sha256", "ABC", 'kernel.sha256: expected 64 lower-case hexadecimal digits, got "ABC"'],
     ["initrd.extra", 1, "initrd.extra: unknown field, known are file, byteLength, sha256"],
     ["commandLine", "a\nb", 'commandLine: expected at most 1023 printable ASCII characters, got "a\\nb"'],
+    [
+      "disk",
+      { file: "../disk.img", byteLength: 512 },
+      'disk.file: expected 1 to 64 letters, digits, "+", ".", "_" or "-": a file of the image\'s own directory, got "../disk.img"',
+    ],
+    [
+      "disk",
+      { file: "disk.img", byteLength: 0 },
+      "disk.byteLength: expected an integer from 512 to 9007199254740991, got 0",
+    ],
     ["execProtocol", true, "execProtocol: expected an integer from 0 to 65535, got true"],
   ];
   test.each(cases)("%s = %j", (path, value, message) => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type Boot, type BootPlan, planBoot } from "../../host/machine/boot.js";
+import { VIRT_MEMORY_MAP } from "../../host/machine/memory-map.js";
 import { elfFile } from "./elf-file.js";
 
 const MIB = 1024 * 1024;
@@ -16,7 +17,13 @@ function linuxImage(imageByteLength: number, fileByteLength = 4096): Uint8Array 
 }
 
 function plan(boot: Boot, memoryMiB = 512, hartCount = 1): BootPlan {
-  return planBoot({ boot, hartCount, memoryByteLength: memoryMiB * MIB, seed: new Uint8Array(40) });
+  return planBoot({
+    boot,
+    hartCount,
+    memoryByteLength: memoryMiB * MIB,
+    memoryMap: VIRT_MEMORY_MAP,
+    seed: new Uint8Array(40),
+  });
 }
 
 function loadAt(boot: BootPlan, paddr: number): Uint8Array | undefined {

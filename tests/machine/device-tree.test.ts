@@ -5,11 +5,13 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { type DeviceTreeOptions, virtDeviceTree } from "../../host/machine/device-tree.js";
 import { cell64, cells, EMPTY, type FdtNode, region, strings, writeFdt } from "../../host/machine/fdt.js";
+import { VIRT_MEMORY_MAP } from "../../host/machine/memory-map.js";
 
 const isDtcInstalled = spawnSync("dtc", ["--version"]).status === 0;
 const isQemuInstalled = spawnSync("qemu-system-riscv64", ["--version"]).status === 0;
 
 const options: DeviceTreeOptions = {
+  memoryMap: VIRT_MEMORY_MAP,
   hartCount: 2,
   memoryByteLength: 0x2000_0000,
   commandLine: "console=ttyS0 é",

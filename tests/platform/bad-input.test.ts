@@ -45,7 +45,7 @@ writeFileSync(join(image, "manifest.json"), "{}");
 const bare = ["--bare", program];
 const KERNEL = "a kernel (Linux Image or ELF for riscv64)";
 const PROGRAM = "a program (ELF for riscv64 or raw)";
-const DISK = "a raw disk image";
+const DISK = "a disk image";
 
 /** The line after `viv: `, whole or by a pattern where another part of the program words it. */
 const refusals: readonly [args: readonly string[], line: string | RegExp][] = [
@@ -67,7 +67,7 @@ const refusals: readonly [args: readonly string[], line: string | RegExp][] = [
   ],
   [["run", "--memory", "1MiB"], "--memory: 1MiB is out of range; expected 64MiB to 4032MiB"],
   [["run", "--harts", "9"], '--harts: "9" is not a number of harts; expected 1 to 8'],
-  [["run", ...bare, "--drive", odd], "disk0: 1000 bytes is not a multiple of 512"],
+  [["run", ...bare, "--drive", odd], `disk0: ${odd} is 1000 bytes long; expected a multiple of 512 bytes`],
   [["run", ...bare, "--drive", disk, "--drive", absent], `disk1: ${absent} does not exist; expected ${DISK}`],
   [["run", ...bare, "--drive", directory], `disk0: ${directory} is a directory; expected ${DISK}`],
   [

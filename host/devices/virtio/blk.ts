@@ -1,18 +1,20 @@
 /**
- * Virtio block device: one request queue before a BlockBackend.
+ * Virtio block device: request queues before a BlockBackend.
  *
  * | offset | configuration space                                                              |
  * |--------|----------------------------------------------------------------------------------|
  * | 0      | capacity u64: sectors of 512 bytes                                               |
  * | 12     | seg_max u32: segments of data in a request                                       |
  * | 20     | blk_size u32: 512                                                                |
+ * | 24     | physical_block_exp u8: blocks of 4 KiB, alignment_offset u8, min_io_size u16, opt_io_size u32 |
  * | 32     | writeback u8, writable: 0 makes each write stable before it completes            |
- * | 34     | num_queues u16: 1                                                                |
+ * | 34     | num_queues u16                                                                   |
  * | 36     | max_discard_sectors u32, max_discard_seg u32, discard_sector_alignment u32       |
  * | 48     | max_write_zeroes_sectors u32, max_write_zeroes_seg u32, write_zeroes_may_unmap u8 |
  *
- * Several requests are worked on at a time, but they complete in the order they were made: what a guest sees then
- * depends on when the backend is waited for, not on which of two of its operations happens to end first.
+ * Several requests are worked on at a time. They complete as the backend ends them, or, where a run must be the same
+ * every time, in the order they were made: what a guest sees then depends on when the backend is waited for, not on
+ * which of two of its operations happens to end first.
  *
  * Source: virtio 1.2 section 5.2.
  */
@@ -33,6 +35,7 @@ import {
   dataToDriver,
   parseBlkRequest,
 } from "./blk-request.js";
+import { BufferPool } from "./buffer-pool.js";
 import type { DescriptorChain } from "./descriptor-chain.js";
 import { featureSet, hasFeature, VIRTIO_ID_BLOCK, type VirtioDevice, type VirtioDriver } from "./virtio-device.js";
 
@@ -40,11 +43,12 @@ export const VIRTIO_BLK_F_SEG_MAX = 2;
 export const VIRTIO_BLK_F_RO = 5;
 export const VIRTIO_BLK_F_BLK_SIZE = 6;
 export const VIRTIO_BLK_F_FLUSH = 9;
+export const VIRTIO_BLK_F_TOPOLOGY = 10;
 export const VIRTIO_BLK_F_CONFIG_WCE = 11;
+export const VIRTIO_BLK_F_MQ = 12;
 export const VIRTIO_BLK_F_DISCARD = 13;
 export const VIRTIO_BLK_F_WRITE_ZEROES = 14;
 
-const REQUEST_QUEUE = 0;
 const QUEUE_MAX_SIZE = 256;
 /** A chain with a header, a status and this many segments fits the queue without an indirect table. */
 const SEGMENTS_MAX = QUEUE_MAX_SIZE - 2;
@@ -53,6 +57,8 @@ const CONFIG_BYTE_LENGTH = 60;
 const CONFIG_CAPACITY = 0;
 const CONFIG_SEG_MAX = 12;
 const CONFIG_BLK_SIZE = 20;
+const CONFIG_PHYSICAL_BLOCK_EXP = 24;
+const CONFIG_MIN_IO_SIZE = 26;
 const CONFIG_WRITEBACK = 32;
 const CONFIG_NUM_QUEUES = 34;
 const CONFIG_MAX_DISCARD_SECTORS = 36;
@@ -62,8 +68,11 @@ const CONFIG_MAX_WRITE_ZEROES_SECTORS = 48;
 const CONFIG_MAX_WRITE_ZEROES_SEG = 52;
 const CONFIG_WRITE_ZEROES_MAY_UNMAP = 56;
 
+/** Physical blocks of 4 KiB, as a power of two of the logical ones. */
+const PHYSICAL_BLOCK_EXP = 3;
+
 /** Requests that the backend works on at a time, and the bytes each may hold meanwhile: both bound our memory. */
-const RUNNING_MAX = 16;
+const RUNNING_MAX = 32;
 const PIECE_BYTE_LENGTH = 1 << 20;
 
 const blkSchema = schema("virtio-blk", 1, {
@@ -82,20 +91,35 @@ interface Outcome {
 /** A request the driver has made and not been answered. */
 interface Job {
   readonly driver: VirtioDriver;
+  readonly queueIndex: number;
   readonly chain: DescriptorChain;
   readonly request: BlkRequest;
   running: boolean;
   outcome: Outcome | null;
 }
 
+export interface VirtioBlkOptions {
+  /** What GET_ID answers, at most 20 bytes in UTF-8. */
+  readonly serial?: string | undefined;
+  /** Request queues, such as one a hart. */
+  readonly queueCount?: number;
+  /** Whether requests complete in the order they were made. */
+  readonly inOrder?: boolean;
+  /** Told of each request that the backend could not do. */
+  readonly onFailure?: ((error: unknown) => void) | undefined;
+}
+
 export class VirtioBlk implements VirtioDevice<BlkFields> {
   readonly schema = blkSchema;
   readonly deviceId = VIRTIO_ID_BLOCK;
   readonly features: bigint;
-  readonly queueMaxSizes = [QUEUE_MAX_SIZE];
+  readonly queueMaxSizes: readonly number[];
   readonly configGeneration = 0;
   readonly #backend: BlockBackend;
   readonly #id: Uint8Array;
+  readonly #inOrder: boolean;
+  readonly #onFailure: (error: unknown) => void;
+  readonly #buffers = new BufferPool(PIECE_BYTE_LENGTH, RUNNING_MAX);
   #writeback = true;
   #driver: VirtioDriver | null = null;
   /** Jobs of the present driver, oldest first. */
@@ -103,14 +127,15 @@ export class VirtioBlk implements VirtioDevice<BlkFields> {
   /** What the backend is working on, and for which driver: this one or one before a reset. */
   readonly #tasks = new Map<Promise<void>, VirtioDriver>();
 
-  /**
-   * @param serial what GET_ID answers, at most 20 bytes in UTF-8
-   * @throws VivariumError `drive-serial` if it is longer
-   */
-  constructor(backend: BlockBackend, serial = "") {
+  /** @throws VivariumError `drive-serial` if the serial is too long */
+  constructor(backend: BlockBackend, options: VirtioBlkOptions = {}) {
+    const { serial = "", queueCount = 1, inOrder = true, onFailure = () => {} } = options;
     this.#backend = backend;
     this.#id = deviceId(serial);
-    this.features = featuresOf(backend);
+    this.queueMaxSizes = new Array<number>(queueCount).fill(QUEUE_MAX_SIZE);
+    this.#inOrder = inOrder;
+    this.#onFailure = onFailure;
+    this.features = featuresOf(backend, queueCount);
   }
 
   get config(): Uint8Array {
@@ -120,7 +145,9 @@ export class VirtioBlk implements VirtioDevice<BlkFields> {
     view.setUint32(CONFIG_SEG_MAX, SEGMENTS_MAX, true);
     view.setUint32(CONFIG_BLK_SIZE, SECTOR_BYTE_LENGTH, true);
     view.setUint8(CONFIG_WRITEBACK, Number(this.#writeback));
-    view.setUint16(CONFIG_NUM_QUEUES, 1, true);
+    view.setUint8(CONFIG_PHYSICAL_BLOCK_EXP, PHYSICAL_BLOCK_EXP);
+    view.setUint16(CONFIG_MIN_IO_SIZE, 1 << PHYSICAL_BLOCK_EXP, true);
+    view.setUint16(CONFIG_NUM_QUEUES, this.queueMaxSizes.length, true);
     view.setUint32(CONFIG_MAX_DISCARD_SECTORS, BLK_RANGE_SECTORS_MAX, true);
     view.setUint32(CONFIG_MAX_DISCARD_SEG, BLK_RANGES_MAX, true);
     view.setUint32(CONFIG_DISCARD_SECTOR_ALIGNMENT, 1, true);
@@ -139,16 +166,16 @@ export class VirtioBlk implements VirtioDevice<BlkFields> {
     this.#driver = driver;
   }
 
-  kick(): void {
+  kick(queueIndex: number): void {
     const driver = this.#driver;
     if (driver === null) return;
-    for (const chain of driver.queue(REQUEST_QUEUE).chains()) {
+    for (const chain of driver.queue(queueIndex).chains()) {
       const request = parseBlkRequest(chain, this.#backend);
       if (request === null) {
         driver.needsReset("a block request without room for its header and status");
         return;
       }
-      this.#jobs.push({ driver, chain, request, running: false, outcome: null });
+      this.#jobs.push({ driver, queueIndex, chain, request, running: false, outcome: null });
     }
     this.#runJobs();
   }
@@ -184,12 +211,13 @@ export class VirtioBlk implements VirtioDevice<BlkFields> {
   #runJobs(): void {
     // What is left of before a reset must not overtake, or be overtaken by, what comes after it.
     for (const driver of this.#tasks.values()) if (driver !== this.#driver) return;
-    for (const [index, job] of this.#jobs.entries()) {
+    let isWriting = false;
+    for (const job of this.#jobs) {
       if (this.#tasks.size >= RUNNING_MAX) return;
-      if (job.running || job.outcome !== null) continue;
       // A flush covers the writes before it, so it waits for them.
-      if (job.request.kind === "flush" && index > 0) continue;
-      this.#run(job);
+      const mustWait = job.request.kind === "flush" && isWriting;
+      if (!job.running && job.outcome === null && !mustWait) this.#run(job);
+      isWriting ||= job.outcome === null && changesDisk(job.request);
     }
   }
 
@@ -205,19 +233,22 @@ export class VirtioBlk implements VirtioDevice<BlkFields> {
     this.#tasks.set(task, job.driver);
   }
 
-  /** Gives the driver the oldest jobs back, up to the first that is not done. */
+  /** Gives jobs back that are done; in order, those up to the first that is not. */
   #answer(): void {
-    const queue = this.#driver?.queue(REQUEST_QUEUE);
-    if (queue === undefined) return;
-    for (let job = this.#jobs[0]; job !== undefined && job.outcome !== null; job = this.#jobs[0]) {
-      this.#jobs.shift();
-      const { chain, outcome } = job;
-      const statusOffset = dataToDriver(chain);
-      chain.writable.write(statusOffset, Uint8Array.of(outcome.status));
-      // The length given back covers what was written without a gap from the start on (section 2.7.8.2).
-      queue.push(chain, outcome.written === statusOffset ? statusOffset + 1 : outcome.written);
+    const driver = this.#driver;
+    if (driver === null) return;
+    const waiting: Job[] = [];
+    const answered = new Set<number>();
+    for (const job of this.#jobs) {
+      if (job.outcome === null || (this.#inOrder && waiting.length > 0)) {
+        waiting.push(job);
+      } else {
+        giveBack(driver, job, job.outcome);
+        answered.add(job.queueIndex);
+      }
     }
-    queue.notify();
+    this.#jobs = waiting;
+    for (const queueIndex of answered) driver.queue(queueIndex).notify();
   }
 
   async #perform(job: Job): Promise<Outcome> {
@@ -228,11 +259,11 @@ export class VirtioBlk implements VirtioDevice<BlkFields> {
       case "write":
         return this.#write(job, request);
       case "flush":
-        return outcomeOf(() => this.#backend.flush());
+        return this.#outcomeOf(() => this.#backend.flush());
       case "discard":
-        return outcomeOf(() => forEach(request.ranges, (range) => this.#discard(range)));
+        return this.#outcomeOf(() => forEach(request.ranges, (range) => this.#discard(range)));
       case "write-zeroes":
-        return outcomeOf(async () => {
+        return this.#outcomeOf(async () => {
           await forEach(request.ranges, (range) => this.#writeZeroes(range, range.unmap));
           await this.#settle(job);
         });
@@ -251,26 +282,33 @@ export class VirtioBlk implements VirtioDevice<BlkFields> {
   async #read(job: Job, { offset, byteLength }: DiskRange): Promise<Outcome> {
     let written = 0;
     while (written < byteLength) {
-      const piece = new Uint8Array(Math.min(PIECE_BYTE_LENGTH, byteLength - written));
-      const { status } = await outcomeOf(() => this.#backend.read(offset + written, piece));
-      // After a reset the buffers are the driver's again.
+      const pieceByteLength = Math.min(PIECE_BYTE_LENGTH, byteLength - written);
+      const status = await this.#buffers.with(pieceByteLength, (piece) => this.#readPiece(job, offset, written, piece));
       if (status !== BLK_S_OK || job.driver !== this.#driver) return { status, written };
-      job.chain.writable.write(written, piece);
-      written += piece.length;
+      written += pieceByteLength;
     }
     return { status: BLK_S_OK, written };
+  }
+
+  async #readPiece(job: Job, offset: number, done: number, piece: Uint8Array): Promise<number> {
+    const { status } = await this.#outcomeOf(() => this.#backend.read(offset + done, piece));
+    // After a reset the buffers are the driver's again.
+    if (status === BLK_S_OK && job.driver === this.#driver) job.chain.writable.write(done, piece);
+    return status;
   }
 
   async #write(job: Job, { offset, byteLength }: DiskRange): Promise<Outcome> {
     let taken = 0;
     while (taken < byteLength && job.driver === this.#driver) {
       const pieceByteLength = Math.min(PIECE_BYTE_LENGTH, byteLength - taken);
-      const piece = job.chain.readable.bytes(BLK_HEADER_BYTE_LENGTH + taken, pieceByteLength);
-      const outcome = await outcomeOf(() => this.#backend.write(offset + taken, piece));
+      const outcome = await this.#buffers.with(pieceByteLength, (piece) => {
+        job.chain.readable.read(BLK_HEADER_BYTE_LENGTH + taken, piece);
+        return this.#outcomeOf(() => this.#backend.write(offset + taken, piece));
+      });
       if (outcome.status !== BLK_S_OK) return outcome;
       taken += pieceByteLength;
     }
-    return outcomeOf(() => this.#settle(job));
+    return this.#outcomeOf(() => this.#settle(job));
   }
 
   async #discard({ offset, byteLength }: DiskRange): Promise<void> {
@@ -279,6 +317,17 @@ export class VirtioBlk implements VirtioDevice<BlkFields> {
 
   async #writeZeroes({ offset, byteLength }: DiskRange, unmap: boolean): Promise<void> {
     if (byteLength > 0) await this.#backend.writeZeroes(offset, byteLength, unmap);
+  }
+
+  /** A backend's failure is the driver's I/O error. */
+  async #outcomeOf(operation: () => Promise<void>): Promise<Outcome> {
+    try {
+      await operation();
+      return { status: BLK_S_OK, written: 0 };
+    } catch (error) {
+      this.#onFailure(error);
+      return { status: BLK_S_IOERR, written: 0 };
+    }
   }
 
   /** A driver that cannot or does not want to flush gets its writes stable one by one (section 5.2.6.2). */
@@ -290,10 +339,12 @@ export class VirtioBlk implements VirtioDevice<BlkFields> {
   }
 }
 
-function featuresOf({ readOnly }: BlockBackend): bigint {
-  const always = featureSet(VIRTIO_BLK_F_SEG_MAX, VIRTIO_BLK_F_BLK_SIZE, VIRTIO_BLK_F_FLUSH, VIRTIO_BLK_F_CONFIG_WCE);
+function featuresOf({ readOnly }: BlockBackend, queueCount: number): bigint {
   return (
-    always | (readOnly ? featureSet(VIRTIO_BLK_F_RO) : featureSet(VIRTIO_BLK_F_DISCARD, VIRTIO_BLK_F_WRITE_ZEROES))
+    featureSet(VIRTIO_BLK_F_SEG_MAX, VIRTIO_BLK_F_BLK_SIZE, VIRTIO_BLK_F_FLUSH, VIRTIO_BLK_F_CONFIG_WCE) |
+    featureSet(VIRTIO_BLK_F_TOPOLOGY) |
+    (queueCount > 1 ? featureSet(VIRTIO_BLK_F_MQ) : 0n) |
+    (readOnly ? featureSet(VIRTIO_BLK_F_RO) : featureSet(VIRTIO_BLK_F_DISCARD, VIRTIO_BLK_F_WRITE_ZEROES))
   );
 }
 
@@ -308,14 +359,16 @@ function deviceId(serial: string): Uint8Array {
   return id;
 }
 
-/** A backend's failure is the driver's I/O error. */
-async function outcomeOf(operation: () => Promise<void>): Promise<Outcome> {
-  try {
-    await operation();
-    return { status: BLK_S_OK, written: 0 };
-  } catch {
-    return { status: BLK_S_IOERR, written: 0 };
-  }
+function giveBack(driver: VirtioDriver, { queueIndex, chain }: Job, { status, written }: Outcome): void {
+  const statusOffset = dataToDriver(chain);
+  chain.writable.write(statusOffset, Uint8Array.of(status));
+  // The length given back covers what was written without a gap from the start on (section 2.7.8.2).
+  driver.queue(queueIndex).push(chain, written === statusOffset ? statusOffset + 1 : written);
+}
+
+/** Whether the request's effect is one that a flush makes last. */
+function changesDisk({ kind }: BlkRequest): boolean {
+  return kind === "write" || kind === "write-zeroes" || kind === "discard";
 }
 
 async function forEach<T>(items: readonly T[], visit: (item: T) => Promise<void>): Promise<void> {

@@ -50,7 +50,7 @@ export function followChain(ram: GuestRam, start: ChainStart): DescriptorChain |
 }
 
 /** A run of guest memory; it lies in RAM. */
-interface Segment {
+export interface Segment {
   readonly paddr: number;
   readonly byteLength: number;
 }
@@ -59,11 +59,11 @@ interface Segment {
 export class ScatterList {
   readonly byteLength: number;
   readonly #ram: GuestRam;
-  readonly #segments: readonly Segment[];
+  readonly segments: readonly Segment[];
 
   constructor(ram: GuestRam, segments: readonly Segment[]) {
     this.#ram = ram;
-    this.#segments = segments;
+    this.segments = segments;
     this.byteLength = segments.reduce((sum, { byteLength }) => sum + byteLength, 0);
   }
 
@@ -91,7 +91,7 @@ export class ScatterList {
     );
     let skip = offset;
     let done = 0;
-    for (const { paddr, byteLength } of this.#segments) {
+    for (const { paddr, byteLength } of this.segments) {
       if (done === bytes.length) return;
       const length = Math.min(byteLength - skip, bytes.length - done);
       if (length > 0) {

@@ -4,9 +4,14 @@ import type { Virtqueue } from "./virtqueue.js";
 
 /** Device types: virtio 1.2 section 5. */
 export const VIRTIO_ID_NONE = 0;
+export const VIRTIO_ID_NET = 1;
 export const VIRTIO_ID_BLOCK = 2;
 export const VIRTIO_ID_CONSOLE = 3;
 export const VIRTIO_ID_ENTROPY = 4;
+export const VIRTIO_ID_BALLOON = 5;
+export const VIRTIO_ID_9P = 9;
+export const VIRTIO_ID_INPUT = 18;
+export const VIRTIO_ID_SOCKET = 19;
 
 /**
  * What a virtio device is apart from its transport: features, configuration space, queues and what it does with them.

@@ -82,6 +82,11 @@ export class Virtqueue {
     return this.#state.ready;
   }
 
+  /** How many entries the driver has given it. */
+  get size(): number {
+    return this.#state.size;
+  }
+
   /** Sizes that a queue cannot have are ignored, as is everything but `setReady` while it is ready. */
   setSize(size: number): void {
     if (!this.ready && size <= this.maxSize && isPowerOfTwo(size)) this.#state.size = size;
@@ -120,14 +125,24 @@ export class Virtqueue {
     this.#requestKick();
   }
 
+  /** Makes the chains taken last available again, of which none was given back. @param count how many */
+  putBack(count: number): void {
+    this.#state.nextAvailable = (this.#state.nextAvailable - count) & 0xffff;
+  }
+
   /** Gives a chain back. @param writtenByteLength bytes written from the start of its writable part on */
   push(chain: DescriptorChain, writtenByteLength: number): void {
+    this.pushHead(chain.head, writtenByteLength);
+  }
+
+  /** Gives a chain back of which only the head is known any more. */
+  pushHead(head: number, writtenByteLength: number): void {
     const rings = this.#rings;
     // Nothing is outstanding when the queue was made ready anew since the chain was taken.
     if (rings === null || this.#state.nextUsed === this.#state.nextAvailable) return;
     const { ram } = this.#wires;
     const entry = rings.usedRing + RING_ENTRIES + USED_ENTRY_BYTE_LENGTH * (this.#state.nextUsed % this.#state.size);
-    ram.writeU32(entry, chain.head);
+    ram.writeU32(entry, head);
     ram.writeU32(entry + 4, writtenByteLength);
     this.#state.nextUsed = (this.#state.nextUsed + 1) & 0xffff;
     ram.writeU16(rings.usedRing + RING_IDX, this.#state.nextUsed);

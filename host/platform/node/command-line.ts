@@ -2,8 +2,11 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command, CommanderError } from "commander";
 import { MAX_HARTS } from "../../../assembly/shared/layout.js";
-import type { Action } from "../../control/actions.js";
+import type { Action, ImageAction } from "../../control/actions.js";
 import { formatByteLength } from "../../control/byte-length.js";
+import { MAXIMUM_INPUT_COUNT } from "../../control/device-options.js";
+import { type ImageBuildOptions, readImageBuild } from "../../control/image-options.js";
+import { DEFAULT_RELAY_PLACE, type RelayOptions, readRelayOptions } from "../../control/relay-options.js";
 import {
   DEFAULT_IMAGE,
   DEFAULT_MEMORY_BYTE_LENGTH,
@@ -11,6 +14,7 @@ import {
   type RunOptions,
   readRunOptions,
 } from "../../control/run-options.js";
+import { MAXIMUM_SHARE_COUNT } from "../../control/share-option.js";
 import { VivariumError } from "../../util/errors.js";
 import { packageDirectory } from "./core-module.js";
 
@@ -32,6 +36,12 @@ export function readCommandLine(args: readonly string[]): Request {
   });
   describeRun(program, (options) => {
     action = readRunOptions(options);
+  });
+  describeImage(program, (asked) => {
+    action = asked;
+  });
+  describeRelay(program, (options) => {
+    action = readRelayOptions(options);
   });
   try {
     program.parse(args.length === 0 ? ["--help"] : args, { from: "user" });
@@ -75,10 +85,25 @@ function describeRun(program: Command, onRun: (options: RunOptions) => void): vo
     )
     .option("--harts <count>", `processors, 1 to ${MAX_HARTS} (default: 1)`)
     .option(
-      "--drive <file[,readonly]>",
-      `raw disk image, a multiple of 512 bytes; up to ${MAXIMUM_DRIVE_COUNT} times`,
+      "--drive <file[,option...]>",
+      `disk image (raw, qcow2, vmdk, vhdx); up to ${MAXIMUM_DRIVE_COUNT} times; options below`,
       collect,
     )
+    .option(
+      "--share <directory:target[,readonly]>",
+      "give the guest this folder: mounted at TARGET if that begins with /, else by the mount tag TARGET; up to " +
+        `${MAXIMUM_SHARE_COUNT} times`,
+      collect,
+    )
+    .option(
+      "--vsock <cid[,socket=file]>",
+      "give the guest sockets to the host, with this address (3 or more); with a file, as Unix sockets of the host",
+    )
+    .option("--balloon [amount]", "give the guest a balloon, by which memory can be taken from it, and take this much")
+    .option("--input <kind>", `add a keyboard or a tablet; up to ${MAXIMUM_INPUT_COUNT} times`, collect)
+    .option("--disk <file>", "keep in this file what the guest writes to the image's own disk (default: forget it)")
+    .option("--net <kind[,option...]>", "network device; up to 4 times, see below", collect)
+    .option("--pcap <file>", "write what passes on the networks to this file, for tcpdump or Wireshark")
     .option("--clock <kind>", "host: guest time follows the host's (default); virtual: it counts instructions")
     .option("--translate <mode>", "on: translate hot code to Wasm (default); off: interpret; eager: translate at once")
     .option("--translation-cache <size>", "translated code to keep, as WebAssembly (default: 64MiB)")
@@ -91,10 +116,55 @@ function describeRun(program: Command, onRun: (options: RunOptions) => void): vo
     });
 }
 
+function describeImage(program: Command, onAction: (action: ImageAction) => void): void {
+  const image = program.command("image").summary("list, make, remove and import guest images").helpCommand(false);
+  image.action(() => image.help());
+  image
+    .command("ls")
+    .summary("list the images, and what they take")
+    .action(() => onAction({ action: "image-list" }));
+  image
+    .command("build")
+    .summary("make an image of Debian's packages")
+    .description("Makes an image of the packages of a Debian mirror. That of debian takes some minutes.")
+    .argument("<name>", "debian or debian-mini")
+    .option("--size <amount>", "length of its disk, such as 8GiB (default: 4GiB; it takes what is used)")
+    .option("--force", "make it anew when it is there already")
+    .action((name: string, options: ImageBuildOptions) => onAction(readImageBuild(name, options)));
+  image
+    .command("rm")
+    .summary("remove an image")
+    .argument("<name>")
+    .action((name: string) => onAction({ action: "image-remove", name }));
+  image
+    .command("import")
+    .summary("copy the directory of an image, to be started by name")
+    .argument("<name>", "how it is to be called")
+    .argument("<directory>", "a directory with a manifest.json, such as another cache's")
+    .action((name: string, directory: string) => onAction({ action: "image-import", name, directory }));
+}
+
+function describeRelay(program: Command, onRelay: (options: RelayOptions) => void): void {
+  program
+    .command("relay")
+    .summary("give machines in browser tabs a network of this host")
+    .description(
+      "Serves WebSocket connections that carry one Ethernet frame a message; each gets a NAT of its own,\n" +
+        "as --net user gives a machine. Web pages of other hosts are refused unless --origin names them.",
+    )
+    .option("--listen <[host:]port>", `where to listen (default: ${DEFAULT_RELAY_PLACE})`)
+    .option("--allow <rule>", "let machines reach this and nothing else; as allow= of --net user", collect)
+    .option("--deny <rule>", "keep machines from this; as deny= of --net user", collect)
+    .option("--rate <bits>", "bits per second for each machine, such as 10mbit")
+    .option("--origin <url>", "let pages of this origin connect, such as https://example.org; * is any", collect)
+    .action(onRelay);
+}
+
 const PROGRAM_EXAMPLES = `
 Examples:
   viv run                              boot Debian's kernel to a shell
   viv run --exec 'uname -a'            run a command in the guest
+  viv image build debian               make a whole Debian with systemd
   viv run --help                       all options
 `;
 
@@ -103,9 +173,32 @@ Examples:
   viv run
   viv run --memory 1GiB --harts 4 --drive disk.img --drive tools.img,readonly
   viv run --exec 'sha256sum' < file
+  viv run --share ./work:/mnt/work --exec 'ls -l /mnt/work'
   viv run --kernel Image --initrd initrd.cpio --append 'console=ttyS0'
   viv run debian-mini --bios fw_jump.elf
+  viv run --net user,forward=127.0.0.1:8080:80
   viv run --bare rv64ui-p-add --commit-log add.log
+
+Options of a drive:
+  format=NAME               raw, qcow2, vmdk or vhdx; without it, what the file's name and beginning say
+  readonly                  the guest cannot write to it
+  snapshot                  what the guest writes is gone at the end
+  internal=NAME             a snapshot within a qcow2 image
+  backing=any               the image may lie over files outside of its own directory
+  serial=TEXT               its serial number (default: disk0, disk1, ...)
+  iops=N, bps=AMOUNT        operations and bytes a second; iops-burst=N, bps-burst=AMOUNT after a pause
+
+Networks (--net):
+  user      a network of its own behind a NAT: 10.0.2.2 is this host's 127.0.0.1, 10.0.2.3 its name server
+            forward=[tcp:|udp:]HOST:PORT:GUESTPORT   a port of this host that leads to one of the guest
+            allow=RULE, deny=RULE                    what it may reach, the first that fits; with an allow, nothing else
+            RULE is [tcp:|udp:]ADDRESS[/BITS][:PORT[-PORT]], or a NAME or *.NAME in place of the address
+  socket    frames over a stream, as QEMU's -netdev stream: connect=HOST:PORT, listen=[HOST:]PORT, or unix:PATH
+  ws        a frame a message over a WebSocket, as "viv relay" serves: url=ws://HOST:PORT/
+  tap       a macvtap interface of Linux: device=/dev/tapN
+  unplugged a device whose cable is out
+  none      no network device
+  All take  mac=52:54:00:12:34:56, mtu=1500, rate=10mbit (each way), burst=64KiB
 
 Exit status:
   0         the guest switched itself off, or the operator left

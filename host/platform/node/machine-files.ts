@@ -1,27 +1,72 @@
 import type { MachineRequest } from "../../control/actions.js";
+import { VivariumError } from "../../util/errors.js";
 import { CommitLogFile } from "./commit-log-file.js";
-import { closeDrives, openDrives } from "./drives.js";
-import type { FileBlockBackend } from "./file-block-backend.js";
+import { closeDrives, type OpenDrive, openDisk, openDrives, openOverlay } from "./drives.js";
+import { Networks } from "./network/networks.js";
+import { HostFolder } from "./share/host-folder.js";
+import { VsockSockets } from "./vsock-sockets.js";
 
-/** The files that a run's machines use while they run. */
+/** The files and networks that a run's machines use while they run. */
 export class MachineFiles {
   private constructor(
-    readonly drives: readonly FileBlockBackend[],
+    private openDrives: readonly OpenDrive[],
+    readonly networks: Networks,
+    /** In the order of the request. */
+    readonly shares: readonly HostFolder[],
+    readonly sockets: VsockSockets | null,
     readonly commitLog: CommitLogFile | null,
   ) {}
 
-  /** @throws VivariumError when one of them cannot be used; then none is open */
-  static async open(request: MachineRequest): Promise<MachineFiles> {
+  /** In slot order. */
+  get drives(): readonly OpenDrive[] {
+    return this.openDrives;
+  }
+
+  /**
+   * @param warn told what goes wrong later without ending the run
+   * @throws VivariumError when one of them cannot be used; then none is open
+   */
+  static async open(request: MachineRequest, warn: (message: string) => void): Promise<MachineFiles> {
     const drives = await openDrives(request.drives);
+    const shares: HostFolder[] = [];
+    let sockets: VsockSockets | null = null;
+    let networks: Networks | null = null;
     try {
-      return new MachineFiles(drives, request.commitLog === undefined ? null : new CommitLogFile(request.commitLog));
+      for (const { directory, readOnly } of request.shares) shares.push(HostFolder.open(directory, readOnly));
+      if (request.socket?.path !== undefined) sockets = await VsockSockets.open(request.socket.path);
+      networks = await Networks.open(request.networks, request.capture, warn);
+      const commitLog = request.commitLog === undefined ? null : new CommitLogFile(request.commitLog);
+      return new MachineFiles(drives, networks, shares, sockets, commitLog);
     } catch (error) {
+      for (const share of shares) share.close();
+      await sockets?.close();
+      await networks?.close();
       await closeDrives(drives);
       throw error;
     }
   }
 
+  /**
+   * Makes the image's own disk the first drive. The image stays as it is: what the guest writes goes to a file beside
+   * it.
+   *
+   * @param disk the image's file; null when it has no disk
+   * @param ownDisk the file that keeps what is written, made when it is not there; undefined to forget it at the end
+   * @throws VivariumError `drive/unusable`
+   */
+  async addImageDisk(disk: string | null, ownDisk: string | undefined): Promise<void> {
+    if (disk === null) {
+      if (ownDisk === undefined) return;
+      throw new VivariumError("option/invalid", "--disk needs an image that has a disk, such as debian");
+    }
+    const backend = await (ownDisk === undefined ? openDisk(disk, { snapshot: true }) : openOverlay(disk, ownDisk));
+    this.openDrives = [{ backend, serial: "root" }, ...this.openDrives];
+  }
+
   async close(): Promise<void> {
+    for (const share of this.shares) share.close();
+    await this.sockets?.close();
+    await this.networks.close();
     await closeDrives(this.drives);
     this.commitLog?.close();
   }

@@ -1,6 +1,6 @@
-import type { Action, ExecAction, RunAction } from "../../control/actions.js";
+import type { Action, ExecAction, MachineAction, RelayAction, RunAction } from "../../control/actions.js";
 import { ExecSession } from "../../control/exec-session.js";
-import { type ExitReport, reportEnd } from "../../control/guest-end.js";
+import { type ExitReport, reportEnd, STATUS_OK, signalStatus } from "../../control/guest-end.js";
 import type { RunResult } from "../../control/guest-run.js";
 import { formatRunReport } from "../../control/run-report.js";
 import type { GuestMode } from "../../images/command-line.js";
@@ -9,6 +9,9 @@ import { unreachable } from "../../util/errors.js";
 import { readBootFiles } from "./boot-files.js";
 import { interactiveMode, readImageBoot } from "./guest-image.js";
 import { MachineFiles } from "./machine-files.js";
+import { Relay } from "./network/relay.js";
+import { performImage } from "./perform-image.js";
+import { listenForEnd } from "./process-end.js";
 import { runMachines } from "./run-machines.js";
 import { connectCommand, openConsole, type StandardStreams } from "./standard-streams.js";
 
@@ -19,6 +22,14 @@ export async function perform(action: Action, streams: StandardStreams): Promise
       return performRun(action, streams);
     case "exec":
       return performExec(action, streams);
+    case "image-list":
+    case "image-build":
+    case "image-remove":
+    case "image-import":
+      await performImage(action, streams.stdout, streams.stderr);
+      return { status: STATUS_OK };
+    case "relay":
+      return performRelay(action, streams);
     default:
       return unreachable(action);
   }
@@ -51,25 +62,37 @@ async function performExec(action: ExecAction, streams: StandardStreams): Promis
   return conclude(action, result, streams);
 }
 
+async function performRelay(action: RelayAction, { stderr }: StandardStreams): Promise<ExitReport> {
+  const relay = await Relay.open(action);
+  stderr.line(`viv: relay at ${relay.url}`);
+  const signal = await new Promise<number>((resolve) => listenForEnd(resolve));
+  await relay.close();
+  return { status: signalStatus(signal) };
+}
+
 /** Opens what the machine is made of, the quickly checked first, and closes it after `use`. */
 async function withParts(
-  { machine }: Action,
+  { machine }: MachineAction,
   mode: GuestMode,
   streams: StandardStreams,
   use: (boot: Boot, files: MachineFiles) => Promise<RunResult>,
 ): Promise<RunResult> {
-  const { guest } = machine;
-  const readBoot =
-    guest.kind === "image" ? () => readImageBoot(guest, mode, streams.stderr) : always(await readBootFiles(guest));
-  const files = await MachineFiles.open(machine);
+  const { guest, ownDisk } = machine;
+  const readGuest =
+    guest.kind === "image"
+      ? () => readImageBoot(guest, mode, streams.stderr)
+      : always({ boot: await readBootFiles(guest), disk: null });
+  const files = await MachineFiles.open(machine, (message) => streams.stderr.line(`viv: ${message}`));
   try {
-    return await use(await readBoot(), files);
+    const { boot, disk } = await readGuest();
+    await files.addImageDisk(disk, ownDisk);
+    return await use(boot, files);
   } finally {
     await files.close();
   }
 }
 
-function conclude(action: Action, result: RunResult, streams: StandardStreams): ExitReport {
+function conclude(action: MachineAction, result: RunResult, streams: StandardStreams): ExitReport {
   if (action.machine.stats) {
     for (const line of formatRunReport(result.report)) streams.stderr.line(line);
   }

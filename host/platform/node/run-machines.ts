@@ -1,5 +1,6 @@
 import type { MachineRequest } from "../../control/actions.js";
 import { formatByteLength } from "../../control/byte-length.js";
+import { driveFailures } from "../../control/drive-failures.js";
 import { SIGPIPE } from "../../control/guest-end.js";
 import { GuestRun, type RunResult, type Session } from "../../control/guest-run.js";
 import { RegionDump } from "../../control/region-dump.js";
@@ -37,18 +38,9 @@ export async function runMachines(
     if (stderr.congested) await stderr.drained();
   });
   const regionDump = request.dumpRegion === undefined ? undefined : new RegionDump(request.dumpRegion);
+  const line = (text: string) => stderr.line(text);
   const run = new GuestRun({
-    create: () =>
-      createMachine({
-        request,
-        core,
-        boot,
-        files,
-        session,
-        host,
-        regionDump,
-        notice: (text) => stderr.line(`viv: ${text}`),
-      }),
+    create: () => createMachine({ request, core, boot, files, session, host, regionDump, line }),
     session,
     hash: request.stats && request.clock === "virtual",
     onStop: () => {
@@ -64,7 +56,7 @@ export async function runMachines(
     return await run.untilEnd();
   } finally {
     stopListening();
-    for (const line of regionDump?.lines() ?? []) stderr.line(line);
+    for (const text of regionDump?.lines() ?? []) line(text);
   }
 }
 
@@ -76,8 +68,8 @@ interface MachineMakings {
   readonly session: Session;
   readonly host: HostServices;
   readonly regionDump: RegionDump | undefined;
-  /** Tells the person at the terminal. */
-  readonly notice: (text: string) => void;
+  /** Shows the operator a line. */
+  readonly line: (text: string) => void;
 }
 
 async function createMachine({
@@ -88,12 +80,13 @@ async function createMachine({
   session,
   host,
   regionDump,
-  notice,
+  line,
 }: MachineMakings): Promise<Machine> {
   const { hartCount, memoryByteLength, clock, translate, translationByteLengthMax } = request;
+  const { socket, balloon, inputs } = request;
   const { commitLog } = files;
   try {
-    return await Machine.create({
+    const machine = await Machine.create({
       core,
       hartCount,
       memoryByteLength,
@@ -101,15 +94,23 @@ async function createMachine({
       translate,
       translationByteLengthMax,
       onTranslationRefused: (reason) =>
-        notice(`this host does not let WebAssembly be compiled at run time: the guest is interpreted (${reason})`),
+        line(`viv: this host does not let WebAssembly be compiled at run time: the guest is interpreted (${reason})`),
       boot,
-      drives: files.drives.map((backend, index) => ({ backend, serial: `disk${index}` })),
+      shares: files.shares.map((folder, index) => ({ folder, tag: request.shares[index]!.tag })),
+      socketCids: socket === undefined ? [] : [socket.cid],
+      balloonCount: balloon === undefined ? 0 : 1,
+      inputs: inputs.map((kind) => ({ kind })),
+      drives: files.drives.map((drive, index) => ({ ...drive, onFailure: driveFailures(`disk${index}`, line) })),
+      networks: files.networks.devices,
       serial: session.serial,
       ports: session.ports,
       host,
       ...(regionDump === undefined ? {} : { onTranslation: (regions) => regionDump.note(regions) }),
       ...(commitLog === null ? {} : { onCommit: (record: CommitRecord) => commitLog.write(record) }),
     });
+    for (const device of machine.sockets) files.sockets?.attach(device);
+    for (const device of machine.balloons) device.setTarget(balloon?.byteLength ?? 0);
+    return machine;
   } catch (error) {
     if (!(error instanceof RangeError)) throw nameFile(error, request.guest);
     const message = `--memory: this host cannot give a machine ${formatByteLength(memoryByteLength)}; expected less`;

@@ -3,6 +3,7 @@ import {
   VIRTIO_BLK_F_CONFIG_WCE,
   VIRTIO_BLK_F_DISCARD,
   VIRTIO_BLK_F_FLUSH,
+  VIRTIO_BLK_F_MQ,
   VIRTIO_BLK_F_RO,
   VIRTIO_BLK_F_WRITE_ZEROES,
   VirtioBlk,
@@ -131,7 +132,7 @@ async function ask(readable: readonly Uint8Array[], writable: readonly number[])
 
 beforeEach(() => {
   contents = Uint8Array.from({ length: DISK_BYTE_LENGTH }, (_, index) => (index >> 9) + 1);
-  start(new VirtioBlk(new MemoryBlockBackend(contents), "serial-1"));
+  start(new VirtioBlk(new MemoryBlockBackend(contents), { serial: "serial-1" }));
 });
 
 describe("virtio-blk: configuration", () => {
@@ -139,6 +140,9 @@ describe("virtio-blk: configuration", () => {
     const { driver } = bench;
     expect([driver.config(0, 4), driver.config(4, 4)]).toEqual([64, 0]);
     expect([driver.config(12, 4), driver.config(20, 4), driver.config(34, 2)]).toEqual([254, 512, 1]);
+    expect([driver.config(24, 1), driver.config(25, 1), driver.config(26, 2), driver.config(28, 4)]).toEqual([
+      3, 0, 8, 0,
+    ]);
     expect([driver.config(36, 4), driver.config(40, 4), driver.config(44, 4)]).toEqual([1 << 21, 16, 1]);
     expect([driver.config(48, 4), driver.config(52, 4), driver.config(56, 1)]).toEqual([1 << 21, 16, 1]);
     expect(driver.config(60, 4)).toBe(0);
@@ -154,7 +158,9 @@ describe("virtio-blk: configuration", () => {
   });
 
   test("a serial longer than GET_ID can answer is refused", () => {
-    expect(() => new VirtioBlk(new MemoryBlockBackend(contents), "x".repeat(21))).toThrow("at most 20 bytes");
+    expect(() => new VirtioBlk(new MemoryBlockBackend(contents), { serial: "x".repeat(21) })).toThrow(
+      "at most 20 bytes",
+    );
   });
 });
 
@@ -321,12 +327,14 @@ describe("virtio-blk: several requests in flight", () => {
     expect(bench.driver.status & STATUS_NEEDS_RESET).toBe(0);
   });
 
-  test("at most 16 are given to the backend at a time; the others follow", async () => {
-    for (let sector = 0; sector < 20; sector++) queue.add([header(IN, sector)], [SECTOR, 1]);
+  test("at most 32 are given to the backend at a time; the others follow", async () => {
+    bench = new VirtioBench(blk, new FakeRam(1 << 20));
+    [queue] = bench.driver.start(bench.driver.offeredFeatures(), 128) as [MockQueue];
+    for (let sector = 0; sector < 40; sector++) queue.add([header(IN, sector)], [SECTOR, 1]);
     queue.kick();
-    expect(backend.operations.length).toBe(16);
+    expect(backend.operations.length).toBe(32);
     while (backend.operations.length > 0) await backend.finish(backend.names[0]!);
-    expect(queue.takeUsed().map(({ bytes }) => bytes[0])).toEqual(Array.from({ length: 20 }, (_, index) => index + 1));
+    expect(queue.takeUsed().map(({ bytes }) => bytes[0])).toEqual(Array.from({ length: 40 }, (_, index) => index + 1));
   });
 
   test("a reset drops them: nothing reaches the driver's memory any more", async () => {
@@ -391,6 +399,79 @@ describe("virtio-blk: several requests in flight", () => {
   });
 });
 
+describe("virtio-blk: several requests in flight, in any order", () => {
+  let backend: ManualBackend;
+  let failures: unknown[];
+
+  beforeEach(() => {
+    backend = new ManualBackend(contents);
+    failures = [];
+    start(new VirtioBlk(backend, { inOrder: false, onFailure: (error) => failures.push(error) }));
+  });
+
+  test("each completes when the backend ends it", async () => {
+    const heads = [0, 1, 2].map((sector) => queue.send([header(IN, sector)], [SECTOR, 1]));
+    await backend.finish("read 2");
+    await backend.finish("read 0");
+    const used = queue.takeUsed();
+    expect(used.map(({ head }) => head)).toEqual([heads[2], heads[0]]);
+    expect(used.map(({ bytes }) => bytes[0])).toEqual([3, 1]);
+    await backend.finish("read 1");
+    expect(queue.takeUsed().map(({ bytes }) => bytes[0])).toEqual([2]);
+  });
+
+  test("a flush waits for the writes before it, not for reads", async () => {
+    queue.send([header(OUT, 0), sectors(1, 9)], [1]);
+    queue.send([header(IN, 5)], [SECTOR, 1]);
+    queue.send([header(FLUSH)], [1]);
+    queue.send([header(IN, 6)], [SECTOR, 1]);
+    expect(backend.names).toEqual(["write 0", "read 5", "read 6"]);
+    await backend.finish("write 0");
+    expect(backend.names).toEqual(["read 5", "read 6", "flush"]);
+    await backend.finish("read 6");
+    await backend.finish("flush");
+    expect(queue.takeUsed().map(statusOf)).toEqual([OK, OK, OK]);
+  });
+
+  test("whoever keeps the machine is told why a request failed", async () => {
+    queue.send([header(IN, 0)], [SECTOR, 1]);
+    await backend.finish("read 0", "reject");
+    expect(queue.takeUsed().map(statusOf)).toEqual([IOERR]);
+    expect(failures).toEqual([new Error("bad sector")]);
+  });
+});
+
+describe("virtio-blk: several queues", () => {
+  test("their number is offered, and each is answered in itself", async () => {
+    const device = new VirtioBlk(new MemoryBlockBackend(contents), { queueCount: 3 });
+    const several = new VirtioBench(device);
+    const queues = several.driver.start(several.driver.offeredFeatures(), 16);
+    expect(hasFeature(several.driver.offeredFeatures(), VIRTIO_BLK_F_MQ)).toBe(true);
+    expect([several.driver.config(34, 2), queues.length]).toEqual([3, 3]);
+    for (const [index, each] of queues.entries()) each.send([header(IN, index)], [SECTOR, 1]);
+    await device.drain();
+    expect(queues.map((each) => each.takeUsed().map(({ bytes }) => bytes[0]))).toEqual([[1], [2], [3]]);
+  });
+
+  test("a flush in one waits for the writes before it in another", async () => {
+    const backend = new ManualBackend(contents);
+    const device = new VirtioBlk(backend, { queueCount: 2, inOrder: false });
+    const several = new VirtioBench(device);
+    const queues = several.driver.start(several.driver.offeredFeatures(), 16);
+    queues[0]!.send([header(OUT, 0), sectors(1, 9)], [1]);
+    queues[1]!.send([header(FLUSH)], [1]);
+    expect(backend.names).toEqual(["write 0"]);
+    await backend.finish("write 0");
+    expect(backend.names).toEqual(["flush"]);
+    await backend.finish("flush");
+    expect(queues.map((each) => each.takeUsed().map(statusOf))).toEqual([[OK], [OK]]);
+  });
+
+  test("one queue is no reason to offer several", () => {
+    expect(hasFeature(new VirtioBlk(new MemoryBlockBackend(contents)).features, VIRTIO_BLK_F_MQ)).toBe(false);
+  });
+});
+
 test("virtio-blk: a driver as simple as that of xv6 is served", async () => {
   // It accepts no ring features and does not look at the upper half of the features, VERSION_1 included.
   const { driver } = bench;
@@ -420,7 +501,7 @@ test("virtio-blk: a restored device goes on serving its driver's queue", async (
 });
 
 virtioDeviceContract("virtio-blk", 2, () => {
-  const device = new VirtioBlk(new MemoryBlockBackend(new Uint8Array(DISK_BYTE_LENGTH)), "serial");
+  const device = new VirtioBlk(new MemoryBlockBackend(new Uint8Array(DISK_BYTE_LENGTH)), { serial: "serial" });
   const examples = [
     { queue: 0, readable: [header(IN, 3)], writable: [SECTOR, 1] },
     { queue: 0, readable: [header(OUT, 5), sectors(1, 0xff)], writable: [1] },

@@ -1,20 +1,46 @@
-import { rmSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
+import { constants, rmSync } from "node:fs";
+import { cp, mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Image, ImageProgress, ImageStore, OpenImageOptions } from "../../../images/image.js";
 import { VivariumError } from "../../../util/errors.js";
 import { withBuildLock } from "./build-lock.js";
 import { type ImageParts, readImageDirectory, writeImageDirectory } from "./image-directory.js";
 
+/** What an operator may choose about an image that is being made. */
+export interface BuildOptions {
+  /** Length of its disk, a multiple of 4096, where it has one. */
+  readonly diskByteLength?: number | undefined;
+}
+
 /** Makes one image. */
 export interface ImageBuilder {
   readonly recipeVersion: number;
+  /** Whether it is made only when somebody asks for that, and not when it is to be started. */
+  readonly isMadeOnRequest?: boolean;
   /**
    * @param workDirectory empty, and removed afterwards with all that is in it
    * @throws VivariumError when the operator can do something about it
    */
-  build(workDirectory: string, onProgress: (progress: ImageProgress) => void): Promise<ImageParts>;
+  build(
+    workDirectory: string,
+    onProgress: (progress: ImageProgress) => void,
+    options: BuildOptions,
+  ): Promise<ImageParts>;
 }
+
+/** An image in the store. */
+export interface ImageListing {
+  readonly name: string;
+  readonly state: "built" | "imported" | "not built";
+  /** What its files take of the host's disk. */
+  readonly storedBytes: number;
+  /** Length of its disk, or 0. */
+  readonly diskByteLength: number;
+  readonly packageCount: number;
+}
+
+const IMAGE_NAME = /^[a-z0-9][a-z0-9-]{0,62}$/i;
+const IMPORTED_MARK = ".imported";
 
 /** Left-overs of builders that have died are removed when they are older than any build takes. */
 const ABANDONED_MS = 24 * 60 * 60 * 1000;
@@ -45,29 +71,117 @@ export class FileImageStore implements ImageStore {
   async open(name: string, options: OpenImageOptions = {}): Promise<Image> {
     const builder = this.#builders.get(name);
     if (builder !== undefined) {
-      const directory = join(this.#directory, `${name}-${builder.recipeVersion}`);
-      return (await readIfSound(directory)) ?? this.#build(directory, builder, options.onProgress ?? (() => {}));
+      const directory = this.#builtDirectory(name, builder);
+      const image = await readIfSound(directory);
+      if (image !== null) return image;
+      if (builder.isMadeOnRequest !== true) return this.#build(directory, builder, options);
+      const message = `image ${name} has not been built: "viv image build ${name}" does that, which takes some minutes`;
+      throw new VivariumError("image/not-built", message, { name });
+    }
+    if (IMAGE_NAME.test(name) && (await exists(this.#importedDirectory(name)))) {
+      return readImageDirectory(this.#importedDirectory(name));
     }
     if (name.includes("/") || (await exists(name))) return readImageDirectory(name);
     const message = `no image is called ${JSON.stringify(name)}: there is ${this.names.join(", ")}, or give the directory of an image`;
     throw new VivariumError("image/unknown", message, { name });
   }
 
+  /**
+   * Makes an image, unless it is there already.
+   *
+   * @param force makes it in any case
+   * @throws VivariumError when there is no recipe of that name, or it cannot be built
+   */
+  async build(name: string, options: OpenImageOptions & BuildOptions, force: boolean): Promise<Image> {
+    const builder = this.#builders.get(name);
+    if (builder === undefined) {
+      const message = `no recipe is called ${JSON.stringify(name)}: expected ${this.names.join(" or ")}`;
+      throw new VivariumError("image/unknown", message, { name });
+    }
+    const directory = this.#builtDirectory(name, builder);
+    return (force ? null : await readIfSound(directory)) ?? this.#build(directory, builder, options, force);
+  }
+
+  /** What can be started by its name, sorted by it. */
+  async list(): Promise<readonly ImageListing[]> {
+    const listings: ImageListing[] = [];
+    for (const [name, builder] of this.#builders) {
+      listings.push(await listing(name, this.#builtDirectory(name, builder), "built"));
+    }
+    for (const entry of await readdir(this.#directory).catch(() => [])) {
+      if (!entry.endsWith(IMPORTED_MARK)) continue;
+      const name = entry.slice(0, -IMPORTED_MARK.length);
+      listings.push(await listing(name, join(this.#directory, entry), "imported"));
+    }
+    return listings.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** Removes an image, of whatever version of its recipe. @throws VivariumError `image/unknown` when it is not there */
+  async remove(name: string): Promise<void> {
+    const entries = IMAGE_NAME.test(name) ? await readdir(this.#directory).catch(() => []) : [];
+    const isOf = (entry: string): boolean =>
+      entry === `${name}${IMPORTED_MARK}` ||
+      (this.#builders.has(name) && entry.startsWith(`${name}-`) && /^\d+$/.test(entry.slice(name.length + 1)));
+    const own = entries.filter(isOf);
+    for (const entry of own) await rm(join(this.#directory, entry), { recursive: true });
+    if (own.length > 0) return;
+    const message = `no image ${JSON.stringify(name)} is in ${this.#directory}: "viv image ls" lists what is`;
+    throw new VivariumError("image/unknown", message, { name });
+  }
+
+  /**
+   * Copies the directory of an image into the store, under a name that no recipe has.
+   *
+   * @throws VivariumError when it is no sound image, or the name is taken
+   */
+  async import(name: string, source: string): Promise<void> {
+    if (!IMAGE_NAME.test(name) || this.#builders.has(name)) {
+      const message = `${JSON.stringify(name)} cannot be an image's name: expected letters, digits and dashes, and not ${this.names.join(" or ")}`;
+      throw new VivariumError("image/name", message, { name });
+    }
+    await readImageDirectory(source);
+    await makeDirectory(this.#directory);
+    const directory = this.#importedDirectory(name);
+    if (await exists(directory)) {
+      throw new VivariumError("image/name", `image ${name} is there already: "viv image rm ${name}" removes it`, {
+        name,
+      });
+    }
+    const temporary = await mkdtemp(temporaryPrefix(directory));
+    try {
+      await cp(source, join(temporary, "image"), { recursive: true, mode: constants.COPYFILE_FICLONE });
+      await rename(join(temporary, "image"), directory);
+    } finally {
+      await rm(temporary, { recursive: true, force: true });
+    }
+  }
+
+  #builtDirectory(name: string, builder: ImageBuilder): string {
+    return join(this.#directory, `${name}-${builder.recipeVersion}`);
+  }
+
+  #importedDirectory(name: string): string {
+    return join(this.#directory, `${name}${IMPORTED_MARK}`);
+  }
+
   async #build(
     directory: string,
     builder: ImageBuilder,
-    onProgress: (progress: ImageProgress) => void,
+    options: OpenImageOptions & BuildOptions,
+    force = false,
   ): Promise<Image> {
+    const { onProgress = () => {} } = options;
     try {
       await makeDirectory(this.#directory);
       return await withBuildLock(
         `${directory}.lock`,
-        async () => (await readIfSound(directory)) ?? this.#buildLocked(directory, builder, onProgress),
+        async () =>
+          (force ? null : await readIfSound(directory)) ?? this.#buildLocked(directory, builder, onProgress, options),
         () => onProgress({ stage: "waiting", doneBytes: 0, totalBytes: null }),
       );
     } catch (error) {
       if (!isFileError(error)) throw error;
-      const message = `${error.path ?? this.#directory}: cannot be written (${error.code}): set VIV_CACHE_DIR to a directory that can, with 400 MB free`;
+      const message = `${error.path ?? this.#directory}: cannot be written (${error.code}): set VIV_CACHE_DIR to a directory that can, with enough room`;
       throw new VivariumError("image/cache", message, { directory: this.#directory });
     }
   }
@@ -76,6 +190,7 @@ export class FileImageStore implements ImageStore {
     directory: string,
     builder: ImageBuilder,
     onProgress: (progress: ImageProgress) => void,
+    options: BuildOptions,
   ): Promise<Image> {
     await removeAbandoned(this.#directory);
     const temporary = await mkdtemp(temporaryPrefix(directory));
@@ -84,7 +199,7 @@ export class FileImageStore implements ImageStore {
     try {
       const work = join(temporary, "work");
       await mkdir(work);
-      const parts = await builder.build(work, onProgress);
+      const parts = await builder.build(work, onProgress, options);
       const totalBytes = parts.kernel.length + parts.initrd.length;
       const image = join(temporary, "image");
       await writeImageDirectory(image, parts, (doneBytes) => onProgress({ stage: "assemble", doneBytes, totalBytes }));
@@ -111,6 +226,15 @@ async function makeDirectory(directory: string): Promise<void> {
     await makeDirectory(parent);
     await makeDirectory(directory);
   }
+}
+
+async function listing(name: string, directory: string, state: "built" | "imported"): Promise<ImageListing> {
+  const image = await readIfSound(directory);
+  if (image === null) return { name, state: "not built", storedBytes: 0, diskByteLength: 0, packageCount: 0 };
+  let storedBytes = 0;
+  for (const file of await readdir(directory)) storedBytes += (await stat(join(directory, file))).blocks * 512;
+  const { disk, packages } = image.manifest;
+  return { name, state, storedBytes, diskByteLength: disk?.byteLength ?? 0, packageCount: packages.length };
 }
 
 /** The image in a directory, or null when there is none or it is damaged. */

@@ -1,12 +1,13 @@
 /** Images as directories: a manifest and the files it names. */
 
 import { createHash } from "node:crypto";
-import { type FileHandle, mkdir, open, writeFile } from "node:fs/promises";
+import { type FileHandle, mkdir, open, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Image } from "../../../images/image.js";
 import { requireKernelImage } from "../../../images/kernel-image.js";
 import {
   formatManifest,
+  type ImageDisk,
   type ImageFile,
   type ImageManifest,
   MANIFEST_FILE,
@@ -15,11 +16,15 @@ import {
 } from "../../../images/manifest.js";
 import { VivariumError } from "../../../util/errors.js";
 
+const DISK_FILE = "disk.img";
+
 /** An image before it has files. */
 export interface ImageParts {
-  readonly manifest: Omit<ImageManifest, "kernel" | "initrd">;
+  readonly manifest: Omit<ImageManifest, "kernel" | "initrd" | "disk">;
   readonly kernel: Uint8Array;
   readonly initrd: Uint8Array;
+  /** The file of a raw disk, which becomes the image's own: it is moved, not copied. */
+  readonly diskFile?: string;
 }
 
 /**
@@ -39,7 +44,8 @@ export async function readImageDirectory(directory: string): Promise<Image> {
   const kernel = await readChecked(directory, manifest.kernel);
   requireKernelImage(kernel, join(directory, manifest.kernel.file));
   const initrd = await readChecked(directory, manifest.initrd);
-  return { manifest, kernel, initrd, commandLine: manifest.commandLine };
+  const disk = manifest.disk === undefined ? null : await checkDisk(directory, manifest.disk);
+  return { manifest, kernel, initrd, commandLine: manifest.commandLine, disk };
 }
 
 /**
@@ -63,8 +69,28 @@ export async function writeImageDirectory(
   const kernel = await write("kernel", parts.kernel);
   const initrd = await write("initrd", parts.initrd);
   const { name, recipeVersion, architecture, packages, commandLine, execProtocol } = parts.manifest;
-  const manifest = { name, recipeVersion, architecture, packages, kernel, initrd, commandLine, execProtocol };
+  const disk = parts.diskFile === undefined ? {} : { disk: await takeDisk(directory, parts.diskFile) };
+  const manifest = { name, recipeVersion, architecture, packages, kernel, initrd, ...disk, commandLine, execProtocol };
   await writeFile(join(directory, MANIFEST_FILE), formatManifest(manifest));
+}
+
+async function takeDisk(directory: string, diskFile: string): Promise<ImageDisk> {
+  const { size } = await stat(diskFile);
+  await rename(diskFile, join(directory, DISK_FILE));
+  return { file: DISK_FILE, byteLength: size };
+}
+
+/** @returns the disk's path */
+async function checkDisk(directory: string, { file, byteLength }: ImageDisk): Promise<string> {
+  const path = join(directory, file);
+  const status = await stat(path).catch((error: unknown) => {
+    throw unreadable(path, error);
+  });
+  if (!status.isFile()) throw damaged(path, "it is not a file");
+  if (status.size !== byteLength) {
+    throw damaged(path, `it is ${status.size} bytes long, the manifest says ${byteLength}`);
+  }
+  return path;
 }
 
 async function readChecked(directory: string, { file, byteLength, sha256: expected }: ImageFile): Promise<Uint8Array> {

@@ -8,7 +8,7 @@ import { constants } from "node:fs";
 import { access, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { VivariumError } from "../../../util/errors.js";
-import { parseStanzas } from "./deb822.js";
+import { parseStanzas, type Stanza } from "./deb822.js";
 import { chooseMirror, INDEX_TARGETS, MIRROR_VARIABLE } from "./debian-mirror.js";
 import { reasonOf, runTool, ToolError, type ToolOptions } from "./tool.js";
 
@@ -124,15 +124,39 @@ export class PrivateApt {
         name,
       });
     }
-    const stanza = parseStanzas(text)[0];
-    const field = (key: string): string => stanza?.get(key) ?? "";
-    return {
-      name: field("package"),
-      version: field("version"),
-      byteLength: Number(field("size")),
-      sha256: field("sha256"),
-      depends: field("depends"),
-    };
+    return packageOf(parseStanzas(text)[0] ?? new Map());
+  }
+
+  /**
+   * What would be installed into an empty system, without what is merely recommended.
+   *
+   * @param patterns names, or patterns of apt-patterns(7)
+   * @returns the packages' names, each after those it needs, as far as that can be
+   */
+  async plan(patterns: readonly string[]): Promise<string[]> {
+    let text: string;
+    try {
+      const options = ["-q", "--simulate", "-o", "APT::Install-Recommends=false"];
+      text = (await this.#run("apt-get", [...options, "install", ...patterns])).toString();
+    } catch (error) {
+      if (!(error instanceof ToolError)) throw error;
+      const message = `${this.#mirror}: Debian ${this.#suite} cannot be installed from there (${reasonOf(error)})`;
+      throw new VivariumError("image/package", message);
+    }
+    return [...text.matchAll(/^Inst (\S+)/gm)].map(([, name]) => name!);
+  }
+
+  /** The newest versions of packages, in the order of `names`. */
+  async showAll(names: readonly string[]): Promise<DebianPackage[]> {
+    const text = (await this.#run("apt-cache", ["show", "--no-all-versions", ...names])).toString();
+    const packages = new Map(parseStanzas(text).map((stanza) => [stanza.get("package"), packageOf(stanza)]));
+    return names.map((name) => {
+      const found = packages.get(name);
+      if (found !== undefined) return found;
+      throw new VivariumError("image/package", `${this.#mirror}: Debian ${this.#suite} has no package ${name}`, {
+        name,
+      });
+    });
   }
 
   /** @returns the package files, in the order of `packages`; apt has compared them with the signed lists */
@@ -156,6 +180,17 @@ export class PrivateApt {
   /** Unpacks the files of a package into an empty directory. */
   async unpack(packageFile: string, directory: string): Promise<void> {
     await this.#run("dpkg-deb", ["--extract", packageFile, directory]);
+  }
+
+  /** The control files of a package, and the files it installs, each as a tar archive. */
+  async tars(packageFile: string): Promise<{ readonly control: Uint8Array; readonly tree: Uint8Array }> {
+    const control = await this.#run("dpkg-deb", ["--ctrl-tarfile", packageFile]);
+    return { control, tree: await this.#run("dpkg-deb", ["--fsys-tarfile", packageFile]) };
+  }
+
+  /** The address that packages come from, without a user's name and password. */
+  get publicMirror(): string {
+    return this.#mirror.replace(/^([a-z0-9+.-]+:\/\/)[^/@]*@/i, "$1");
   }
 
   /** The content of a file, decompressed as its name says; apt itself needs xz, so no other program has to have it. */
@@ -220,6 +255,17 @@ export class PrivateApt {
     const message = `cannot fetch Debian ${this.#suite} packages from ${this.#mirror} (${reasonOf(error)}): set ${MIRROR_VARIABLE} to the address of a mirror that can be reached`;
     return new VivariumError("image/fetch", message, { mirror: this.#mirror });
   }
+}
+
+function packageOf(stanza: Stanza): DebianPackage {
+  const field = (key: string): string => stanza.get(key) ?? "";
+  return {
+    name: field("package"),
+    version: field("version"),
+    byteLength: Number(field("size")),
+    sha256: field("sha256"),
+    depends: field("depends"),
+  };
 }
 
 /** What of the machine's own configuration of apt is of use here. */

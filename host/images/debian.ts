@@ -1,0 +1,105 @@
+/** The recipe of `debian`: a whole Debian with systemd on a disk, made of Debian's packages. */
+
+import { utf8 } from "../util/bytes.js";
+import type { CpioEntry } from "./cpio.js";
+
+export const DEBIAN = "debian";
+/** To be counted up with every change that makes another image of the same packages. */
+export const DEBIAN_RECIPE_VERSION = 1;
+
+/** What apt is asked to install without what it merely recommends: patterns of apt-patterns(7) and names. */
+export const DEBIAN_PACKAGES = [
+  ...["?essential", "?priority(required)"],
+  ...["systemd", "systemd-sysv", "systemd-resolved", "udev", "dbus", "login", "kmod"],
+  ...["apt", "ca-certificates", "curl", "e2fsprogs", "openssh-server", "python3"],
+  ...["iproute2", "iputils-ping", "less", "nano", "procps"],
+] as const;
+
+/** What dpkg needs to run, by the same rule. */
+export const DEBIAN_CORE_PACKAGES = ["?essential"] as const;
+
+/** Of `debian-mini`'s command line, what a whole system wants, too; see there. */
+export const DEBIAN_COMMAND_LINE = [
+  "quiet",
+  "earlycon=sbi",
+  "console=ttyS0",
+  "panic=-1",
+  "cryptomgr.notests",
+  "initcall_blacklist=jent_mod_init,trace_eval_init,load_system_certificate_list",
+].join(" ");
+
+/** The modules of its initial RAM disk; all others are on the disk. */
+export const DEBIAN_BOOT_MODULES = ["virtio_mmio", "virtio_blk", "ext4", "crc32c_generic"] as const;
+
+const NETWORK = `[Match]
+Type=ether
+
+[Network]
+DHCP=yes
+`;
+
+/**
+ * Root has no password. Nobody reaches the serial console but who runs the machine; and of the network only the
+ * addresses that QEMU's user network, and ours, forward the host's ports from.
+ */
+const SSHD = `HostKey /etc/ssh/ssh_host_ed25519_key
+Match Address 10.0.2.0/24,fec0::/64
+  PermitRootLogin yes
+  PermitEmptyPasswords yes
+`;
+
+/** On a busy host the guest has little of a processor, and a device that comes late is no device that is missing. */
+const PATIENCE = `[Manager]
+DefaultDeviceTimeoutSec=15min
+DefaultTimeoutStartSec=15min
+`;
+
+const FSTAB = `/dev/vda / ext4 defaults,noatime 0 1
+`;
+
+const HOSTS = `127.0.0.1 localhost
+127.0.1.1 debian
+::1 localhost ip6-localhost ip6-loopback
+`;
+
+/** Runs in the new system when all packages are configured. */
+const SETUP = `passwd -q -d root
+systemctl -q enable systemd-networkd.service systemd-resolved.service ssh.service
+systemctl -q disable systemd-networkd-wait-online.service
+ln -sf ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf
+rm -f /etc/motd /var/log/*.log /var/log/apt/* /var/cache/debconf/*-old /var/lib/dpkg/*-old
+`;
+
+/**
+ * Files of the new system that no package brings; they are there before any package is configured.
+ *
+ * @param mirror address of Debian's archive, from which the guest's own apt fetches
+ */
+export function debianFiles(mirror: string, suite: string): readonly CpioEntry[] {
+  const sources = `Types: deb
+URIs: ${mirror}
+Suites: ${suite}
+Components: main
+Signed-By: /usr/share/keyrings/debian-archive-keyring.pgp
+`;
+  return [
+    ...["etc", "etc/apt", "etc/apt/sources.list.d", "etc/ssh", "etc/ssh/sshd_config.d"].map(directory),
+    ...["etc/systemd", "etc/systemd/network", "etc/systemd/system.conf.d"].map(directory),
+    file("etc/fstab", FSTAB),
+    file("etc/hostname", "debian\n"),
+    file("etc/hosts", HOSTS),
+    file("etc/apt/sources.list.d/debian.sources", sources),
+    file("etc/systemd/network/80-ethernet.network", NETWORK),
+    file("etc/systemd/system.conf.d/patience.conf", PATIENCE),
+    file("etc/ssh/sshd_config.d/vivarium.conf", SSHD),
+    file("install.sh", SETUP),
+  ];
+}
+
+function directory(path: string): CpioEntry {
+  return { kind: "directory", path, mode: 0o755 };
+}
+
+function file(path: string, text: string): CpioEntry {
+  return { kind: "file", path, mode: 0o644, content: utf8(text) };
+}

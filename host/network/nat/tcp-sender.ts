@@ -1,0 +1,270 @@
+import type { NetworkClock } from "../link.js";
+import { Congestion } from "./congestion.js";
+import { RetransmissionTimeout } from "./retransmission.js";
+import { Scoreboard } from "./scoreboard.js";
+import { SendBuffer } from "./send-buffer.js";
+import { ahead, FIN, PSH } from "./tcp-segment.js";
+
+/** Acknowledgments of the same that mean a loss: RFC 5681 section 3.2. */
+const DUPLICATES_FOR_LOSS = 3;
+/** Nothing longer fits an IP packet with its headers. */
+const LARGE_SEGMENT_BYTE_LENGTH_MAX = 65_000;
+
+/** What a sender needs of its connection. */
+export interface TcpSenderWires {
+  readonly clock: Pick<NetworkClock, "nowMs">;
+  /** Sends a segment of data now. @param read copies its bytes into the frame */
+  transmit(sequence: number, byteLength: number, flags: number, read: (into: Uint8Array) => void): void;
+  /** Whether the wire takes nothing at the moment; `pump` is called when it does. */
+  isWireBusy(): boolean;
+}
+
+/** The direction from the host to the guest: what was sent, what was acknowledged, what may be sent. */
+export class TcpSender {
+  readonly timeout = new RetransmissionTimeout();
+  readonly buffer = new SendBuffer();
+  readonly #wires: TcpSenderWires;
+  readonly #congestion = new Congestion();
+  readonly #scoreboard = new Scoreboard();
+  /** The guest's maximum segment, in bytes of data. */
+  mss = 536;
+  /** Shift of the windows that the guest states. */
+  windowScale = 0;
+  /** The oldest sequence number not acknowledged, the next to send, and the highest ever sent. */
+  #una: number;
+  #next: number;
+  #max: number;
+  #window = 0;
+  #windowMax = 0;
+  /** Segment and acknowledgment that the window was last taken from. */
+  #windowSequence = 0;
+  #windowAck = 0;
+  #isEnded = false;
+  #duplicates = 0;
+  /** In loss recovery until this is acknowledged, or null. */
+  #recover: number | null = null;
+  /** In loss recovery, what was sent again ends here. */
+  #resentTo = 0;
+  /** The segment whose time is taken: where it ends, and when it went. */
+  #timed: { readonly end: number; readonly sentMs: number } | null = null;
+
+  constructor(initialSequence: number, wires: TcpSenderWires) {
+    this.#wires = wires;
+    this.#una = initialSequence;
+    this.#next = initialSequence;
+    this.#max = initialSequence;
+  }
+
+  get next(): number {
+    return this.#next;
+  }
+
+  get una(): number {
+    return this.#una;
+  }
+
+  /** The highest sequence number ever sent. */
+  get max(): number {
+    return this.#max;
+  }
+
+  /** Whether something is waiting for its acknowledgment. */
+  get isInFlight(): boolean {
+    return this.#una !== this.#max;
+  }
+
+  /** Whether there is data and no window to send it. */
+  get isBlocked(): boolean {
+    return this.buffer.byteLength > 0 && this.#window === 0;
+  }
+
+  /** Whether everything was acknowledged, the end included. */
+  get isDone(): boolean {
+    return this.#isEnded && this.buffer.byteLength === 0 && this.#finSequence !== null && this.#una === this.#max;
+  }
+  #finSequence: number | null = null;
+
+  /** The SYN has gone, or goes again. */
+  sentSyn(): void {
+    this.#timed = this.#max === this.#una ? this.#timing((this.#una + 1) >>> 0) : null;
+    this.#next = (this.#una + 1) >>> 0;
+    this.#max = this.#next;
+  }
+
+  /** The SYN is acknowledged. */
+  synAcknowledged(): void {
+    this.#takeTime(this.#max);
+    this.timeout.progressed();
+    this.#una = this.#max;
+  }
+
+  /** There will be no more data after what is in the buffer. */
+  end(): void {
+    this.#isEnded = true;
+  }
+
+  /** Whether the acknowledgment is of something that was sent. */
+  isPlausible(acknowledgment: number): boolean {
+    return ahead(acknowledgment, this.#max) <= 0;
+  }
+
+  /** Whether a window that stands in a segment is the one there is, and open: its closing is no sign of a loss. */
+  isWindow(window: number): boolean {
+    return window !== 0 && window << this.windowScale === this.#window;
+  }
+
+  /** @param window as it stands in the segment */
+  updateWindow(sequence: number, acknowledgment: number, window: number): void {
+    const isNewer =
+      ahead(sequence, this.#windowSequence) > 0 ||
+      (sequence === this.#windowSequence && ahead(acknowledgment, this.#windowAck) >= 0);
+    if (!isNewer) return;
+    this.setWindow(sequence, acknowledgment, window << this.windowScale);
+  }
+
+  /** @param byteLength the window in bytes */
+  setWindow(sequence: number, acknowledgment: number, byteLength: number): void {
+    this.#window = byteLength;
+    this.#windowMax = Math.max(this.#windowMax, byteLength);
+    this.#windowSequence = sequence;
+    this.#windowAck = acknowledgment;
+  }
+
+  /**
+   * Takes an acknowledgment.
+   *
+   * @param isBare without data or a change of the window, so that it can be a sign of a loss
+   * @param blocks what the guest has beyond it
+   * @returns how many bytes of data it has acknowledged for the first time
+   */
+  acknowledge(acknowledgment: number, isBare: boolean, blocks: readonly (readonly [number, number])[]): number {
+    this.#scoreboard.add(blocks, acknowledgment, this.#max);
+    const count = ahead(acknowledgment, this.#una);
+    if (count <= 0) {
+      if (count === 0 && isBare && this.isInFlight) this.#duplicate();
+      return 0;
+    }
+    this.#takeTime(acknowledgment);
+    this.timeout.progressed();
+    this.#duplicates = 0;
+    const isFinCovered = this.#finSequence !== null && ahead(acknowledgment, this.#finSequence) > 0;
+    const dataCount = isFinCovered ? count - 1 : count;
+    this.buffer.discard(dataCount);
+    this.#una = acknowledgment;
+    if (ahead(this.#next, this.#una) < 0) this.#next = this.#una;
+    this.#scoreboard.advance(acknowledgment);
+    if (this.#recover === null) this.#congestion.acknowledged(dataCount, this.mss);
+    else if (ahead(acknowledgment, this.#recover) >= 0) this.#recover = null;
+    else this.#resend();
+    return dataCount;
+  }
+
+  /** Sends what may be sent. */
+  pump(): void {
+    while (!this.#wires.isWireBusy()) {
+      const inFlight = ahead(this.#next, this.#una);
+      const unsent = this.buffer.byteLength - inFlight;
+      if (unsent <= 0) {
+        // The end follows the data, and needs no window.
+        const isFinDue = this.#isEnded && unsent === 0;
+        if (isFinDue) this.#sendFin();
+        return;
+      }
+      const usable = Math.min(this.#window, this.#congestion.window) - inFlight;
+      const byteLength = Math.min(unsent, usable, this.#segmentMax);
+      // Silly windows are waited out while something is in flight (RFC 9293 section 3.8.6.2.1).
+      const isSilly = byteLength < Math.min(this.mss, unsent) && byteLength < this.#windowMax / 2;
+      if (byteLength <= 0 || (isSilly && inFlight > 0)) return;
+      this.#send(this.#next, byteLength);
+      this.#next = (this.#next + byteLength) >>> 0;
+      this.#noteSent(this.#next);
+    }
+  }
+
+  /** Nothing came back in time: begins again at the oldest that is not acknowledged. */
+  expire(): void {
+    this.timeout.expired();
+    this.#congestion.expired(ahead(this.#max, this.#una), this.mss);
+    this.#scoreboard.clear();
+    this.#recover = null;
+    this.#duplicates = 0;
+    this.#timed = null;
+    this.#next = this.#una;
+    this.pump();
+    if (this.#next === this.#una) this.probe();
+  }
+
+  /** Sends a byte that there is no window for, so that the answer tells of a window. */
+  probe(): void {
+    if (this.buffer.byteLength === 0 || this.#wires.isWireBusy()) return;
+    this.#send(this.#una, 1);
+    if (this.#next === this.#una) this.#next = (this.#una + 1) >>> 0;
+    this.#noteSent(this.#next);
+  }
+
+  #duplicate(): void {
+    this.#duplicates++;
+    if (this.#recover !== null) {
+      this.#resend();
+    } else if (this.#duplicates === DUPLICATES_FOR_LOSS) {
+      this.#congestion.lost(ahead(this.#max, this.#una), this.mss);
+      this.#recover = this.#max;
+      this.#resentTo = this.#una;
+      this.#resend();
+    }
+  }
+
+  /** In loss recovery: sends the next that the guest is missing again. */
+  #resend(): void {
+    if (this.#wires.isWireBusy()) return;
+    const from = ahead(this.#resentTo, this.#una) > 0 ? this.#resentTo : this.#una;
+    const gap = this.#scoreboard.gap(from);
+    const isFirst = from === this.#una;
+    if (gap === null && !isFirst) return;
+    const [start, end] = gap ?? [this.#una, this.#max];
+    const offset = ahead(start, this.#una);
+    const byteLength = Math.min(ahead(end, start), this.mss, this.buffer.byteLength - offset);
+    this.#timed = null;
+    if (byteLength > 0) this.#send(start, byteLength);
+    else if (this.#finSequence !== null) this.#transmitFin();
+    this.#resentTo = (start + Math.max(0, byteLength)) >>> 0;
+  }
+
+  #send(sequence: number, byteLength: number): void {
+    const offset = ahead(sequence, this.#una);
+    const isLast = offset + byteLength === this.buffer.byteLength;
+    this.#wires.transmit(sequence, byteLength, isLast ? PSH : 0, (into) => this.buffer.copy(offset, into));
+  }
+
+  #sendFin(): void {
+    this.#transmitFin();
+    this.#next = (this.#next + 1) >>> 0;
+    this.#noteSent(this.#next);
+  }
+
+  #transmitFin(): void {
+    this.#finSequence ??= this.#next;
+    this.#wires.transmit(this.#finSequence, 0, FIN, () => {});
+  }
+
+  /** As much as goes into one frame: many segments, which the guest or the device cuts. */
+  get #segmentMax(): number {
+    return Math.max(1, Math.floor(LARGE_SEGMENT_BYTE_LENGTH_MAX / this.mss)) * this.mss;
+  }
+
+  #noteSent(end: number): void {
+    if (ahead(end, this.#max) <= 0) return;
+    this.#max = end;
+    this.#timed ??= this.#timing(end);
+  }
+
+  #timing(end: number): { readonly end: number; readonly sentMs: number } {
+    return { end, sentMs: this.#wires.clock.nowMs() };
+  }
+
+  #takeTime(acknowledgment: number): void {
+    if (this.#timed === null || ahead(acknowledgment, this.#timed.end) < 0) return;
+    this.timeout.measured(this.#wires.clock.nowMs() - this.#timed.sentMs);
+    this.#timed = null;
+  }
+}

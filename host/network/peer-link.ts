@@ -1,0 +1,138 @@
+import type { Frame, Link, Station } from "./link.js";
+import { plainFrames } from "./plain-frames.js";
+
+/** The other end of a connection that carries whole frames. */
+export interface FramePeer {
+  /** Bytes sent that the connection has not taken yet. */
+  readonly pendingByteLength: number;
+  send(frame: Uint8Array): void;
+  /** Stops frames from coming until `resume`; some may still come. */
+  pause(): void;
+  resume(): void;
+  close(): void;
+}
+
+/** From here on frames are refused until the connection has taken some. */
+const PENDING_BYTE_LENGTH_MAX = 1 << 20;
+
+/**
+ * A link over a connection to somebody else's network device or NAT. The connection may go and come back: in between
+ * the cable is out.
+ */
+export class PeerLink implements Link {
+  #peer: FramePeer | null = null;
+  #station: Station | null = null;
+  /** Frames that the station has refused; the peer is paused while there are any. */
+  #held: Uint8Array[] = [];
+  #isStationWaiting = false;
+
+  /** The connection from now on; null when there is none. */
+  setPeer(peer: FramePeer | null): void {
+    this.#peer = peer;
+    this.#held = [];
+    this.#station?.setLinkUp(peer !== null);
+    this.drained();
+  }
+
+  /** A frame has come from the peer. */
+  received(bytes: Uint8Array): void {
+    if (this.#held.length > 0 || this.#station?.receive({ bytes, checksum: null, segmentation: null }) === false) {
+      this.#held.push(bytes);
+      this.#peer?.pause();
+    }
+  }
+
+  /** The connection has taken what was pending. */
+  drained(): void {
+    if (!this.#isStationWaiting) return;
+    this.#isStationWaiting = false;
+    this.#station?.resume();
+  }
+
+  connect(station: Station): void {
+    this.#station = station;
+    this.#held = [];
+    this.#peer?.resume();
+    if (this.#peer === null) station.setLinkUp(false);
+  }
+
+  send(frame: Frame): boolean {
+    const peer = this.#peer;
+    if (peer === null) return true;
+    if (peer.pendingByteLength >= PENDING_BYTE_LENGTH_MAX) {
+      this.#isStationWaiting = true;
+      return false;
+    }
+    for (const { bytes } of plainFrames(frame)) peer.send(bytes);
+    return true;
+  }
+
+  resume(): void {
+    const held = this.#held;
+    this.#held = [];
+    for (const [index, bytes] of held.entries()) {
+      if (this.#station?.receive({ bytes, checksum: null, segmentation: null }) !== false) continue;
+      this.#held = held.slice(index);
+      return;
+    }
+    this.#peer?.resume();
+  }
+
+  async close(): Promise<void> {
+    this.#station = null;
+    this.#held = [];
+    this.#peer?.close();
+    this.#peer = null;
+  }
+}
+
+/** Plugs the peer of a connection into a link of ours, such as a NAT: it is the machine, then. */
+export class PeerStation implements Station {
+  readonly #peer: FramePeer;
+  readonly #link: Link;
+  #isLinkWaiting = false;
+  #held: Uint8Array[] = [];
+
+  constructor(peer: FramePeer, link: Link) {
+    this.#peer = peer;
+    this.#link = link;
+    link.connect(this);
+  }
+
+  receive(frame: Frame): boolean {
+    if (this.#peer.pendingByteLength >= PENDING_BYTE_LENGTH_MAX) {
+      this.#isLinkWaiting = true;
+      return false;
+    }
+    for (const { bytes } of plainFrames(frame)) this.#peer.send(bytes);
+    return true;
+  }
+
+  resume(): void {
+    const held = this.#held;
+    this.#held = [];
+    for (const [index, bytes] of held.entries()) {
+      if (this.#link.send({ bytes, checksum: null, segmentation: null })) continue;
+      this.#held = held.slice(index);
+      return;
+    }
+    this.#peer.resume();
+  }
+
+  setLinkUp(): void {}
+
+  /** A frame has come from the peer. */
+  received(bytes: Uint8Array): void {
+    if (this.#held.length > 0 || !this.#link.send({ bytes, checksum: null, segmentation: null })) {
+      this.#held.push(bytes);
+      this.#peer.pause();
+    }
+  }
+
+  /** The connection has taken what was pending. */
+  drained(): void {
+    if (!this.#isLinkWaiting) return;
+    this.#isLinkWaiting = false;
+    this.#link.resume();
+  }
+}

@@ -1,0 +1,366 @@
+/** TCP of the NAT segment by segment, as RFC 9293 and its relatives want it. */
+import { beforeEach, describe, expect, test } from "vitest";
+import { Nat } from "../../../host/network/nat/nat.js";
+import { FakeOutside, FakeStream } from "./fake-outside.js";
+import { ACK, arp, FIN, PSH, RST, type SeenTcp, SYN, type TcpOptions, tcp, u16, Wiretap } from "./packets.js";
+
+const MSS = Buffer.concat([Buffer.from([2, 4]), u16(1460)]);
+const WINDOW_SCALE_7 = Buffer.from([1, 3, 3, 7]);
+const SACK_PERMITTED = Buffer.from([1, 1, 4, 2]);
+const GUEST_START = 1000;
+
+let outside: FakeOutside;
+let nat: Nat;
+let wire: Wiretap;
+
+beforeEach(() => {
+  outside = new FakeOutside();
+  nat = new Nat({ outside });
+  wire = new Wiretap(nat);
+});
+
+function send(fields: TcpOptions): SeenTcp[] {
+  wire.send(tcp(fields));
+  outside.settle();
+  return wire.takeTcp();
+}
+
+interface Open {
+  readonly stream: FakeStream;
+  /** What the NAT counts from: its first byte of data. */
+  readonly start: number;
+}
+
+/** A connection of the guest's from its port 4000 to port 80 of the router. */
+function open(options = Buffer.concat([MSS, WINDOW_SCALE_7, SACK_PERMITTED]), window = 0xffff): Open {
+  send({ sequence: GUEST_START, flags: SYN, options, window });
+  const stream = outside.streams.at(-1)!;
+  stream.events.connected();
+  const [synAck] = wire.takeTcp();
+  send({ sequence: GUEST_START + 1, acknowledgment: synAck!.sequence + 1, flags: ACK, window });
+  return { stream, start: synAck!.sequence + 1 };
+}
+
+describe("tcp: opening", () => {
+  test("the guest hears of the connection only when the outside has accepted it", () => {
+    expect(send({ sequence: 5, flags: SYN, options: MSS })).toEqual([]);
+    expect(outside.streams[0]!.to).toBe("127.0.0.1:80");
+    outside.streams[0]!.events.connected();
+    const [synAck] = wire.takeTcp();
+    expect(synAck).toMatchObject({ flags: SYN | ACK, acknowledgment: 6, sourcePort: 80, destinationPort: 4000 });
+  });
+
+  test("a port that refuses is answered with a reset that counts for the SYN", () => {
+    send({ sequence: 5, flags: SYN });
+    outside.streams[0]!.events.failed("refused");
+    expect(wire.takeTcp()).toMatchObject([{ flags: RST | ACK, acknowledgment: 6, sequence: 0 }]);
+    expect(nat.usage.tcp).toBe(0);
+  });
+
+  test("a host out of reach is told by ICMP, with the packet it is about", () => {
+    send({ sequence: 5, flags: SYN, destination: "192.0.2.9" });
+    outside.streams[0]!.events.failed("unreachable");
+    const [packet] = wire.take();
+    expect(packet).toMatchObject({ protocol: 1, destination: "10.0.2.15" });
+    expect([...packet!.payload.subarray(0, 2)]).toEqual([3, 1]);
+    // The quoted packet's own destination and source port.
+    expect(packet!.payload.subarray(8 + 16, 8 + 20).join(".")).toBe("192.0.2.9");
+    expect(packet!.payload.readUInt16BE(8 + 20)).toBe(4000);
+  });
+
+  test("a SYN that comes again is answered again, without another connection outside", () => {
+    send({ sequence: 5, flags: SYN });
+    send({ sequence: 5, flags: SYN });
+    outside.streams[0]!.events.connected();
+    wire.takeTcp();
+    expect(send({ sequence: 5, flags: SYN })).toMatchObject([{ flags: SYN | ACK, acknowledgment: 6 }]);
+    expect(outside.streams.length).toBe(1);
+  });
+
+  test("a SYN-ACK that is lost goes again, and after a while the connection is given up", () => {
+    send({ sequence: 5, flags: SYN });
+    outside.streams[0]!.events.connected();
+    expect(wire.takeTcp().length).toBe(1);
+    outside.advance(1100);
+    expect(wire.takeTcp()).toMatchObject([{ flags: SYN | ACK }]);
+    outside.advance(600_000);
+    expect(outside.streams[0]!.isAborted).toBe(true);
+    expect(nat.usage.tcp).toBe(0);
+    expect(outside.timerCount).toBe(0);
+  });
+
+  test.each(["127.0.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255", "10.0.2.200", "10.0.2.255", "10.0.2.3"])(
+    "nothing leads to %s",
+    (destination) => {
+      const answers = send({ sequence: 5, flags: SYN, destination });
+      expect(answers).toMatchObject([{ flags: RST | ACK }]);
+      expect(outside.streams).toEqual([]);
+    },
+  );
+
+  test("a segment of no connection is answered with a reset that fits it, a reset with nothing", () => {
+    expect(send({ sequence: 7, acknowledgment: 99, flags: ACK })).toMatchObject([{ flags: RST, sequence: 99 }]);
+    expect(send({ sequence: 7, flags: FIN, data: Buffer.from("abc") })).toMatchObject([
+      { flags: RST | ACK, acknowledgment: 11 },
+    ]);
+    expect(send({ sequence: 7, flags: RST })).toEqual([]);
+  });
+
+  test("a connection from outside is opened to the guest, which may refuse it", () => {
+    wire.send(arp(1, "10.0.2.15", "10.0.2.2"));
+    wire.frames.length = 0;
+    const incoming: FakeStream[] = [];
+    const stream = {
+      accept: (events: FakeStream["events"]) => {
+        incoming.push(new FakeStream(null, events));
+        return incoming.at(-1)!;
+      },
+    };
+    nat.forwardTcp(stream, null, 22);
+    const [syn] = wire.takeTcp();
+    expect(syn).toMatchObject({ flags: SYN, destinationPort: 22 });
+    const reply = { sourcePort: 22, destinationPort: syn!.sourcePort, acknowledgment: syn!.sequence + 1 };
+    const answers = send({ ...reply, sequence: 50, flags: SYN | ACK, options: MSS });
+    expect(answers).toMatchObject([{ flags: ACK, acknowledgment: 51, sequence: syn!.sequence + 1 }]);
+    incoming[0]!.events.received(Buffer.from("hello"));
+    expect(wire.takeTcp()[0]!.data.toString()).toBe("hello");
+
+    nat.forwardTcp(stream, null, 23);
+    const [second] = wire.takeTcp();
+    send({
+      sourcePort: 23,
+      destinationPort: second!.sourcePort,
+      sequence: 0,
+      acknowledgment: second!.sequence + 1,
+      flags: RST | ACK,
+    });
+    expect(incoming[1]!.isAborted).toBe(true);
+  });
+});
+
+describe("tcp: from the guest", () => {
+  test("data goes to the outside in order, whatever order it comes in, and gaps are reported", () => {
+    const { stream, start } = open();
+    const at = (offset: number, text: string) =>
+      send({ sequence: GUEST_START + 1 + offset, acknowledgment: start, flags: ACK | PSH, data: Buffer.from(text) });
+    expect(at(3, "def")[0]).toMatchObject({ flags: ACK, acknowledgment: GUEST_START + 1 });
+    at(6, "ghi");
+    expect(stream.written).toEqual([]);
+    const answers = at(0, "abc");
+    expect(Buffer.concat(stream.written).toString()).toBe("abcdefghi");
+    expect(answers.at(-1)).toMatchObject({ acknowledgment: GUEST_START + 1 + 9 });
+    at(2, "cdefghijk");
+    at(0, "abc");
+    expect(Buffer.concat(stream.written).toString()).toBe("abcdefghijk");
+  });
+
+  test("what the outside does not take closes the window, and what it takes opens it", () => {
+    const { stream, start } = open(MSS);
+    stream.isStuck = true;
+    let sequence = GUEST_START + 1;
+    let window = 0xffff;
+    for (let n = 0; n < 100_000 && window > 0; n++) {
+      const data = Buffer.alloc(Math.min(window, 1460));
+      const [answer] = send({ sequence, acknowledgment: start, flags: ACK, data });
+      sequence += data.length;
+      window = answer!.window;
+    }
+    const total = stream.written.reduce((sum, { length }) => sum + length, 0);
+    expect(window).toBe(0);
+    expect(total).toBeLessThanOrEqual(4 << 20);
+    const beyond = send({ sequence, acknowledgment: start, flags: ACK, data: Buffer.alloc(1) });
+    expect(beyond).toMatchObject([{ acknowledgment: sequence, window: 0 }]);
+    stream.pendingByteLength = 0;
+    stream.events.drained();
+    expect(wire.takeTcp()).toMatchObject([{ flags: ACK, acknowledgment: sequence, window: 0xffff }]);
+  });
+
+  test("the guest's end is passed on after its data, also when it overtakes them", () => {
+    const { stream, start } = open();
+    send({ sequence: GUEST_START + 4, acknowledgment: start, flags: ACK | FIN });
+    expect(stream.isEnded).toBe(false);
+    const answers = send({ sequence: GUEST_START + 1, acknowledgment: start, flags: ACK, data: Buffer.from("abc") });
+    expect(stream.isEnded).toBe(true);
+    expect(answers.at(-1)).toMatchObject({ acknowledgment: GUEST_START + 5 });
+    stream.events.received(Buffer.from("still"));
+    expect(wire.takeTcp()[0]!.data.toString()).toBe("still");
+  });
+
+  test("a reset counts only with the exact sequence number; near it, the guest is asked (RFC 5961)", () => {
+    const { stream, start } = open();
+    expect(send({ sequence: GUEST_START + 100, flags: RST })).toMatchObject([
+      { flags: ACK, acknowledgment: GUEST_START + 1 },
+    ]);
+    expect(send({ sequence: GUEST_START - 100, flags: RST })).toEqual([]);
+    expect(send({ sequence: GUEST_START + 50, acknowledgment: start, flags: SYN })).toMatchObject([{ flags: ACK }]);
+    expect(stream.isAborted).toBe(false);
+    send({ sequence: GUEST_START + 1, flags: RST });
+    expect(stream.isAborted).toBe(true);
+    expect(nat.usage).toEqual({ tcp: 0, udp: 0, byteLength: 0 });
+  });
+
+  test("an acknowledgment of what was never sent changes nothing", () => {
+    const { stream, start } = open();
+    expect(send({ sequence: GUEST_START + 1, acknowledgment: start + 1000, flags: ACK })).toMatchObject([
+      { flags: ACK },
+    ]);
+    stream.events.received(Buffer.from("x"));
+    expect(wire.takeTcp()).toMatchObject([{ sequence: start }]);
+  });
+});
+
+describe("tcp: to the guest", () => {
+  const ack = (acknowledgment: number, window = 0xffff, options?: Buffer) =>
+    send({ sequence: GUEST_START + 1, acknowledgment, flags: ACK, window, ...(options && { options }) });
+
+  test("large data goes in one frame that is to be cut to the guest's maximum", () => {
+    const { stream, start } = open();
+    stream.events.received(Buffer.alloc(50_000, 7));
+    const [frame] = wire.frames;
+    expect(frame?.segmentation).toEqual({ kind: "tcp4", payloadByteLength: 1460 });
+    expect(frame?.checksum).toEqual({ start: 34, offset: 16 });
+    expect(wire.takeTcp()).toMatchObject([{ sequence: start, data: Buffer.alloc(50_000, 7) }]);
+  });
+
+  test("no more is sent than the window holds; a silly window waits, a closed one is probed for ever", () => {
+    const { stream, start } = open(MSS, 3000);
+    stream.events.received(Buffer.alloc(10_000));
+    expect(wire.takeTcp().map(({ data }) => data.length)).toEqual([3000]);
+    expect(ack(start + 3000, 0)).toEqual([]);
+    for (let round = 0; round < 40; round++) {
+      outside.advance(31_000);
+      const probes = wire.takeTcp();
+      expect(probes.length, `round ${round}`).toBeGreaterThan(0);
+      expect(probes.every(({ data }) => data.length === 1)).toBe(true);
+      ack(start + 3000, 0);
+    }
+    expect(nat.usage.tcp).toBe(1);
+    const answers = ack(start + 3000, 0xffff);
+    expect(answers.map(({ data }) => data.length).reduce((a, b) => a + b)).toBeGreaterThanOrEqual(6999);
+  });
+
+  test("the host's stream is paused while the guest does not read, and goes on when it does", () => {
+    const { stream, start } = open();
+    let sent = 0;
+    while (!stream.isPaused && sent < 64 << 20) {
+      stream.events.received(Buffer.alloc(65_536));
+      sent += 65_536;
+    }
+    expect(sent).toBeLessThanOrEqual(4 << 20);
+    let segments = wire.takeTcp();
+    for (let round = 0; round < 1000 && stream.isPaused; round++) {
+      const ends = segments.map(({ sequence, data }) => sequence + data.length);
+      segments = ack(Math.max(start, ...ends));
+    }
+    expect(stream.isPaused).toBe(false);
+  });
+
+  test("three acknowledgments of the same send the missing segment at once, with SACK each missing one", () => {
+    const { stream, start } = open();
+    stream.events.received(Buffer.alloc(14_600));
+    wire.takeTcp();
+    const sack = (...blocks: [number, number][]) => {
+      const edges = Buffer.alloc(8 * blocks.length);
+      blocks.forEach(([from, to], index) => {
+        edges.writeUInt32BE(start + from, 8 * index);
+        edges.writeUInt32BE(start + to, 8 * index + 4);
+      });
+      return Buffer.concat([Buffer.from([1, 1, 5, 2 + edges.length]), edges]);
+    };
+    expect(ack(start, 0xffff, sack([1460, 2920]))).toEqual([]);
+    expect(ack(start, 0xffff, sack([1460, 4380]))).toEqual([]);
+    expect(ack(start, 0xffff, sack([1460, 4380], [5840, 7300]))).toMatchObject([
+      { sequence: start, data: Buffer.alloc(1460) },
+    ]);
+    expect(ack(start, 0xffff, sack([1460, 4380], [5840, 8760]))).toMatchObject([{ sequence: start + 4380 }]);
+  });
+
+  test("what is not acknowledged goes again, later each time, and in the end the connection is reset", () => {
+    const { stream, start } = open();
+    stream.events.received(Buffer.from("abc"));
+    wire.takeTcp();
+    const times: number[] = [];
+    for (let ms = 0; ms < 400_000 && nat.usage.tcp > 0; ms += 100) {
+      outside.advance(100);
+      for (const { data } of wire.takeTcp()) if (data.toString() === "abc") times.push(ms);
+    }
+    const pauses = times.slice(1).map((time, index) => time - times[index]!);
+    expect(times.length).toBeGreaterThan(5);
+    expect(pauses.slice(0, 4).every((pause, index) => index === 0 || pause > 1.5 * pauses[index - 1]!)).toBe(true);
+    expect(stream.isAborted).toBe(true);
+    void start;
+  });
+
+  test("the host's end is passed on after its data, and when both have ended the connection is gone", () => {
+    const { stream, start } = open();
+    stream.events.received(Buffer.from("bye"));
+    stream.events.ended();
+    const segments = wire.takeTcp();
+    expect(segments.map(({ data }) => data.toString()).join("")).toBe("bye");
+    expect(segments.at(-1)!.flags & FIN).toBe(FIN);
+    expect(segments.at(-1)!.sequence).toBe(start + 3);
+    const answers = send({ sequence: GUEST_START + 1, acknowledgment: start + 4, flags: ACK | FIN });
+    expect(answers.at(-1)).toMatchObject({ flags: ACK, acknowledgment: GUEST_START + 2 });
+    expect(stream.isEnded).toBe(true);
+    stream.events.closed();
+    outside.advance(5000);
+    expect(nat.usage).toEqual({ tcp: 0, udp: 0, byteLength: 0 });
+    expect(outside.timerCount).toBe(0);
+  });
+
+  test("when the host's stream breaks, the guest is reset", () => {
+    const { stream, start } = open();
+    stream.events.failed("reset");
+    expect(wire.takeTcp()).toMatchObject([{ flags: RST | ACK, sequence: start }]);
+    expect(nat.usage.tcp).toBe(0);
+  });
+
+  test("while the machine takes no frames, nothing is lost and nothing piles up", () => {
+    const { stream } = open();
+    wire.isFull = true;
+    stream.events.received(Buffer.alloc(200_000, 1));
+    wire.isFull = false;
+    nat.resume();
+    const total = wire.takeTcp().reduce((sum, { data }) => sum + data.length, 0);
+    expect(total).toBeGreaterThan(60_000);
+  });
+
+  test("a new machine on the link is a guest without connections", () => {
+    const { stream, start } = open();
+    const another = new Wiretap(nat);
+    expect(stream.isAborted).toBe(true);
+    another.send(tcp({ sequence: GUEST_START + 1, acknowledgment: start, flags: ACK }));
+    expect(another.takeTcp()).toMatchObject([{ flags: RST, sequence: start }]);
+  });
+});
+
+describe("tcp: floods", () => {
+  test("ten thousand connections opened and reset leave nothing behind", () => {
+    for (let n = 0; n < 10_000; n++) {
+      const sourcePort = 1024 + n;
+      send({ sourcePort, sequence: 1, flags: SYN, options: MSS });
+      outside.streams.at(-1)!.events.connected();
+      const [synAck] = wire.takeTcp();
+      send({ sourcePort, sequence: 2, acknowledgment: synAck!.sequence + 1, flags: ACK });
+    }
+    expect(nat.usage.tcp).toBe(10_000);
+    for (let n = 0; n < 10_000; n++) send({ sourcePort: 1024 + n, sequence: 2, flags: RST });
+    expect(nat.usage).toEqual({ tcp: 0, udp: 0, byteLength: 0 });
+    expect(outside.streams.every(({ isAborted }) => isAborted)).toBe(true);
+    expect(outside.timerCount).toBe(0);
+  });
+
+  test("SYNs to hosts that do not answer are bounded", () => {
+    for (let n = 0; n < 5000; n++) send({ sourcePort: 1024 + n, destination: "192.0.2.1", sequence: 1, flags: SYN });
+    expect(outside.streams.length).toBeLessThanOrEqual(1024);
+  });
+
+  test("data that never fits together is bounded by the window", () => {
+    const { start } = open();
+    for (let n = 1; n < 5000; n++) {
+      const sequence = GUEST_START + 1 + n * 1500;
+      send({ sequence, acknowledgment: start, flags: ACK, data: Buffer.alloc(1460) });
+    }
+    expect(nat.usage.byteLength).toBeLessThan(4 << 20);
+  });
+});
