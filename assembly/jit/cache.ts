@@ -2,6 +2,7 @@ import { Hart, theMachine } from "../generated/hart";
 import { OP_REGION } from "../generated/operations";
 import { FLAG_NX, RNE } from "../float/environment";
 import { MSTATUS_FS } from "../hart/status";
+import { probeFetch } from "../mmu/access";
 import { codeSlot } from "../mmu/memory";
 import { decodedPageOfSlot, pageOfDecoded } from "../mmu/code";
 import { entryOf, markStoresOf } from "../mmu/tlb";
@@ -127,10 +128,10 @@ export function fetchedPage(h: Hart, vaddr: u64): u32 {
   return pageOfDecoded(load<u32>(entry, 8)) + 1;
 }
 
-/** RAM page number plus 1 of page `n` of a region's window, as far as it is known to be mapped now; 0 otherwise. */
-export function mappedPage(h: Hart, region: Region, n: u32): u32 {
-  const page = fetchedPage(h, region.pc + ((<u64>n - OWN_PAGE) << 12));
-  return page == 0 && region.stamp == h.codeStamp ? region.page(n) : page;
+/** RAM page number plus 1 of the page that `vaddr` would be fetched from; 0 when it cannot be, or not without effect. */
+export function pageToFetch(h: Hart, vaddr: u64): u32 {
+  const page = fetchedPage(h, vaddr);
+  return page != 0 ? page : probeFetch(h, vaddr);
 }
 
 /**
@@ -184,7 +185,7 @@ function isStillMapped(h: Hart, region: Region): bool {
   if (region.isUser != 0 && h.privilege != PRIVILEGE_USER) return false;
   for (let n: u32 = 0; n < WINDOW_PAGES; n++) {
     const page = region.page(n);
-    if (page != 0 && fetchedPage(h, region.pc + ((<u64>n - OWN_PAGE) << 12)) != page) return false;
+    if (page != 0 && pageToFetch(h, region.pc + ((<u64>n - OWN_PAGE) << 12)) != page) return false;
   }
   region.stamp = h.codeStamp;
   return true;

@@ -12,7 +12,7 @@ import {
 import * as op from "../generated/operations";
 import { FLAG_NX } from "../float/environment";
 import { MSTATUS_FS } from "../hart/status";
-import { fetchedPage, FLOATS_EXACT, FLOATS_INEXACT, recordFor, Region, REGION_STAMP, REGION_TABLE_INDEX, WINDOW_PAGES } from "./cache";
+import { pageToFetch, FLOATS_EXACT, FLOATS_INEXACT, recordFor, Region, REGION_STAMP, REGION_TABLE_INDEX, WINDOW_PAGES } from "./cache";
 import { mayLeave } from "./flow";
 import { REASON_SHIFT } from "./exits";
 import { LEFT_FOR_ACCESS, LEFT_FOR_BUDGET } from "../shared/region-exit";
@@ -440,7 +440,7 @@ const MAX_EXITS: u32 = 2000;
     t.storeRegisters(last.dirty | last.writes);
     t.storeCount();
     const target = this.callTarget(block, last);
-    const page = target == NO_TARGET ? 0 : fetchedPage(this.h, target);
+    const page = target == NO_TARGET ? 0 : pageToFetch(this.h, target);
     const callee = page == 0 ? changetype<Region>(0) : recordFor(target, page - 1);
     if (changetype<usize>(callee) != 0) {
       t.i32(0);

@@ -1,7 +1,7 @@
 import { Hart, hartAt, theMachine } from "../generated/hart";
 import { FLOAT_HELPER_COUNT } from "../generated/translate";
 import {
-  mappedPage,
+  pageToFetch,
   floatLevel,
   FLOATS_EXACT,
   FLOATS_INEXACT,
@@ -106,7 +106,7 @@ function chooseRegions(h: Hart): u32 {
     region.rewrite = REWRITE_NONE;
     if (!isNew && region.state != STATE_READY) continue;
     // Another address space may be in force than when it was asked for; it will be again.
-    if (mappedPage(h, region, OWN_PAGE) != region.page(OWN_PAGE)) {
+    if (pageToFetch(h, region.pc) != region.page(OWN_PAGE)) {
       if (isNew) region.state = STATE_KNOWN;
       continue;
     }

@@ -26,7 +26,7 @@ import { decodedPageOfSlot } from "../mmu/code";
 import { codeSlot } from "../mmu/memory";
 import { RAM_BASE } from "../shared/layout";
 import { rm, rs3 } from "../semantics/operands";
-import { mappedPage, FLOATS_DIRTY, FLOATS_EXACT, OWN_PAGE, Region, WINDOW_PAGES } from "./cache";
+import { pageToFetch, FLOATS_DIRTY, FLOATS_EXACT, OWN_PAGE, Region, WINDOW_PAGES } from "./cache";
 import { BUILD_BASE } from "../shared/jit-layout";
 
 /**
@@ -225,7 +225,7 @@ export function discover(b: Build, h: Hart, region: Region): bool {
   b.entryCount = 0;
   memory.fill(<usize>SLOTS, 0, <usize>(WINDOW_HALFWORDS * 2));
   for (let n: u32 = 0; n < WINDOW_PAGES; n++) {
-    b.setPage(n, mappedPage(h, region, n));
+    b.setPage(n, pageToFetch(h, b.base + ((<u64>n) << 12)));
     // What an earlier translation was made from stays the region's, for that one may still be in use.
     if (region.translations == 0) region.setSpan(n, 4096, 0);
     else if (region.page(n) != 0 && region.page(n) != b.page(n)) return false;

@@ -1,4 +1,5 @@
 import { Hart, theMachine } from "../generated/hart";
+import { ENVCFG_ADUE } from "../hart/status";
 import { EVENT_ATTENTION, raise } from "../hart/trap";
 import { mmioFaulted, mmioLoad, mmioStore } from "../host";
 import {
@@ -128,16 +129,37 @@ export function translate(h: Hart, vaddr: u64, byteLength: u32, access: u32): u6
     raise(h, accessCause(access), vaddr);
     return NO_PADDR;
   }
-  if (h.walkLevel != 0) {
-    const span = ((<u64>1) << (12 + 9 * h.walkLevel)) - 1;
-    noteSuperpage(h, vaddr & ~span, vaddr | span);
-  }
+  noteLevel(h, vaddr);
   const page = paddr & PAGE_MASK;
   if (isRam(page, 4096)) {
     ensurePresent(page);
     if (access != ACCESS_FETCH && pmpIsUniform(h, page)) fillData(h, vaddr, page, access);
   }
   return paddr;
+}
+
+/**
+ * The RAM page that an instruction at `vaddr` would be fetched from, without any effect: where the fetch would have one,
+ * such as setting A, there is none.
+ *
+ * @returns its number plus 1; 0 for none
+ */
+export function probeFetch(h: Hart, vaddr: u64): u32 {
+  const environment = h.menvcfg;
+  h.menvcfg = environment & ~ENVCFG_ADUE;
+  const page = walkPageTable(h, vaddr & PAGE_MASK, ACCESS_FETCH, h.privilege);
+  h.menvcfg = environment;
+  if (page >= ACCESS_FAULT || !isRam(page, 4096) || !pmpIsUniform(h, page)) return 0;
+  if (!pmpAllows(h, page, 2, PMP_X, h.privilege)) return 0;
+  noteLevel(h, vaddr);
+  return pageNumber(page) + 1;
+}
+
+/** Remembers that a translation of the page walked to last is kept somewhere, if it is a part of a superpage. */
+function noteLevel(h: Hart, vaddr: u64): void {
+  if (h.walkLevel == 0) return;
+  const span = ((<u64>1) << (12 + 9 * h.walkLevel)) - 1;
+  noteSuperpage(h, vaddr & ~span, vaddr | span);
 }
 
 /** Guest physical address of linear memory address 0, modulo 2^64. */

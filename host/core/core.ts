@@ -8,7 +8,7 @@ import {
 } from "../../assembly/shared/layout.js";
 import { assert } from "../util/errors.js";
 import { type StateOf, schema, u64 } from "../util/schema.js";
-import { type CoreExports, instantiateCore } from "./exports.js";
+import { type CoreExports, CoreInstance } from "./exports.js";
 import { Hart } from "./hart.js";
 import { checkCoreState } from "./hart-limits.js";
 import { fieldNamed, LinearMemory } from "./linear-memory.js";
@@ -124,8 +124,7 @@ export class Core {
     const memory = new LinearMemory(wasmMemory.buffer);
     const pages = new RamPages(memory, memoryByteLength);
     const fault = () => memory.set(MACHINE_BASE, MMIO_FAULT, 1n);
-    const table = new wasm.Table({ initial: 256, element: "anyfunc" });
-    const exports = await instantiateCore(options.module, wasmMemory, table, {
+    const instance = await CoreInstance.create(options.module, wasmMemory, {
       mmioLoad(paddr, byteLength) {
         const value = mmio.read(paddr >>> 0, byteLength as Width);
         if (value >= 0) return value;
@@ -138,12 +137,12 @@ export class Core {
       },
       bringIn: (page) => pages.bringIn(page >>> 0),
     });
-    const linker = new RegionLinker(exports, memory, wasmMemory, table, {
+    const linker = new RegionLinker(instance, memory, {
       byteLengthMax: options.translationByteLengthMax ?? DEFAULT_TRANSLATION_BYTE_LENGTH,
       nowMs: options.nowMs ?? (() => 0),
       onRefused: options.onTranslationRefused ?? (() => undefined),
     });
-    const core = new Core(memory, exports, pages, options, linker);
+    const core = new Core(memory, instance.exports, pages, options, linker);
     core.reset();
     return core;
   }

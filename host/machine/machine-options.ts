@@ -1,6 +1,7 @@
 /** What a machine is made from, or goes on from. */
 import type { CommitRecord } from "../core/commit-tracer.js";
 import type { TranslationMode } from "../core/core.js";
+import type { TranslatedRegion } from "../core/translated-region.js";
 import type { WasmModule } from "../core/wasm.js";
 import type { ByteSink } from "../devices/device.js";
 import type { ConsolePort } from "../devices/virtio/console-port.js";
@@ -20,6 +21,8 @@ export interface MachineWires {
   readonly translationByteLengthMax?: number;
   /** Called once when the host does not let WebAssembly be compiled at run time: everything is interpreted then. */
   readonly onTranslationRefused?: (reason: string) => void;
+  /** Told of every region that is translated. */
+  readonly onTranslation?: (regions: readonly TranslatedRegion[]) => void;
   /** Receives what the guest writes to its serial console. */
   readonly serial: ByteSink;
   /** Byte streams between host and guest, by name; ports 1, 2, ... of a virtio console. */

@@ -454,7 +454,7 @@ async function createCore(board: BoardState, wires: MachineWires, mmio: Bus): Pr
   const { memoryByteLength, hartCount, firmware } = board;
   const { translationByteLengthMax, onTranslationRefused } = wires;
   try {
-    return await Core.create({
+    const core = await Core.create({
       module: wires.core,
       memoryByteLength,
       hartCount,
@@ -465,6 +465,8 @@ async function createCore(board: BoardState, wires: MachineWires, mmio: Bus): Pr
       ...(onTranslationRefused === undefined ? {} : { onTranslationRefused }),
       nowMs: () => wires.host.monotonicMs(),
     });
+    core.onTranslation = wires.onTranslation;
+    return core;
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     throw new VivariumError("machine/memory", `memory: the host cannot give ${mebibytes(memoryByteLength)}`, {

@@ -30,7 +30,7 @@ describe("interpreted and translated", () => {
   );
 
   it.each([
-    [WAYS[0]!, 7001, 499],
+    [WAYS[0]!, 7001, 997],
     [WAYS[1]!, 1 + IMAGE_PROGRAMS, 5003],
   ])(
     `$name: ${IMAGE_PROGRAMS} of the programs that are compared with QEMU agree after every slice`,

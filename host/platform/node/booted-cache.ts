@@ -44,7 +44,7 @@ export class BootedCache {
   static async for(request: MachineRequest, mode: GuestMode): Promise<BootedCache | null> {
     const { guest, memoryByteLength, hartCount } = request;
     if (guest.kind !== "image" || guest.firmware !== undefined || guest.append !== "") return null;
-    if (request.clock !== "host" || request.stats || request.commitLog !== undefined || hasConnections(request)) {
+    if (request.clock !== "host" || isWatched(request) || hasConnections(request)) {
       return null;
     }
     if (mode.kind !== "interactive") return null;
@@ -117,6 +117,11 @@ export class BootedCache {
     const old = files.sort((a, b) => b.mtimeMs - a.mtimeMs).slice(KEPT_COUNT);
     for (const { name } of old) await rm(join(this.#directory, name), { force: true });
   }
+}
+
+/** Whether somebody wants to know what the machine does from the beginning. */
+function isWatched({ stats, commitLog, dumpRegion }: MachineRequest): boolean {
+  return stats || commitLog !== undefined || dumpRegion !== undefined;
 }
 
 /** Whether a machine has what the others do not have. */

@@ -2,6 +2,7 @@ import type { MachineRequest } from "../../control/actions.js";
 import { formatByteLength } from "../../control/byte-length.js";
 import { driveFailures } from "../../control/drive-failures.js";
 import type { Session } from "../../control/guest-run.js";
+import type { RegionDump } from "../../control/region-dump.js";
 import type { CommitRecord } from "../../core/commit-tracer.js";
 import type { WasmModule } from "../../core/wasm.js";
 import { AGENT_PORT } from "../../guest-agent/protocol.js";
@@ -22,33 +23,42 @@ export interface MachineMakings {
   readonly session: Pick<Session, "serial" | "ports">;
   /** Shows the operator a line. */
   readonly line: (text: string) => void;
+  readonly regionDump?: RegionDump | undefined;
 }
 
 /** How a machine is to be run, whatever it is. */
-export type Translation = Pick<MachineWires, "translate" | "translationByteLengthMax" | "onTranslationRefused">;
+export type Translation = Pick<
+  MachineWires,
+  "translate" | "translationByteLengthMax" | "onTranslationRefused" | "onTranslation"
+>;
 
-/** @param line shows the operator a line */
+/**
+ * @param line shows the operator a line
+ * @param regionDump is told of what is translated
+ */
 export function translationOf(
   { translate, translationByteLengthMax }: Pick<MachineRequest, "translate" | "translationByteLengthMax">,
   line: (text: string) => void,
+  regionDump?: RegionDump,
 ): Translation {
   return {
     translate,
     translationByteLengthMax,
     onTranslationRefused: (reason) =>
       line(`viv: this host does not let WebAssembly be compiled at run time: the guest is interpreted (${reason})`),
+    ...(regionDump === undefined ? {} : { onTranslation: (regions) => regionDump.note(regions) }),
   };
 }
 
 export async function createFreshMachine(
-  { request, core, boot, files, session, line }: MachineMakings,
+  { request, core, boot, files, session, line, regionDump }: MachineMakings,
   host: HostServices,
 ): Promise<Machine> {
   const { hartCount, memoryByteLength, clock, socket, balloon, inputs } = request;
   const { commitLog } = files;
   try {
     const machine = await Machine.create({
-      ...translationOf(request, line),
+      ...translationOf(request, line, regionDump),
       core,
       hartCount,
       memoryByteLength,

@@ -32,7 +32,7 @@ export async function createKept(
   connections: Connections,
   host: HostServices,
 ): Promise<Kept> {
-  const { request, session, core, line } = makings;
+  const { request, session, core, line, regionDump } = makings;
   const opened = await createMachineFile(keep.file, writtenBy());
   try {
     const machine = await createFreshMachine(makings, host);
@@ -45,7 +45,7 @@ export async function createKept(
   const machine = new KeptMachine({
     ...connections,
     file: opened.file,
-    wires: { ...translationOf(request, line), core, serial, ports, ...connectedTo(makings) },
+    wires: { ...translationOf(request, line, regionDump), core, serial, ports, ...connectedTo(makings) },
     schedule: keep.schedule,
     discard: false,
     keepIdentity: true,

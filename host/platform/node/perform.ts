@@ -11,6 +11,7 @@ import { ConsoleSession } from "../../control/console-session.js";
 import { ExecSession } from "../../control/exec-session.js";
 import { type ExitReport, reportEnd, STATUS_OK, signalStatus } from "../../control/guest-end.js";
 import type { RunResult, Session } from "../../control/guest-run.js";
+import { RegionDump } from "../../control/region-dump.js";
 import { formatRunReport } from "../../control/run-report.js";
 import type { GuestMode } from "../../images/command-line.js";
 import type { Boot } from "../../machine/boot.js";
@@ -151,7 +152,8 @@ async function runFresh(
     const connection = connect(keep === undefined ? undefined : () => kept?.machine.snapshot());
     const { session } = connection;
     const line = (text: string) => streams.stderr.line(text);
-    const makings: MachineMakings = { request, core, boot, files, session, line };
+    const regionDump = request.dumpRegion === undefined ? undefined : new RegionDump(request.dumpRegion);
+    const makings: MachineMakings = { request, core, boot, files, session, line, regionDump };
     try {
       if (keep === undefined) {
         const hash = request.stats && request.clock === "virtual";
@@ -161,6 +163,7 @@ async function runFresh(
       return await runKept(kept, session, streams, () => connection.disconnect());
     } finally {
       connection.disconnect();
+      for (const text of regionDump?.lines() ?? []) line(text);
     }
   });
 }
