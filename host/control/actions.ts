@@ -82,6 +82,8 @@ export interface MachineRequest {
   readonly translate: TranslationMode;
   /** Translated code that is kept, in bytes of Wasm. */
   readonly translationByteLengthMax: number;
+  /** An instruction's virtual address: what its code was translated to is shown at the end. */
+  readonly dumpRegion?: bigint;
   /** File that receives one line for each retired instruction. */
   readonly commitLog?: string;
   /** Whether to report what the machine did when it has ended. */

@@ -37,6 +37,7 @@ export interface RunOptions {
   readonly clock?: string;
   readonly translate?: string;
   readonly translationCache?: string;
+  readonly dumpRegion?: string;
   readonly commitLog?: string;
   readonly stats?: boolean;
 }
@@ -74,6 +75,7 @@ export function readRunOptions(options: RunOptions): MachineAction {
     translate: readTranslate(options.translate),
     translationByteLengthMax: readTranslationCache(options.translationCache),
     stats: options.stats ?? false,
+    ...(options.dumpRegion === undefined ? {} : { dumpRegion: readAddress("--dump-region", options.dumpRegion) }),
     ...(options.pcap === undefined ? {} : { capture: readCapture(options) }),
     ...(options.commitLog === undefined ? {} : { commitLog: readFileName("--commit-log", options.commitLog) }),
   };
@@ -191,6 +193,12 @@ function readTranslate(text: string | undefined): TranslationMode {
   if (text === undefined) return "on";
   if (text === "on" || text === "off" || text === "eager") return text;
   throw badOption(`--translate: ${JSON.stringify(text)} is not a mode; expected off, on or eager`);
+}
+
+/** A virtual address in hexadecimal, with 0x or without. */
+function readAddress(option: string, text: string): bigint {
+  if (/^(0x)?[0-9a-f]{1,16}$/i.test(text)) return BigInt(`0x${text.replace(/^0x/i, "")}`);
+  throw badOption(`${option}: ${JSON.stringify(text)} is not an address; expected hexadecimal, such as 80200000`);
 }
 
 function readCapture({ pcap, net }: RunOptions): string {

@@ -8,7 +8,7 @@ import {
 } from "../../assembly/shared/layout.js";
 import { assert } from "../util/errors.js";
 import { schema, u64 } from "../util/schema.js";
-import { type CoreExports, instantiateCore } from "./exports.js";
+import { type CoreExports, CoreInstance } from "./exports.js";
 import { Hart } from "./hart.js";
 import { fieldNamed, LinearMemory } from "./linear-memory.js";
 import { Ram } from "./ram.js";
@@ -115,8 +115,7 @@ export class Core {
     const wasmMemory = new wasm.Memory({ initial, maximum: initial });
     const memory = new LinearMemory(wasmMemory.buffer);
     const fault = () => memory.set(MACHINE_BASE, MMIO_FAULT, 1n);
-    const table = new wasm.Table({ initial: 256, element: "anyfunc" });
-    const exports = await instantiateCore(options.module, wasmMemory, table, {
+    const instance = await CoreInstance.create(options.module, wasmMemory, {
       mmioLoad(paddr, byteLength) {
         const value = mmio.read(paddr >>> 0, byteLength as Width);
         if (value >= 0) return value;
@@ -128,12 +127,12 @@ export class Core {
         if (!mmio.write(paddr >>> 0, byteLength as Width, unsigned)) fault();
       },
     });
-    const linker = new RegionLinker(exports, memory, wasmMemory, table, {
+    const linker = new RegionLinker(instance, memory, {
       byteLengthMax: options.translationByteLengthMax ?? DEFAULT_TRANSLATION_BYTE_LENGTH,
       nowMs: options.nowMs ?? (() => 0),
       onRefused: options.onTranslationRefused ?? (() => undefined),
     });
-    const core = new Core(memory, exports, options, linker);
+    const core = new Core(memory, instance.exports, options, linker);
     core.reset();
     return core;
   }

@@ -2,11 +2,11 @@ import { FLOAT_HELPERS } from "../../assembly/generated/float-helper-names.js";
 import { MACHINE_FIELDS } from "../../assembly/generated/hart-fields.js";
 import { OUTPUT_BASE } from "../../assembly/shared/jit-layout.js";
 import { MACHINE_BASE } from "../../assembly/shared/layout.js";
-import type { CoreExports } from "./exports.js";
+import type { CoreExports, CoreInstance } from "./exports.js";
 import { hasFusedMultiplyAdd } from "./fused-multiply-add.js";
 import { fieldNamed, type LinearMemory } from "./linear-memory.js";
 import { readTranslation, type TranslatedRegion } from "./translated-region.js";
-import { type WasmMemory, type WasmModule, type WasmTable, wasm } from "./wasm.js";
+import { type WasmModule, wasm } from "./wasm.js";
 
 /** Functions of the core that regions import, in the order of assembly/jit/helpers.ts. */
 const HELPERS = [
@@ -69,6 +69,8 @@ const QUEUED_ENOUGH = 24;
 const WAIT_CALLS = 1;
 /** Table slots added beyond those needed. */
 const TABLE_GROWTH = 256;
+/** Copies of table entries, at some 30 bytes, that may be in use before everything is forgotten. */
+const TABLE_ENTRIES_MAX = 8_000_000;
 /** Wasm that may be in use before everything is forgotten, unless another limit is set. */
 export const DEFAULT_TRANSLATION_BYTE_LENGTH = 64 * 1024 * 1024;
 
@@ -83,35 +85,29 @@ export interface RegionLinkerOptions {
 
 /** Compiles the modules that the core's translator writes, and links their functions into the core's table. */
 export class RegionLinker {
+  readonly #instance: CoreInstance;
   readonly #exports: CoreExports;
   readonly #memory: LinearMemory;
-  readonly #table: WasmTable;
-  readonly #imports: object;
+  #imports: object;
   /** Told of the regions of each module that is written. */
   observer: ((regions: readonly TranslatedRegion[]) => void) | undefined;
   #isCompiling = false;
   #waited = 0;
   #byteLengthInUse = 0;
+  /** Lengths of the table when each module was linked: engines have a copy a module. */
+  #tableEntries = 0;
   #counts = { regions: 0, modules: 0, byteLength: 0, translateMs: 0, compileMs: 0, restarts: 0 };
 
   readonly #options: RegionLinkerOptions;
   /** What went wrong while nobody waited; thrown by the next call. */
   #failure: unknown = null;
 
-  constructor(
-    exports: CoreExports,
-    memory: LinearMemory,
-    wasmMemory: WasmMemory,
-    table: WasmTable,
-    options: RegionLinkerOptions,
-  ) {
+  constructor(instance: CoreInstance, memory: LinearMemory, options: RegionLinkerOptions) {
     this.#options = options;
-    this.#exports = exports;
+    this.#instance = instance;
+    this.#exports = instance.exports;
     this.#memory = memory;
-    this.#table = table;
-    const functions = exports as unknown as Readonly<Record<string, unknown>>;
-    const named = [wasmMemory, table, ...IMPORTED_FUNCTIONS.map((name) => functions[name])];
-    this.#imports = { e: Object.fromEntries(named.map((value, n) => [n.toString(16).padStart(3, "0"), value])) };
+    this.#imports = importsFrom(instance);
   }
 
   /** To be called after each reset of the core. */
@@ -141,7 +137,7 @@ export class RegionLinker {
   collect(synchronously: boolean): void {
     if (this.#failure !== null) throw this.#failure;
     if (this.#isCompiling || !this.#hasEnough(synchronously)) return;
-    if (this.#exports.isFull() !== 0 || this.#byteLengthInUse >= this.#options.byteLengthMax) {
+    if (this.#isFull) {
       this.#startOver();
       return;
     }
@@ -158,6 +154,14 @@ export class RegionLinker {
     this.observer?.(readTranslation(this.#memory, bytes, IMPORTED_FUNCTIONS));
     if (synchronously) this.#compileNow(bytes);
     else void this.#compile(bytes);
+  }
+
+  get #isFull(): boolean {
+    return (
+      this.#exports.isFull() !== 0 ||
+      this.#byteLengthInUse >= this.#options.byteLengthMax ||
+      this.#tableEntries >= TABLE_ENTRIES_MAX
+    );
   }
 
   /** A module costs something whatever is in it: few regions wait some calls for more. */
@@ -208,16 +212,27 @@ export class RegionLinker {
   }
 
   #link(module: WasmModule): void {
-    const missing = this.#tableSize - this.#table.length;
-    if (missing > 0) this.#table.grow(missing + TABLE_GROWTH);
+    const { table } = this.#instance;
+    const missing = this.#tableSize - table.length;
+    if (missing > 0) table.grow(missing + TABLE_GROWTH);
     new wasm.Instance(module, this.#imports);
+    this.#tableEntries += table.length;
     this.#exports.regionsReady();
   }
 
   #startOver(): void {
-    for (let slot = 1; slot < this.#table.length; slot++) this.#table.set(slot, null);
     this.#exports.forgetCode();
+    this.#instance.renew();
+    this.#imports = importsFrom(this.#instance);
     this.#byteLengthInUse = 0;
+    this.#tableEntries = 0;
     this.#counts.restarts++;
   }
+}
+
+/** What modules import, by name. */
+function importsFrom({ exports, memory, table }: CoreInstance): object {
+  const functions = exports as unknown as Readonly<Record<string, unknown>>;
+  const named = [memory, table, ...IMPORTED_FUNCTIONS.map((name) => functions[name])];
+  return { e: Object.fromEntries(named.map((value, n) => [n.toString(16).padStart(3, "0"), value])) };
 }

@@ -11,7 +11,6 @@ export interface WasmMemory {
 export interface WasmTable {
   readonly length: number;
   grow(delta: number): number;
-  set(index: number, value: null): void;
 }
 interface WasmApi {
   readonly Module: new (bytes: Uint8Array) => WasmModule;

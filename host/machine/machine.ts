@@ -3,6 +3,7 @@ import { type CommitRecord, CommitTracer } from "../core/commit-tracer.js";
 import { Core, type TranslationMode } from "../core/core.js";
 import { hartSchema } from "../core/hart.js";
 import type { TranslationStats } from "../core/region-linker.js";
+import type { TranslatedRegion } from "../core/translated-region.js";
 import type { WasmModule } from "../core/wasm.js";
 import type { ByteSink, Device } from "../devices/device.js";
 import type { VirtioBalloon } from "../devices/virtio/balloon.js";
@@ -71,6 +72,8 @@ export interface MachineOptions {
   /** Byte streams between host and guest, by name; ports 1, 2, ... of a virtio console. */
   readonly ports?: readonly ConsolePort[];
   readonly host: HostServices;
+  /** Told of every region that is translated. */
+  readonly onTranslation?: (regions: readonly TranslatedRegion[]) => void;
   /** Called for each instruction retired. The machine does the same as without, but much slower. */
   readonly onCommit?: (record: CommitRecord) => void;
 }
@@ -369,7 +372,7 @@ function checkOptions({ hartCount, memoryByteLength }: MachineOptions): void {
 async function createCore(options: MachineOptions, mmio: Bus): Promise<Core> {
   const { core: module, memoryByteLength, hartCount, boot } = options;
   try {
-    return await Core.create({
+    const core = await Core.create({
       module,
       memoryByteLength,
       hartCount,
@@ -382,6 +385,8 @@ async function createCore(options: MachineOptions, mmio: Bus): Promise<Core> {
       ...(options.onTranslationRefused === undefined ? {} : { onTranslationRefused: options.onTranslationRefused }),
       nowMs: () => options.host.monotonicMs(),
     });
+    core.onTranslation = options.onTranslation;
+    return core;
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     throw new VivariumError("machine/memory", `memory: the host cannot give ${mebibytes(memoryByteLength)}`, {

@@ -107,6 +107,7 @@ function describeRun(program: Command, onRun: (options: RunOptions) => void): vo
     .option("--clock <kind>", "host: guest time follows the host's (default); virtual: it counts instructions")
     .option("--translate <mode>", "on: translate hot code to Wasm (default); off: interpret; eager: translate at once")
     .option("--translation-cache <size>", "translated code to keep, as WebAssembly (default: 64MiB)")
+    .option("--dump-region <pc>", "show at the end what the code at this address (hexadecimal) was translated to")
     .option("--commit-log <file>", "write each retired instruction to this file, in Spike's format")
     .option("--stats", "say at the end what the machine did")
     .addHelpText("after", RUN_EXAMPLES)

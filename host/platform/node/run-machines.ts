@@ -3,6 +3,7 @@ import { formatByteLength } from "../../control/byte-length.js";
 import { driveFailures } from "../../control/drive-failures.js";
 import { SIGPIPE } from "../../control/guest-end.js";
 import { GuestRun, type RunResult, type Session } from "../../control/guest-run.js";
+import { RegionDump } from "../../control/region-dump.js";
 import type { CommitRecord } from "../../core/commit-tracer.js";
 import type { WasmModule } from "../../core/wasm.js";
 import type { Boot } from "../../machine/boot.js";
@@ -36,8 +37,10 @@ export async function runMachines(
     if (stdout.congested) await stdout.drained();
     if (stderr.congested) await stderr.drained();
   });
+  const regionDump = request.dumpRegion === undefined ? undefined : new RegionDump(request.dumpRegion);
+  const line = (text: string) => stderr.line(text);
   const run = new GuestRun({
-    create: () => createMachine({ request, core, boot, files, session, host, line: (text) => stderr.line(text) }),
+    create: () => createMachine({ request, core, boot, files, session, host, regionDump, line }),
     session,
     hash: request.stats && request.clock === "virtual",
     onStop: () => {
@@ -53,6 +56,7 @@ export async function runMachines(
     return await run.untilEnd();
   } finally {
     stopListening();
+    for (const text of regionDump?.lines() ?? []) line(text);
   }
 }
 
@@ -63,11 +67,21 @@ interface MachineMakings {
   readonly files: MachineFiles;
   readonly session: Session;
   readonly host: HostServices;
+  readonly regionDump: RegionDump | undefined;
   /** Shows the operator a line. */
   readonly line: (text: string) => void;
 }
 
-async function createMachine({ request, core, boot, files, session, host, line }: MachineMakings): Promise<Machine> {
+async function createMachine({
+  request,
+  core,
+  boot,
+  files,
+  session,
+  host,
+  regionDump,
+  line,
+}: MachineMakings): Promise<Machine> {
   const { hartCount, memoryByteLength, clock, translate, translationByteLengthMax } = request;
   const { socket, balloon, inputs } = request;
   const { commitLog } = files;
@@ -91,6 +105,7 @@ async function createMachine({ request, core, boot, files, session, host, line }
       serial: session.serial,
       ports: session.ports,
       host,
+      ...(regionDump === undefined ? {} : { onTranslation: (regions) => regionDump.note(regions) }),
       ...(commitLog === null ? {} : { onCommit: (record: CommitRecord) => commitLog.write(record) }),
     });
     for (const device of machine.sockets) files.sockets?.attach(device);
