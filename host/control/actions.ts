@@ -71,6 +71,12 @@ export interface OpenAction {
   readonly discard: boolean;
   /** Whether the machine is the one that was saved, even if the file was copied: for running the same history again. */
   readonly keepIdentity: boolean;
+  /** What its network devices are plugged into, in their order; the cables of those beyond are out. */
+  readonly networks: readonly NetworkRequest[];
+  /** The folders that are given to it again, by their tags. */
+  readonly shares: readonly ShareRequest[];
+  readonly translate: TranslationMode;
+  readonly translationByteLengthMax: number;
   readonly stats: boolean;
 }
 

@@ -2,12 +2,19 @@ import { checkName } from "../snapshot/snapshot-name.js";
 import { VivariumError } from "../util/errors.js";
 import type { Action } from "./actions.js";
 import { type KeepOptions, readKeep } from "./keep-options.js";
+import { readNetworks } from "./network-options.js";
+import { MAXIMUM_NETWORK_COUNT, readTranslate, readTranslationCache } from "./run-options.js";
+import { readShares } from "./share-option.js";
 
 /** What the commands about machine files were given, each option as it was written. */
 export interface OpenOptions extends KeepOptions {
   readonly exec?: string;
   readonly discard?: boolean;
   readonly keepIdentity?: boolean;
+  readonly net?: readonly string[];
+  readonly share?: readonly string[];
+  readonly translate?: string;
+  readonly translationCache?: string;
   readonly stats?: boolean;
 }
 
@@ -30,6 +37,10 @@ export function readOpenOptions(file: string, options: OpenOptions): Action {
     ...(exec === undefined ? {} : { command: exec }),
     discard,
     keepIdentity: options.keepIdentity ?? false,
+    networks: readNetworks(options.net ?? [], MAXIMUM_NETWORK_COUNT),
+    shares: readShares(options.share ?? []).map(({ request }) => request),
+    translate: readTranslate(options.translate),
+    translationByteLengthMax: readTranslationCache(options.translationCache),
     stats: options.stats ?? false,
   };
 }

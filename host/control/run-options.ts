@@ -133,6 +133,9 @@ function refuseConflicts(options: RunOptions): void {
     }
     if (given("image")) throw badOption(`--bare and ${image} exclude each other: a bare program starts alone`);
   }
+  if (given("save") && given("disk")) {
+    throw badOption("--save and --disk exclude each other: a machine that is saved has its disks in its own file");
+  }
   if (given("kernel")) {
     if (given("image")) throw badOption(`--kernel and ${image} exclude each other: an image has its own kernel`);
     if (given("exec"))
@@ -189,14 +192,14 @@ function readClock(text: string | undefined): ClockChoice {
   throw badOption(`--clock: ${JSON.stringify(text)} is not a clock; expected host or virtual`);
 }
 
-function readTranslationCache(text: string | undefined): number {
+export function readTranslationCache(text: string | undefined): number {
   if (text === undefined) return DEFAULT_TRANSLATION_BYTE_LENGTH;
   const byteLength = parseByteLength(text);
   if (byteLength !== null && byteLength > 0) return byteLength;
   throw badOption(`--translation-cache: ${JSON.stringify(text)} is not an amount of memory; expected such as 64MiB`);
 }
 
-function readTranslate(text: string | undefined): TranslationMode {
+export function readTranslate(text: string | undefined): TranslationMode {
   if (text === undefined) return "on";
   if (text === "on" || text === "off" || text === "eager") return text;
   throw badOption(`--translate: ${JSON.stringify(text)} is not a mode; expected off, on or eager`);

@@ -33,7 +33,16 @@ test("viv open goes on at the console or with a command", () => {
     keep: { file: "lab.viv", schedule: null },
     discard: false,
     keepIdentity: false,
+    networks: [],
+    shares: [],
+    translate: "on",
+    translationByteLengthMax: 64 << 20,
     stats: false,
+  });
+  expect(readOpenOptions("lab.viv", { net: ["user"], share: ["work:host0"], translate: "off" })).toMatchObject({
+    networks: [{ link: { kind: "user" } }],
+    shares: [{ directory: "work", tag: "host0" }],
+    translate: "off",
   });
   expect(readOpenOptions("lab.viv", { exec: "true", discard: true })).toMatchObject({ command: "true", discard: true });
   expect(() => readOpenOptions("lab.viv", { exec: " " })).toThrow("--exec: the command is empty");

@@ -123,3 +123,9 @@ for (const [options, message] of refusals) {
     expect(() => readRunOptions(options)).toThrow(new VivariumError("option/invalid", message));
   });
 }
+
+test("a machine that is saved has its disks in its own file", () => {
+  expect(() => readRunOptions({ image: "debian", save: "lab.viv", disk: "mine.qcow2" })).toThrow(
+    "--save and --disk exclude each other",
+  );
+});

@@ -15,6 +15,7 @@ import {
 } from "../../control/run-options.js";
 import { MAXIMUM_SHARE_COUNT } from "../../control/share-option.js";
 import { VivariumError } from "../../util/errors.js";
+import { collect } from "./collect.js";
 import { describeFileCommands } from "./file-commands.js";
 import { packageVersion } from "./package-version.js";
 
@@ -218,10 +219,6 @@ Exit status:
   70        an error of this program; VIV_DEBUG=1 shows where
   128 + N   the program, or the command of --exec, was ended by signal N
 `;
-
-function collect(value: string, previous: readonly string[] | undefined): readonly string[] {
-  return [...(previous ?? []), value];
-}
 
 /** Commander puts its suggestion on a line of its own. */
 function oneLine(error: CommanderError): string {

@@ -12,6 +12,7 @@ import {
   type StreamOptions,
 } from "../../control/file-options.js";
 import { DEFAULT_KEEP_COUNT } from "../../control/keep-options.js";
+import { collect } from "./collect.js";
 
 /** Adds the commands about machine files to the program. */
 export function describeFileCommands(program: Command, onAction: (action: Action) => void): void {
@@ -66,6 +67,10 @@ function describeOpen(program: Command, onAction: (action: Action) => void): voi
     .option("--exec <command>", "run a shell command in the guest and exit with its status")
     .option("--snapshot-every <time>", "take snapshots while it runs, such as every 30s, 10m or 2h")
     .option("--keep <count>", `how many of those stay (default: ${DEFAULT_KEEP_COUNT})`)
+    .option("--net <kind[,option...]>", "plug its network devices into this, in their order, as with viv run", collect)
+    .option("--share <directory:target>", "give it these folders again, in the same order as to viv run", collect)
+    .option("--translate <mode>", "on, off or eager, as with viv run")
+    .option("--translation-cache <size>", "as with viv run")
     .option("--discard", "leave the file as it is")
     .option("--keep-identity", "leave generation id and randomness as they are, to run the same history again")
     .option("--stats", "say at the end what the machine did")

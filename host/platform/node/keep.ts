@@ -1,8 +1,9 @@
-import type { KeepRequest } from "../../control/actions.js";
+import type { KeepRequest, MachineRequest } from "../../control/actions.js";
 import type { HostServices } from "../../machine/host-services.js";
 import { createFreshMachine, type MachineMakings, translationOf } from "./fresh-machine.js";
 import { KeptMachine, type KeptMachineOptions, type KeptWires, POWER_ON } from "./kept-machine.js";
 import { createMachineFile, nameFile, openMachineFile } from "./machine-file/open-machine-file.js";
+import type { MachineFiles } from "./machine-files.js";
 import { packageVersion } from "./package-version.js";
 
 /** A machine with its file, which `close` closes. */
@@ -54,7 +55,13 @@ export async function createKept(
 }
 
 /** What the machine is connected to each time it goes on. */
-function connectedTo({ request, files }: MachineMakings): Pick<KeptWires, "links" | "shares" | "attach"> {
+export function connectedTo({
+  request,
+  files,
+}: {
+  readonly request: Pick<MachineRequest, "shares">;
+  readonly files: MachineFiles;
+}): Pick<KeptWires, "links" | "shares" | "attach"> {
   return {
     links: files.networks?.devices.map(({ link }) => link) ?? [],
     shares: files.shares.map((folder, index) => ({ folder, tag: request.shares[index]!.tag })),

@@ -9,6 +9,9 @@ import { Networks } from "./network/networks.js";
 import { HostFolder } from "./share/host-folder.js";
 import { VsockSockets } from "./vsock-sockets.js";
 
+/** What of a machine is files and networks of the host. */
+export type FilesRequest = Pick<MachineRequest, "drives" | "shares" | "socket" | "networks" | "capture" | "commitLog">;
+
 export interface OpenFilesOptions {
   /** Whether the drives are only read: a machine that is kept has its own. */
   readonly isKept: boolean;
@@ -38,7 +41,7 @@ export class MachineFiles {
   /**
    * @throws VivariumError when one of them cannot be used; then none is open
    */
-  static async open(request: MachineRequest, { isKept, warn }: OpenFilesOptions): Promise<MachineFiles> {
+  static async open(request: FilesRequest, { isKept, warn }: OpenFilesOptions): Promise<MachineFiles> {
     const drives = await (isKept ? openOwnDrives(request.drives) : openDrives(request.drives));
     const shares: HostFolder[] = [];
     let sockets: VsockSockets | null = null;

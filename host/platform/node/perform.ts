@@ -24,7 +24,7 @@ import { loadCoreModule } from "./core-module.js";
 import { createFreshMachine, type MachineMakings, translationOf } from "./fresh-machine.js";
 import { type ImageSource, interactiveMode, readImageBoot } from "./guest-image.js";
 import { NodeHostServices } from "./host-services.js";
-import { createKept, type Kept, openKept } from "./keep.js";
+import { connectedTo, createKept, type Kept, openKept } from "./keep.js";
 import { nodeFileServices } from "./machine-file/file-services.js";
 import { nameFile as nameMachineFile } from "./machine-file/open-machine-file.js";
 import { MachineFiles } from "./machine-files.js";
@@ -88,10 +88,16 @@ async function performOpen(action: OpenAction, streams: StandardStreams): Promis
   const exec = command === undefined ? null : new ExecSession(command, streams, nodeFileServices);
   const connection = exec === null ? openConsole(streams, () => kept?.machine.snapshot()) : connectExec(exec, streams);
   const { session } = connection;
+  const line = (text: string) => streams.stderr.line(text);
+  let files = MachineFiles.none;
   try {
+    const { networks, shares } = action;
+    files = await MachineFiles.open({ drives: [], networks, shares }, { isKept: true, warn: line });
+    const { serial, ports } = session;
+    const connected = connectedTo({ request: action, files });
     const opened = await openKept(keep, {
       ...connectionsOf(session, streams),
-      wires: { core: await loadCoreModule(), serial: session.serial, ports: session.ports },
+      wires: { ...translationOf(action, line), ...connected, core: await loadCoreModule(), serial, ports },
       discard: action.discard,
       keepIdentity: action.keepIdentity,
     });
@@ -101,6 +107,7 @@ async function performOpen(action: OpenAction, streams: StandardStreams): Promis
     return exec === null ? conclude(result, stats, false, streams) : concludeExec(exec, result, stats, streams);
   } finally {
     connection.disconnect();
+    await files.close();
   }
 }
 
