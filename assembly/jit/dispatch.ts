@@ -289,6 +289,15 @@ export function regionCsr(h: Hart, pc: u64, i: u64): bool {
   return leaveForOuterLoop(h);
 }
 
+/** As regionCsr, for fcsr and its parts: no interrupt, mode or counter has to do with them, and they cannot trap here. */
+export function regionFlags(h: Hart, pc: u64, i: u64): bool {
+  const floats = floatLevel(h);
+  performCsr(h, i);
+  if (floatLevel(h) >= floats) return false;
+  h.event = EVENT_OUTER_LOOP;
+  return true;
+}
+
 /** Nothing follows but what the outer loop decides. @returns true */
 function leaveForOuterLoop(h: Hart): bool {
   h.leftFor = LEFT_FOR_STEP;

@@ -15,7 +15,7 @@ import { MSTATUS_FS } from "../hart/status";
 import { pageToFetch, FLOATS_EXACT, FLOATS_INEXACT, recordFor, Region, REGION_STAMP, REGION_TABLE_INDEX, WINDOW_PAGES } from "./cache";
 import { mayLeave } from "./flow";
 import { REASON_SHIFT } from "./exits";
-import { LEFT_FOR_ACCESS, LEFT_FOR_BUDGET } from "../shared/region-exit";
+import { LEFT_FOR_ACCESS, LEFT_FOR_BUDGET, LEFT_FOR_STEP } from "../shared/region-exit";
 import * as helper from "./helpers";
 import {
   Block,
@@ -29,6 +29,7 @@ import {
   END_LEAVE,
   END_STEP,
   Instruction,
+  isCsr,
 } from "./region";
 import {
   FIRST_REGISTER_LOCAL,
@@ -181,7 +182,8 @@ const MAX_EXITS: u32 = 2000;
       if (block.isCheck != 0) this.addExit(block.dirtyIn);
       for (let k: u32 = 0; k < block.count; k++) {
         const i = b.instruction(block.first + k);
-        if (mayLeave(i) && !i.isStep) this.addExit(i.dirty);
+        if (i.isFlags) this.addExit(i.dirty & ~i.writes);
+        else if (mayLeave(i) && !i.isStep) this.addExit(i.dirty);
       }
     }
   }
@@ -301,6 +303,7 @@ const MAX_EXITS: u32 = 2000;
       t.decoded = i.decoded;
       t.spill = i.dirty & i.reads;
       if (i.isStep) this.emitStep(block, i, n + 1 == block.count && block.end == END_STEP);
+      else if (i.isFlags) this.emitFlags(i);
       else if (kind == KIND_FLOAT) translateFloat(t, i.operation, i.decoded);
       else {
         if (mayLeave(i)) {
@@ -431,6 +434,25 @@ const MAX_EXITS: u32 = 2000;
     t.loadRegisters(i.writes);
   }
 
+  /** An access to fcsr, after which the region is left when floats are not any more as it needs them. */
+  emitFlags(i: Instruction): void {
+    const t = this.t;
+    t.storeRegisters(t.spill);
+    t.hart();
+    t.i64(t.pc);
+    t.i64(i.decoded);
+    t.call(helper.FLAGS);
+    t.hintTaken(0);
+    t.opIndex(w.IF, w.TYPE_VOID);
+    t.i64(t.next);
+    t.set_(LOCAL_PC);
+    t.i32((t.ahead - 1) | (LEFT_FOR_STEP << REASON_SHIFT));
+    t.set_(LOCAL_AHEAD);
+    t.opIndex(w.BR, this.exitLabel(i.dirty & ~i.writes) + 1);
+    t.op(w.END);
+    t.loadRegisters(i.writes);
+  }
+
   /** A guest call is a call of its region; coming back elsewhere than behind it unwinds to the dispatcher. */
   emitCall(number: u32, block: Block, last: Instruction): void {
     const t = this.t;
@@ -519,10 +541,6 @@ const MAX_EXITS: u32 = 2000;
     }
     t.op(w.RETURN);
   }
-}
-
-function isCsr(operation: u32): bool {
-  return operation >= op.OP_CSRRW && operation <= op.OP_CSRRCI;
 }
 
 /** Registers dirty behind an instruction that is no step. */

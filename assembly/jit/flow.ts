@@ -262,7 +262,7 @@ function dirtyThrough(b: Build, block: Block): u64 {
 
 /** Whether the instruction may leave the region, so that what is dirty must be there to be stored. */
 export function mayLeave(i: Instruction): bool {
-  return i.kind == KIND_MEMORY || i.kind == KIND_ATOMIC || i.isStep;
+  return i.kind == KIND_MEMORY || i.kind == KIND_ATOMIC || i.isStep || i.isFlags;
 }
 
 /** Backwards: a register is live when its local's value may still be used, also to be stored at an exit. */

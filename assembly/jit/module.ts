@@ -98,11 +98,11 @@ function chooseRegions(h: Hart): u32 {
   const m = theMachine();
   let count: u32 = 0;
   const known = m.regionCount;
-  for (let n: u32 = 0; n < known && count < MODULE_REGIONS_MAX; n++) {
+  let n: u32 = 0;
+  for (; n < known && count < MODULE_REGIONS_MAX; n++) {
     const region = regionOf(n);
     const isNew = region.state == STATE_QUEUED;
     if (!isNew && region.rewrite != REWRITE_QUEUED) continue;
-    m.queuedCount = m.queuedCount - 1;
     region.rewrite = REWRITE_NONE;
     if (!isNew && region.state != STATE_READY) continue;
     // Another address space may be in force than when it was asked for; it will be again.
@@ -117,6 +117,8 @@ function chooseRegions(h: Hart): u32 {
     store<u16>(<usize>(CHOSEN_BASE + (count << 1)), <u16>n);
     count++;
   }
+  // What is left when the module is full has its turn next time; what died while it waited counts no more.
+  if (n == known) m.queuedCount = 0;
   return count;
 }
 
@@ -287,7 +289,7 @@ function typeOfHelper(n: u32): u32 {
   if (n >= helper.FIRST_FLOAT) return TYPE_FLOAT;
   if (n == helper.LOAD) return TYPE_LOAD;
   if (n == helper.STORE) return TYPE_STORE;
-  if (n == helper.STEP || n == helper.CSR) return TYPE_STEP;
+  if (n == helper.STEP || n == helper.CSR || n == helper.FLAGS) return TYPE_STEP;
   if (n == helper.CALL_REGION) return TYPE_CALL;
   if (n == helper.LEAVE_COLD) return TYPE_COLD;
   return TYPE_BINARY;

@@ -25,7 +25,8 @@ import { OPERATION_MASK, RD_SHIFT, RS1_SHIFT, RS2_SHIFT, IMM_SHIFT } from "../sh
 import { decodedPageOfSlot } from "../mmu/code";
 import { codeSlot } from "../mmu/memory";
 import { RAM_BASE } from "../shared/layout";
-import { rm, rs3 } from "../semantics/operands";
+import { CSR_FCSR, CSR_FFLAGS } from "../generated/csr-numbers";
+import { csrNumber, rm, rs3 } from "../semantics/operands";
 import { pageToFetch, FLOATS_DIRTY, FLOATS_EXACT, OWN_PAGE, Region, WINDOW_PAGES } from "./cache";
 import { BUILD_BASE } from "../shared/jit-layout";
 
@@ -112,7 +113,13 @@ export const END_DISPATCH: u32 = 7; // to the entry that a local tells: it has n
   get isStep(): bool {
     const kind = this.kind;
     if (kind == KIND_FLOAT) return (this.operands & ROUNDS) != 0 && rm(this.decoded) > LAST_MODE && rm(this.decoded) != DYNAMIC;
-    return kind == KIND_SYSTEM || kind == KIND_PLAIN;
+    return (kind == KIND_SYSTEM && !this.isFlags) || kind == KIND_PLAIN;
+  }
+  /** Whether it reads or writes fcsr, or a part of it, and so nothing but floats: compilers do that in loops. */
+  get isFlags(): bool {
+    if (!isCsr(this.operation)) return false;
+    const number = csrNumber(this.decoded);
+    return number >= CSR_FFLAGS && number <= CSR_FCSR;
   }
 }
 
@@ -200,6 +207,10 @@ export const END_DISPATCH: u32 = 7; // to the entry that a local tells: it has n
 
 @inline function slotOf(slot: u32): u32 {
   return load<u16>(<usize>(SLOTS + (slot << 1)));
+}
+
+export function isCsr(operation: u32): bool {
+  return operation >= op.OP_CSRRW && operation <= op.OP_CSRRCI;
 }
 
 export function buildAt(address: u32): Build {
@@ -324,6 +335,7 @@ function addInstruction(b: Build, slot: u32, isLeader: bool): Instruction {
   i.byteLength = byteLength;
   i.operands = operandsOf(<u32>decoded & OPERATION_MASK);
   i.isLeader = isLeader ? 1 : 0;
+  if (i.isFlags) b.floatLevel = max(b.floatLevel, FLOATS_DIRTY);
   if ((i.operands & ROUNDS) != 0) b.floatLevel = FLOATS_EXACT;
   else if ((i.operands & USES_FLOATS) != 0) b.floatLevel = max(b.floatLevel, FLOATS_DIRTY);
   b.usedRegisters |= i.reads | i.writes;

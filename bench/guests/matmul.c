@@ -5,7 +5,7 @@
 #include "bench.h"
 
 #define ORDER 256
-#define REPEATS 2
+#define REPEATS 8
 
 static double a[ORDER][ORDER], b[ORDER][ORDER], product[ORDER][ORDER];
 

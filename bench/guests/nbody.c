@@ -7,7 +7,7 @@
 #include <math.h>
 
 #define BODY_COUNT 8
-#define STEPS 100000
+#define STEPS 500000
 #define STEP 0.001
 
 struct body {

@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-#define ROUNDS 1500000
-#define EXPECTED_DIGEST 0x41d53ce78c835cbeu
+#define ROUNDS 6000000
+#define EXPECTED_DIGEST 0x34dada06a002e735u
 
 #define NAME_LENGTH 24
 #define ARTICLE_COUNT 128

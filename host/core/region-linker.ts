@@ -14,6 +14,7 @@ const HELPERS = [
   "regionStore",
   "regionStep",
   "regionCsr",
+  "regionFlags",
   "callRegion",
   "leaveCold",
   "mulHighSS",
