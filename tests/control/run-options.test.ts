@@ -45,6 +45,16 @@ test("run options: translation has three modes and a limit that is an amount of 
   );
 });
 
+test("run options: --dump-region takes an address in hexadecimal, with 0x or without", () => {
+  expect(readRunOptions({ dumpRegion: "80200000" }).machine).toMatchObject({ dumpRegion: 0x8020_0000n });
+  expect(readRunOptions({ dumpRegion: "0xFFFFFFFF80001234" }).machine).toMatchObject({
+    dumpRegion: 0xffff_ffff_8000_1234n,
+  });
+  expect(() => readRunOptions({ dumpRegion: "main" })).toThrow(
+    '--dump-region: "main" is not an address; expected hexadecimal, such as 80200000',
+  );
+});
+
 test("run options: a kernel has its initrd and command line, and a firmware below it if asked", () => {
   expect(guestOf({ kernel: "Image" })).toEqual({ kind: "linux", kernel: "Image", commandLine: "" });
   expect(guestOf({ kernel: "Image", initrd: "i", append: "quiet" })).toEqual({

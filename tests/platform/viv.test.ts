@@ -33,7 +33,7 @@ test("viv: help is the same however it is asked for, and names every option of r
   expect(await viv([])).toEqual(help);
   expect(await viv(["help"])).toEqual(help);
   const run = await viv(["run", "--help"]);
-  for (const name of "exec kernel initrd append bios bare memory harts drive share vsock balloon input clock commit-log stats".split(
+  for (const name of "exec kernel initrd append bios bare memory harts drive share vsock balloon input clock dump-region commit-log stats".split(
     " ",
   )) {
     expect(run.stdout).toContain(`--${name}`);
