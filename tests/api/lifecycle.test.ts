@@ -156,6 +156,26 @@ describe.skipIf(!hasApt)("machine", () => {
     await expect(Machine.open(join(directory, "none"))).rejects.toMatchObject({ code: "file/unusable" });
   });
 
+  test("goes on from one file when it is saved to another, with what it has in memory and had in the first", async () => {
+    const [first, second] = [join(directory, "first.viv"), join(directory, "second.viv")];
+    {
+      await using machine = await booted();
+      await machine.files.write("/tmp/file", "one");
+      await machine.save(first);
+    }
+    {
+      await using machine = await Machine.open(first);
+      const snapshot = await machine.snapshot();
+      await machine.files.write("/tmp/file", "two");
+      await machine.save(second);
+      expect(await machine.files.readText("/tmp/file")).toBe("two");
+      await machine.restore(snapshot);
+      expect(await machine.files.readText("/tmp/file")).toBe("one");
+    }
+    await using machine = await Machine.open(second);
+    expect(await machine.files.readText("/tmp/file")).toBe("two");
+  });
+
   test("closing amid everything rejects what waits, and may be done twice", async () => {
     const machine = await booted();
     const run = await machine.spawn("cat");
