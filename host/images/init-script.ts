@@ -138,23 +138,26 @@ interactive_mode() {
   setsid cttyhack sh -l
 }
 
-keep_agent() {
-  while :; do
-    viv-agent <> "$port"
-    usleep 10000
-  done
+# A shell on the console for as long as the machine is on. What is started in the background ignores Ctrl-C, and so does
+# everything that it starts; but the second setsid, which leads a group already, goes on in a child and comes back.
+start_console_shell() {
+  rm -f /run/shell
+  setsid setsid sh -c 'echo $$ > /run/shell; while :; do setsid cttyhack sh -l; usleep 100000; done' \\
+    < "$tty" > "$tty" 2>&1
+  until read -r shell < /run/shell; do usleep 1000; done 2> /dev/null
 }
 
-# Only this process survives a command that kills all, so it starts again itself what there is to be. The shell is in
-# the foreground: what is started in the background ignores Ctrl-C, and so does everything that it starts.
+# Only this process survives a command that kills all, so it starts again itself what there is to be. It stays in "wait",
+# which a signal ends at once, and not in a command, which it does not.
 stay_mode() {
   set_up_terminal
   find_port viv.agent || echo "init: this machine has no port viv.agent"
-  agent=none
+  shell=none
   while [ -z "$asked" ]; do
-    [ -d "/proc/$agent" ] || { keep_agent & agent=$!; }
-    setsid cttyhack sh -l < "$tty" > "$tty" 2>&1
-    usleep 100000
+    [ -d "/proc/$shell" ] || start_console_shell
+    viv-agent <> "$port" &
+    wait $!
+    usleep 10000
   done
 }
 
