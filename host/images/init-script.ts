@@ -142,7 +142,7 @@ interactive_mode() {
 # everything that it starts; but the second setsid, which leads a group already, goes on in a child and comes back.
 start_console_shell() {
   rm -f /run/shell
-  setsid setsid sh -c 'echo $$ > /run/shell; while :; do setsid cttyhack sh -l; usleep 100000; done' \\
+  setsid setsid sh -c 'echo $$ > /run/shell; while :; do setsid cttyhack sh -l; sleep 0.1; done' \\
     < "$tty" > "$tty" 2>&1
   until read -r shell < /run/shell; do usleep 1000; done 2> /dev/null
 }
