@@ -60,7 +60,12 @@ for directory in /sys/class/net/*; do
   interface=\${directory##*/}
   [ "$interface" = lo ] && continue
   ifconfig "$interface" up
-  read -r carrier < "$directory/carrier"
+  # The driver learns of the cable a moment after it is up.
+  carrier=0 tries=20
+  while read -r carrier < "$directory/carrier" && [ "$carrier" != 1 ] && [ $tries -gt 0 ]; do
+    usleep 10000
+    tries=$((tries - 1))
+  done
   if [ "$carrier" = 1 ]; then udhcpc -qb -t 2 -T 1 -O mtu -i "$interface"; else udhcpc -q -O mtu -i "$interface" & fi
 done > /dev/null 2>&1
 

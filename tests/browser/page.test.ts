@@ -222,6 +222,7 @@ test(
     await page.keyboard.press("Enter");
     await expect.poll(() => page.locator("#history-empty").isVisible()).toBe(true);
     await page.keyboard.press("Escape");
+    await expect.poll(() => page.evaluate("document.activeElement.className")).toContain("xterm");
     await page.keyboard.type("echo back");
     await shows(page, /echo back\s*$/m);
     await profile.close();

@@ -10,6 +10,7 @@ import { numberedState, numberOf } from "./numbered-state.js";
 
 /** `VIV_KILLS=200` for the long run. */
 const KILLS = Number(process.env.VIV_KILLS ?? 5);
+const MOMENTS = ["begun", "random", "writing", "random"] as const;
 const PROGRAM = fileURLToPath(new URL("saving-program.ts", import.meta.url));
 
 let directory: string;
@@ -19,11 +20,11 @@ beforeAll(() => {
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 /**
- * Lets the program save for a while, then kills it: at a random moment, or when it is seen to write.
+ * Lets the program save for a while, then kills it: at a random moment, as soon as it is seen to write, or soon after.
  *
  * @returns the last number it said was saved
  */
-async function saveUntilKilled(path: string, moment: "random" | "writing"): Promise<number> {
+async function saveUntilKilled(path: string, moment: "random" | "begun" | "writing"): Promise<number> {
   const child = spawn(process.execPath, ["--import", "tsx", PROGRAM, path], { stdio: ["ignore", "pipe", "inherit"] });
   let said = "";
   await new Promise<void>((resolve, reject) => {
@@ -34,16 +35,17 @@ async function saveUntilKilled(path: string, moment: "random" | "writing"): Prom
       said += bytes.toString();
       if (!isFirst) return;
       if (moment === "random") setTimeout(() => child.kill("SIGKILL"), Math.random() * 200);
-      else killWhenWriting(child, `${path}-journal`);
+      else killWhenWriting(child, `${path}-journal`, moment === "begun" ? 0 : Math.random() * 8);
     });
   });
   return Number(said.split("\n").at(-2) ?? 0);
 }
 
-function killWhenWriting(child: ChildProcess, journal: string): void {
+function killWhenWriting(child: ChildProcess, journal: string, delayMs: number): void {
   // From here on pages are overwritten, for some milliseconds.
-  if (isHot(journal)) setTimeout(() => child.kill("SIGKILL"), Math.random() * 8);
-  else if (child.exitCode === null) setImmediate(() => killWhenWriting(child, journal));
+  if (isHot(journal) && delayMs === 0) child.kill("SIGKILL");
+  else if (isHot(journal)) setTimeout(() => child.kill("SIGKILL"), delayMs);
+  else if (child.exitCode === null) setImmediate(() => killWhenWriting(child, journal, delayMs));
 }
 
 /** Whether a write was in progress: https://sqlite.org/fileformat2.html#the_rollback_journal. */
@@ -90,7 +92,7 @@ describe("a program that is killed while it saves", () => {
     await created.close();
     let hotJournals = 0;
     for (let kill = 0; kill < KILLS; kill++) {
-      const said = await saveUntilKilled(path, kill % 2 === 0 ? "writing" : "random");
+      const said = await saveUntilKilled(path, MOMENTS[kill % MOMENTS.length]!);
       if (isHot(`${path}-journal`)) hotJournals++;
       const opened = await openMachineFile(path);
       const number = numberOf(opened.file.load(opened.file.present!));
