@@ -62,7 +62,6 @@ const LABEL_OTHER: u32 = 0;
 const LABEL_LOOP: u32 = 0x4000;
 const LABEL_AFTER: u32 = 0x8000;
 const EXITS: u32 = LABELS + 0x4000; // u64 an exit: the registers it stores
-const MAX_EXITS: u32 = 2000;
 
 /** Emits the body of a region's function: structured control flow from the dominator tree (Ramsey, ICFP 2022). */
 @unmanaged export class Emitter {
