@@ -207,6 +207,7 @@ export class Dispatcher {
     const pause = this.#host.sleep(ms);
     this.#pause = pause;
     await pause.done;
+    this.#passTime();
     this.#pause = null;
   }
 
