@@ -168,7 +168,7 @@ export class Dispatcher {
 
   #gave(member: Member, use: ProcessorUse): void {
     const { retired, elapsedMs, deviceAccesses, waits } = use;
-    member.speed.measure(retired, elapsedMs);
+    member.speed.measure(retired, elapsedMs, member.granted);
     const expectedMs = member.speed.msOf(retired);
     const lateMs = Math.max(0, elapsedMs - OVERTIME * expectedMs);
     const blameMs = Math.min(lateMs, deviceAccesses * ACCESS_MS_MAX, BLAME_MS_MAX);
@@ -244,6 +244,8 @@ class Member extends FairNode implements DispatchedMachine {
   askedMs = 0;
   /** The dispatcher's events at that moment. */
   eventsWhenAsked = 0;
+  /** Instructions, in its last turn. */
+  granted = 0;
   #hasTurn = false;
   #instructions = 0n;
   #processorMs = 0;
@@ -274,6 +276,7 @@ class Member extends FairNode implements DispatchedMachine {
 
   grant(turn: ProcessorTurn): void {
     assert(this.#resolve !== null, `${this.name} has a turn that it did not ask for`);
+    this.granted = turn.budget;
     this.#stolenMs += turn.waitedMs;
     this.#hasTurn = true;
     this.#resolve(turn);
