@@ -168,8 +168,9 @@ export class Dispatcher {
 
   #gave(member: Member, use: ProcessorUse): void {
     const { retired, elapsedMs, deviceAccesses, waits } = use;
-    member.speed.measure(retired, elapsedMs, member.granted);
+    // By the speed at which the turn was granted: a first turn in which the host stands still is not paid for, either.
     const expectedMs = member.speed.msOf(retired);
+    member.speed.measure(retired, elapsedMs, member.granted);
     const lateMs = Math.max(0, elapsedMs - OVERTIME * expectedMs);
     const blameMs = Math.min(lateMs, deviceAccesses * ACCESS_MS_MAX, BLAME_MS_MAX);
     const usedMs = Math.max(TURN_MS_MIN, expectedMs + blameMs);

@@ -1,7 +1,7 @@
 /** Slices that the estimate looks back on. */
 const WINDOW = 63;
-/** Before anything has been measured. */
-const FIRST_INSTRUCTIONS_PER_MS = 100_000;
+/** Before anything has been measured: slow enough for the first turn to be a short one. */
+const FIRST_INSTRUCTIONS_PER_MS = 20_000;
 /**
  * A turn of fewer instructions says little: unless that is a good part of what was granted, or a machine that was once
  * slow would be taken for slow for ever.
@@ -35,6 +35,6 @@ export class Speedometer {
     this.#msPerInstruction[this.#next] = elapsedMs / retired;
     this.#next = (this.#next + 1) % WINDOW;
     const sorted = [...this.#msPerInstruction].sort((a, b) => a - b);
-    this.#median = sorted[sorted.length >> 1]!;
+    this.#median = sorted[(sorted.length - 1) >> 1]!;
   }
 }
