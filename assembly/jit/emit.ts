@@ -42,6 +42,7 @@ import {
   LOCAL_DISPATCH,
   LOCAL_PC,
   LOCAL_RETURN,
+  LOCAL_WORD,
 } from "./formula-translator";
 import { DOUBLE_LOCAL_COUNT, SINGLE_LOCAL_COUNT, Translator } from "./translator";
 import { noteSource } from "./sources";
@@ -98,7 +99,8 @@ const EXIT_SHIFT: u32 = 4;
     for (let n = this.exitCount; n != 0; n--) {
       t.op(w.END);
       t.narrow = <u32>load<u64>(<usize>(EXITS + ((n - 1) << EXIT_SHIFT)), 8);
-      t.storeRegisters(load<u64>(<usize>(EXITS + ((n - 1) << EXIT_SHIFT))));
+      t.storeRegisters(load<u64>(<usize>(EXITS + ((n - 1) << EXIT_SHIFT))) & ~<u64>t.narrow);
+      t.storeWords();
       t.opIndex(w.BR, n - 1);
     }
     t.op(w.END);
@@ -118,7 +120,9 @@ const EXIT_SHIFT: u32 = 4;
     t.beforeAccess();
     t.i32(this.b.region.number);
     t.accessHart(w.I32_STORE, 2, HART_LEFT_REGION);
-    t.i64(-1);
+    t.hart();
+    t.get_(LOCAL_WORD);
+    t.call(helper.EXTEND_AND_UNWIND);
     t.op(w.END);
     t.fill(place);
   }

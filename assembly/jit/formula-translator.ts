@@ -16,7 +16,7 @@ export const LOCAL_ENTRY: u32 = 3; // i32: TLB entry
 export const LOCAL_AHEAD: u32 = 4; // i32: at an exit, instructions counted but not executed, and the reason
 export const LOCAL_DISPATCH: u32 = 5; // i32: which entry the dispatch block goes to
 export const LOCAL_PLACE: u32 = 6; // i32: what an atomic instruction updates, in linear memory
-export const LOCAL_WORD: u32 = 7; // i32: LOCAL_VALUE when it is narrow
+export const LOCAL_WORD: u32 = 7; // i32: LOCAL_VALUE when it is narrow; at an exit, the registers stored so
 export const LOCAL_ADDRESS: u32 = 8; // i64
 export const LOCAL_OFFSET: u32 = 9; // i64: in a page
 export const LOCAL_VALUE: u32 = 10; // i64
@@ -648,6 +648,20 @@ const POSITIVE_WORD: u64 = 2; // i32 below 2^31
   }
   storeRegisters(mask: u64): void {
     for (; mask != 0; mask &= mask - 1) this.storeRegister(<u32>ctz(mask));
+  }
+  /**
+   * At an exit: stores the low halves of what is narrow, and notes in LOCAL_WORD what that is. Were they extended here,
+   * the engine would do it once for all exits, before any of them, where it is in the way.
+   */
+  storeWords(): void {
+    for (let rest = this.narrow; rest != 0; rest &= rest - 1) {
+      const r = <u32>ctz(rest);
+      this.beforeAccess();
+      this.get_(this.wordLocalOf(r));
+      this.accessHart(w.I32_STORE, 2, <u32>HART_X + 8 * r);
+    }
+    this.i32(this.narrow);
+    this.set_(LOCAL_WORD);
   }
   /** Moves registers, some of `live`, to the locals that `narrow` says. Narrow ones are signed. */
   changeForms(live: u32, narrow: u32): void {
