@@ -4,6 +4,7 @@ import {
   KIND_BRANCH,
   KIND_FLOAT,
   KIND_JUMP,
+  KIND_MEMORY,
   translateCondition,
   translateFloat,
   translateFormula,
@@ -15,6 +16,7 @@ import { MSTATUS_FS } from "../hart/status";
 import { pageToFetch, FLOATS_EXACT, FLOATS_INEXACT, recordFor, Region, REGION_STAMP, REGION_TABLE_INDEX, WINDOW_PAGES } from "./cache";
 import { mayLeave } from "./flow";
 import { isMerge } from "./forms";
+import { findSpans, follow, forgetOrigins, offsetOf, spanAt, spanOf } from "./spans";
 import { REASON_SHIFT } from "./exits";
 import { LEFT_FOR_ACCESS, LEFT_FOR_BUDGET, LEFT_FOR_STEP } from "../shared/region-exit";
 import * as helper from "./helpers";
@@ -42,6 +44,7 @@ import {
   LOCAL_DISPATCH,
   LOCAL_PC,
   LOCAL_RETURN,
+  LOCAL_SPAN,
   LOCAL_WORD,
 } from "./formula-translator";
 import { DOUBLE_LOCAL_COUNT, SINGLE_LOCAL_COUNT, Translator } from "./translator";
@@ -92,6 +95,7 @@ const EXIT_SHIFT: u32 = 4;
     t.narrow = 0;
     t.isNarrow = false;
     t.isResultNarrow = false;
+    t.spanLocal = 0;
     this.checkFloats();
     t.loadRegisters(this.b.block(this.b.root).liveIn);
     this.emitTree(this.b.root);
@@ -310,33 +314,76 @@ const EXIT_SHIFT: u32 = 4;
     t.i32(block.count);
     t.op(w.I32_SUB);
     t.set_(LOCAL_COUNT);
+    const spans = findSpans(b, block);
+    if (spans == 0) this.emitBody(block, 0);
+    else this.emitTwice(block, spans);
+    const last = b.last(block);
+    if (isTransfer(last)) this.begin(last, 1);
+    this.emitEnd(number, block);
+  }
+
+  /** The block's body as it is when all of its spans are at hand, and as it is otherwise. */
+  emitTwice(block: Block, spans: u32): void {
+    const t = this.t;
+    for (let n: u32 = 0; n < spans; n++) {
+      const span = spanAt(n);
+      t.openSpan(LOCAL_SPAN + n, span.base, span.first, span.end - span.first, span.isStore != 0);
+      if (n != 0) t.op(w.I32_AND);
+    }
+    t.hintTaken(1);
+    t.opIndex(w.IF, w.TYPE_VOID);
+    this.push(LABEL_OTHER);
+    forgetOrigins();
+    this.emitBody(block, spans);
+    t.op(w.ELSE);
+    this.emitBody(block, 0);
+    this.pop();
+  }
+
+  /** A block's instructions but for a transfer at its end. @param spans in which all accesses lie; 0 for none */
+  emitBody(block: Block, spans: u32): void {
+    const t = this.t;
+    const b = this.b;
     for (let n: u32 = 0; n < block.count; n++) {
       const i = b.instruction(block.first + n);
-      const kind = i.kind;
-      t.pc = b.pcOf(i.slot);
-      t.next = t.pc + i.byteLength;
-      noteSource(b, i, t.at - this.bodiesStart);
-      t.ahead = block.count - n;
-      t.kept = 0;
-      t.narrow = i.narrow;
-      t.isNarrow = (i.width & NARROW) != 0;
-      t.isResultNarrow = (i.width & RESULT_NARROW) != 0;
-      if (kind == KIND_BRANCH || kind == KIND_JUMP) break;
-      t.operation = i.operation;
-      t.decoded = i.decoded;
+      if (isTransfer(i)) return;
+      this.begin(i, block.count - n);
       t.spill = i.dirty & i.reads;
       if (i.isStep) this.emitStep(block, i, n + 1 == block.count && block.end == END_STEP);
       else if (i.isFlags) this.emitFlags(i);
-      else if (kind == KIND_FLOAT) translateFloat(t, i.operation, i.decoded);
-      else {
-        if (mayLeave(i)) {
-          t.exitLabel = this.exitLabel(i.dirty, i.narrow);
-          t.leaveReason = LEFT_FOR_ACCESS;
-        }
-        translateFormula(t, i.operation, i.decoded);
-      }
+      else if (i.kind == KIND_FLOAT) translateFloat(t, i.operation, i.decoded);
+      else this.emitFormula(i, spans);
+      if (spans != 0) follow(i);
     }
-    this.emitEnd(number, block);
+  }
+
+  /** Makes an instruction the one being translated. @param ahead instructions of its block from it on */
+  begin(i: Instruction, ahead: u32): void {
+    const t = this.t;
+    t.pc = this.b.pcOf(i.slot);
+    t.next = t.pc + i.byteLength;
+    noteSource(this.b, i, t.at - this.bodiesStart);
+    t.ahead = ahead;
+    t.kept = 0;
+    t.operation = i.operation;
+    t.decoded = i.decoded;
+    t.narrow = i.narrow;
+    t.isNarrow = (i.width & NARROW) != 0;
+    t.isResultNarrow = (i.width & RESULT_NARROW) != 0;
+  }
+
+  emitFormula(i: Instruction, spans: u32): void {
+    const t = this.t;
+    if (spans != 0 && i.kind == KIND_MEMORY) {
+      const span = spanOf(i, spans);
+      t.spanLocal = LOCAL_SPAN + span;
+      t.spanOffset = offsetOf(i) - spanAt(span).first;
+    } else if (mayLeave(i)) {
+      t.exitLabel = this.exitLabel(i.dirty, i.narrow);
+      t.leaveReason = LEFT_FOR_ACCESS;
+    }
+    translateFormula(t, i.operation, i.decoded);
+    t.spanLocal = 0;
   }
 
   emitDispatch(): void {
@@ -566,6 +613,11 @@ const EXIT_SHIFT: u32 = 4;
     }
     t.op(w.RETURN);
   }
+}
+
+/** Whether an instruction is the branch or jump that ends its block. */
+function isTransfer(i: Instruction): bool {
+  return i.kind == KIND_BRANCH || i.kind == KIND_JUMP;
 }
 
 /** Registers dirty behind an instruction that is no step. */

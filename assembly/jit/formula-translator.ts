@@ -17,14 +17,15 @@ export const LOCAL_AHEAD: u32 = 4; // i32: at an exit, instructions counted but 
 export const LOCAL_DISPATCH: u32 = 5; // i32: which entry the dispatch block goes to
 export const LOCAL_PLACE: u32 = 6; // i32: what an atomic instruction updates, in linear memory
 export const LOCAL_WORD: u32 = 7; // i32: LOCAL_VALUE when it is narrow; at an exit, the registers stored so
-export const LOCAL_ADDRESS: u32 = 8; // i64
-export const LOCAL_OFFSET: u32 = 9; // i64: in a page
-export const LOCAL_VALUE: u32 = 10; // i64
-export const LOCAL_PC: u32 = 11; // i64: where to go on, at an exit
-export const LOCAL_RETURN: u32 = 12; // i64: where the function will probably return to
-export const LOCAL_KEPT: u32 = 13; // i64, three of them
-export const FIRST_REGISTER_LOCAL: u32 = 16;
-export const I32_LOCAL_COUNT: u32 = 6;
+export const LOCAL_SPAN: u32 = 8; // i32, MAX_SPANS of them: where a span begins in linear memory
+export const LOCAL_ADDRESS: u32 = 11; // i64
+export const LOCAL_OFFSET: u32 = 12; // i64: in a page
+export const LOCAL_VALUE: u32 = 13; // i64
+export const LOCAL_PC: u32 = 14; // i64: where to go on, at an exit
+export const LOCAL_RETURN: u32 = 15; // i64: where the function will probably return to
+export const LOCAL_KEPT: u32 = 16; // i64, three of them
+export const FIRST_REGISTER_LOCAL: u32 = 19;
+export const I32_LOCAL_COUNT: u32 = 9;
 export const I64_LOCAL_COUNT: u32 = 8;
 
 // Types of values on the stack.
@@ -75,6 +76,9 @@ const POSITIVE_WORD: u64 = 2; // i32 below 2^31
   isResultNarrow: bool;
   /** Integer registers that are held by their 32-bit locals now. */
   narrow: u32;
+  /** The local of the span that the access being translated lies in, and where it lies there; 0 outside of spans. */
+  spanLocal: u32;
+  spanOffset: u32;
   /** The first of the locals with doubles. */
   firstDoubleLocal: u32;
   /** Whether the engine has a fused multiply-add, which relaxed SIMD may or may not be. */
@@ -435,10 +439,11 @@ const POSITIVE_WORD: u64 = 2; // i32 below 2^31
   load<W>(vaddr: u64): u64 {
     if (this.isResultNarrow) return this.loadWord<W>();
     this.beginLoad(sizeof<W>(), w.TYPE_I64);
-    if (sizeof<W>() == 8) this.access(w.I64_LOAD, 0, 0);
-    else if (sizeof<W>() == 4) this.access(isSigned<W>() ? w.I64_LOAD32_S : w.I64_LOAD32_U, 0, 0);
-    else if (sizeof<W>() == 2) this.access(isSigned<W>() ? w.I64_LOAD16_S : w.I64_LOAD16_U, 0, 0);
-    else this.access(isSigned<W>() ? w.I64_LOAD8_S : w.I64_LOAD8_U, 0, 0);
+    if (sizeof<W>() == 8) this.accessPlace(w.I64_LOAD);
+    else if (sizeof<W>() == 4) this.accessPlace(isSigned<W>() ? w.I64_LOAD32_S : w.I64_LOAD32_U);
+    else if (sizeof<W>() == 2) this.accessPlace(isSigned<W>() ? w.I64_LOAD16_S : w.I64_LOAD16_U);
+    else this.accessPlace(isSigned<W>() ? w.I64_LOAD8_S : w.I64_LOAD8_U);
+    if (this.spanLocal != 0) return WIDE;
     this.missLoad(sizeof<W>());
     if (isSigned<W>() && sizeof<W>() < 8) {
       this.op(sizeof<W>() == 4 ? w.I64_EXTEND32_S : sizeof<W>() == 2 ? w.I64_EXTEND16_S : w.I64_EXTEND8_S);
@@ -448,9 +453,10 @@ const POSITIVE_WORD: u64 = 2; // i32 below 2^31
   }
   loadWord<W>(): u64 {
     this.beginLoad(sizeof<W>(), w.TYPE_I32);
-    if (sizeof<W>() == 4) this.access(w.I32_LOAD, 0, 0);
-    else if (sizeof<W>() == 2) this.access(isSigned<W>() ? w.I32_LOAD16_S : w.I32_LOAD16_U, 0, 0);
-    else this.access(isSigned<W>() ? w.I32_LOAD8_S : w.I32_LOAD8_U, 0, 0);
+    if (sizeof<W>() == 4) this.accessPlace(w.I32_LOAD);
+    else if (sizeof<W>() == 2) this.accessPlace(isSigned<W>() ? w.I32_LOAD16_S : w.I32_LOAD16_U);
+    else this.accessPlace(isSigned<W>() ? w.I32_LOAD8_S : w.I32_LOAD8_U);
+    if (this.spanLocal != 0) return WORD;
     this.missLoad(sizeof<W>());
     this.wrap();
     if (isSigned<W>() && sizeof<W>() < 4) this.op(sizeof<W>() == 2 ? w.I32_EXTEND16_S : w.I32_EXTEND8_S);
@@ -459,13 +465,39 @@ const POSITIVE_WORD: u64 = 2; // i32 below 2^31
   }
   loadDouble(vaddr: u64): u64 {
     this.beginLoad(8, w.TYPE_F64);
-    this.access(w.F64_LOAD, 0, 0);
+    this.accessPlace(w.F64_LOAD);
+    if (this.spanLocal != 0) return 0;
     this.missLoad(8);
     this.op(w.F64_REINTERPRET_I64);
     this.op(w.END);
     return 0;
   }
+  /** Accesses the place in linear memory that is on the stack, or below the value that is. */
+  accessPlace(code: u32): void {
+    this.access(code, 0, this.spanLocal != 0 ? this.spanOffset : 0);
+  }
+  /** In a span, the address on the stack is not needed. */
+  locateInSpan(): void {
+    this.op(w.DROP);
+    this.get_(this.spanLocal);
+  }
+  /** Leaves where a span begins in its local, and pushes whether all of it can be accessed there. */
+  openSpan(local: u32, base: u32, first: i32, byteLength: u32, isStore: bool): void {
+    const bank = isStore ? STORES : 0;
+    this.get_(this.localOf(base));
+    if (first != 0) {
+      this.i64(first);
+      this.op(w.I64_ADD);
+    }
+    this.lookUp(bank, byteLength);
+    this.locate(bank);
+    this.set_(local);
+  }
   beginLoad(byteLength: u32, type: u32): void {
+    if (this.spanLocal != 0) {
+      this.locateInSpan();
+      return;
+    }
     this.lookUp(0, byteLength);
     this.hintTaken(1);
     this.opIndex(w.IF, type);
@@ -488,10 +520,11 @@ const POSITIVE_WORD: u64 = 2; // i32 below 2^31
     this.set_(LOCAL_VALUE);
     this.beginStore(sizeof<W>());
     this.get_(LOCAL_VALUE);
-    if (sizeof<W>() == 8) this.access(w.I64_STORE, 0, 0);
-    else if (sizeof<W>() == 4) this.access(w.I64_STORE32, 0, 0);
-    else if (sizeof<W>() == 2) this.access(w.I64_STORE16, 0, 0);
-    else this.access(w.I64_STORE8, 0, 0);
+    if (sizeof<W>() == 8) this.accessPlace(w.I64_STORE);
+    else if (sizeof<W>() == 4) this.accessPlace(w.I64_STORE32);
+    else if (sizeof<W>() == 2) this.accessPlace(w.I64_STORE16);
+    else this.accessPlace(w.I64_STORE8);
+    if (this.spanLocal != 0) return;
     this.beginMissedStore();
     this.get_(LOCAL_VALUE);
     this.endMissedStore(sizeof<W>());
@@ -500,7 +533,8 @@ const POSITIVE_WORD: u64 = 2; // i32 below 2^31
     this.set_(LOCAL_WORD);
     this.beginStore(sizeof<W>());
     this.get_(LOCAL_WORD);
-    this.access(sizeof<W>() == 4 ? w.I32_STORE : sizeof<W>() == 2 ? w.I32_STORE16 : w.I32_STORE8, 0, 0);
+    this.accessPlace(sizeof<W>() == 4 ? w.I32_STORE : sizeof<W>() == 2 ? w.I32_STORE16 : w.I32_STORE8);
+    if (this.spanLocal != 0) return;
     this.beginMissedStore();
     this.get_(LOCAL_WORD);
     this.op(w.I64_EXTEND_I32_U);
@@ -511,13 +545,18 @@ const POSITIVE_WORD: u64 = 2; // i32 below 2^31
     this.set_(double);
     this.beginStore(8);
     this.get_(double);
-    this.access(w.F64_STORE, 0, 0);
+    this.accessPlace(w.F64_STORE);
+    if (this.spanLocal != 0) return;
     this.beginMissedStore();
     this.get_(double);
     this.op(w.I64_REINTERPRET_F64);
     this.endMissedStore(8);
   }
   beginStore(byteLength: u32): void {
+    if (this.spanLocal != 0) {
+      this.locateInSpan();
+      return;
+    }
     this.lookUp(STORES, byteLength);
     this.hintTaken(1);
     this.opIndex(w.IF, w.TYPE_VOID);

@@ -17,6 +17,10 @@ export const EXTENDED: u32 = 16;
 export const DIRECT: u32 = 32;
 /** It stores the low half, or less, of a register that stands above these bits, and which nothing else of it reads. */
 export const STORES_LOW: u32 = 64;
+/** It accesses memory; whether it stores; the binary logarithm of how many bytes. */
+export const ACCESS: u32 = 512;
+export const STORES: u32 = 1024;
+export const ACCESS_SIZE_SHIFT: u32 = 11;
 // What forms.ts decides.
 /** It is translated into 32-bit operations. */
 export const NARROW: u32 = 128;
@@ -52,6 +56,8 @@ const REGISTER_SHIFT: u64 = 8;
   /** Registers read, and those read more than once. */
   read: u32;
   readAgain: u32;
+  /** ACCESS and what belongs to it. */
+  access: u32;
   /** The register whose low half is stored; 0 when there is none. */
   stored: u32;
 
@@ -62,6 +68,7 @@ const REGISTER_SHIFT: u64 = 8;
     this.read = 0;
     this.readAgain = 0;
     this.stored = 0;
+    this.access = 0;
   }
 
   // ---- registers ----
@@ -249,9 +256,11 @@ const REGISTER_SHIFT: u64 = 8;
     return false;
   }
   load<W>(vaddr: u64): u64 {
+    this.access = ACCESS | (ctz(sizeof<W>()) << ACCESS_SIZE_SHIFT);
     return sizeof<W>() < 4 || (sizeof<W>() == 4 && isSigned<W>()) ? SIGNED | FRESH : 0;
   }
   store<W>(vaddr: u64, value: u64): void {
+    this.access = ACCESS | STORES | (ctz(sizeof<W>()) << ACCESS_SIZE_SHIFT);
     if (sizeof<W>() < 8 && (value & REGISTER) != 0) this.stored = <u32>(value >> REGISTER_SHIFT);
   }
 
@@ -269,9 +278,11 @@ const REGISTER_SHIFT: u64 = 8;
   }
   setDouble(offset: u32, value: u64): void {}
   loadDouble(vaddr: u64): u64 {
-    return 0;
+    return this.load<u64>(vaddr);
   }
-  storeDouble(vaddr: u64, value: u64): void {}
+  storeDouble(vaddr: u64, value: u64): void {
+    this.store<u64>(vaddr, 0);
+  }
 
   // ---- what was found ----
 
@@ -284,6 +295,7 @@ const REGISTER_SHIFT: u64 = 8;
   /** With no register signed. */
   widthAlways(): u32 {
     return (
+      this.access |
       (this.isNarrow() ? NARROW_ALWAYS : 0) |
       (this.isSigned() ? SIGNED_ALWAYS : 0) |
       ((this.result & EXTENSION) != 0 ? EXTENDED : 0) |
