@@ -7,6 +7,7 @@ import { type Item, Maker } from "./maker.js";
 import { fixed, type Node, textOf } from "./node.js";
 import { makeSetting, type Setting } from "./setting.js";
 import * as system from "./system-items.js";
+import * as word from "./word-items.js";
 
 /** A program that is run in two ways at once, and what happens around it. */
 export interface Scenario {
@@ -112,6 +113,10 @@ const GROUPS: Readonly<Record<string, readonly (readonly [weight: number, Item])
     [4, system.reservationLoop],
     [2, system.cache],
     [3, system.lendPrivilege],
+  ],
+  words: [
+    [8, word.words],
+    [8, word.nearby],
   ],
   code: [
     [6, system.slot],
