@@ -11,6 +11,7 @@ import { VivariumError } from "../../util/errors.js";
 import { FetchClient } from "./fetch-client.js";
 import { FileStore } from "./file-store.js";
 import { NodeHostServices } from "./host-services.js";
+import { FileLock } from "./machine-file/file-lock.js";
 
 /** A drive as the machine gets it. */
 export interface OpenDrive {
@@ -39,7 +40,6 @@ export async function openDrives(requests: readonly DriveRequest[]): Promise<rea
       const name = `disk${index}`;
       const backend = await explained(name, request.file, () => openDrive(name, request, used));
       drives.push({ backend, serial: request.serial ?? name });
-      refuseSharedFiles(used);
     }
     return drives;
   } catch (error) {
@@ -95,9 +95,10 @@ async function openDrive(name: string, request: DriveRequest, used: UsedFile[]):
   const { file, format, readOnly, snapshot, internalSnapshot, limits } = request;
   const source = isUrl(file)
     ? await UrlSource.open(file)
-    : await FileSource.open(file, readOnly || snapshot, request.backing, (identity, isWritten) =>
-        used.push({ drive: name, file, identity, isWritten }),
-      );
+    : await FileSource.open(file, readOnly || snapshot, request.backing, (identity, isWritten) => {
+        used.push({ drive: name, file, identity, isWritten });
+        refuseSharedFiles(used);
+      });
   let disk = await openImage(source, { format, readOnly: readOnly || snapshot, internalSnapshot });
   if (snapshot) disk = new OverlayDisk(disk, await FileStore.temporary());
   return limits === null ? disk : new ThrottledDisk(disk, new NodeHostServices(), limits);
@@ -119,7 +120,13 @@ class FileSource implements ImageSource {
     onFile: (identity: string, isWritten: boolean) => void,
   ): Promise<FileSource> {
     const store = await FileStore.open(file, { readOnly });
-    onFile(store.identity, !readOnly);
+    try {
+      onFile(store.identity, !readOnly);
+      await lock(store, await realpath(file));
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
     return new FileSource(file, store, backing, onFile);
   }
 
@@ -155,6 +162,25 @@ class UrlSource implements ImageSource {
       throw new VivariumError("disk/reference", `lies over ${quoted}, which is not in the directory of the image`);
     }
     return UrlSource.open(url.href);
+  }
+}
+
+/**
+ * A disk has one writer and nobody who reads beside it. Readers leave no lock: a writer does not notice those that were
+ * there before it. Where no lock can be made, the operator has to see to it.
+ *
+ * @throws VivariumError `file/in-use`
+ */
+async function lock(store: FileStore, file: string): Promise<void> {
+  if (store.readOnly) {
+    FileLock.refuseHeld(file);
+    return;
+  }
+  try {
+    const held = await FileLock.acquire(file);
+    store.onClose = () => held.release();
+  } catch (error) {
+    if (!(error instanceof VivariumError) || error.code !== "file/unwritable") throw error;
   }
 }
 
@@ -198,6 +224,12 @@ export async function explained<T>(name: string, file: string, open: () => Promi
         throw unusable(name, file, `${file} ${error.message}`);
       case "disk/file":
         throw unusable(name, file, error.message);
+      case "file/in-use":
+        throw unusable(
+          name,
+          file,
+          `${error.message}; expected another file, or readonly in every program that uses it`,
+        );
       default:
         throw error;
     }
