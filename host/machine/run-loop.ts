@@ -30,6 +30,8 @@ export interface RunnableProcessor {
 export interface SliceHooks {
   /** Instructions that a slice may have at most. */
   readonly budgetMax: number;
+  /** What has to be waited for before the next slice, after which this is asked again; null when it can begin. */
+  prepareSlice(): Promise<void> | null;
   /** Hands over what came from outside. */
   beforeSlice(): void;
   /** Answers an environment call. */
@@ -150,6 +152,8 @@ export class RunLoop {
     let lastMs = this.#host.monotonicMs();
     this.assertSound();
     while (this.#halt === null) {
+      await this.#prepareSlice();
+      if (this.#halt !== null) break;
       const last = this.#slice();
       this.assertSound();
       this.#hooks.afterSlice();
@@ -167,6 +171,14 @@ export class RunLoop {
     const halt = this.#halt;
     this.#halt = null;
     return halt;
+  }
+
+  async #prepareSlice(): Promise<void> {
+    for (let ready = this.#hooks.prepareSlice(); ready !== null; ready = this.#hooks.prepareSlice()) {
+      await ready;
+      this.assertSound();
+    }
+    this.assertSound();
   }
 
   async #doJobs(): Promise<void> {
