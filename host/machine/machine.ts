@@ -104,6 +104,8 @@ export class Machine {
   readonly #firmware: SbiFirmware | null;
   readonly #htif: Htif | null;
   readonly #loop: RunLoop;
+  /** Why the last run ended, or the present one would if it were ended. */
+  #lastHalt: Halt = { kind: "stopped" };
   readonly #ports = new Map<string, MachinePort>();
 
   /**
@@ -231,7 +233,7 @@ export class Machine {
    *   cannot be; the machine is then as it was
    */
   async restore(state: MachineState, options: Pick<ResumeOptions, "identity"> = {}): Promise<void> {
-    await this.endRecord({ kind: "stopped" });
+    await this.endRecord();
     return this.#loop.between(() => {
       refuseOtherBoard(this.#boardState, decode(boardSchema, state.board));
       const before = this.#capture();
@@ -246,8 +248,9 @@ export class Machine {
   }
 
   /** Runs until the guest ends itself or `stop` is called. */
-  run(): Promise<Halt> {
-    return this.#loop.run();
+  async run(): Promise<Halt> {
+    this.#lastHalt = await this.#loop.run();
+    return this.#lastHalt;
   }
 
   /**
@@ -283,11 +286,11 @@ export class Machine {
     await sink.keep(state);
   }
 
-  /** Ends the history where the machine stands; null when none was being recorded. @param halt why the machine stopped */
-  async endRecord(halt: Halt): Promise<RecordEnd | null> {
+  /** Ends the history where the machine stands; null when none was being recorded. */
+  async endRecord(): Promise<RecordEnd | null> {
     const border = this.#border;
-    if (!(border instanceof Recorder)) return null;
-    const ending = await this.#loop.between(() => ({ end: border.end(halt) }));
+    if (!(border instanceof Recorder) || !border.isRecording) return null;
+    const ending = await this.#loop.between(() => ({ end: border.end(this.#lastHalt) }));
     return ending.end;
   }
 

@@ -140,7 +140,7 @@ export async function recordRun(
   const machine = await Machine.create({ ...wires, ...made, border });
   await machine.record(await file.record());
   const [halt] = await Promise.all([machine.run(), meanwhile?.(machine)]);
-  return { output, halt, end: await machine.endRecord(halt), failure };
+  return { output, halt, end: await machine.endRecord(), failure };
 }
 
 /** Runs a history of the file again. */

@@ -54,10 +54,10 @@ export class BorderDisk implements BlockBackend {
     await this.#inner.close();
   }
 
-  async #ask(operation: () => Promise<Uint8Array | void>): Promise<Uint8Array | null> {
+  async #ask(operation: () => Promise<unknown>): Promise<Uint8Array | null> {
     const done = await this.#border.askLater(DONE, () =>
       operation().then(
-        (bytes): RecordValue => bytes ?? null,
+        (bytes): RecordValue => (bytes instanceof Uint8Array ? bytes : null),
         (error: unknown) => (error instanceof Error ? error.message : String(error)),
       ),
     );

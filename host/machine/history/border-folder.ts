@@ -199,10 +199,10 @@ function asked<T>(
       return failed(error);
     }
   });
-  return then(reply, valueOf);
+  return then(reply, replyValue);
 }
 
-function valueOf<T>(reply: Reply<T>): T {
+function replyValue<T>(reply: Reply<T>): T {
   if ("errno" in reply) throw new FolderError(reply.errno);
   return reply.value;
 }
@@ -227,8 +227,8 @@ function innerOf(directory: FolderDirectory): FolderDirectory {
   return directory.inner;
 }
 
-/** `void` in place of undefined, which would be no answer. */
-function readNothing(value: RecordValue): void | undefined {
+/** Null stands for what operations without a result give: undefined would be no answer. */
+function readNothing(value: RecordValue): void {
   return value === null ? (null as unknown as undefined) : undefined;
 }
 
