@@ -85,6 +85,8 @@ export interface KeepRequest {
   readonly file: string;
   /** Null without a schedule. */
   readonly schedule: ScheduleRequest | null;
+  /** Whether the machine's history is recorded, to be run again. */
+  readonly record: boolean;
 }
 
 export interface ScheduleRequest {
@@ -104,6 +106,8 @@ export type MachineFileAction =
   /** Makes machines that go on beside this one, each in a file of its own. */
   | { readonly action: "fork"; readonly file: string; readonly count: number; readonly keepIdentity: boolean }
   | { readonly action: "inspect"; readonly file: string; readonly json: boolean }
+  /** Runs a recorded history again. */
+  | ReplayAction
   /** Writes the machine as one stream; to standard output without a file. */
   | { readonly action: "export"; readonly file: string; readonly output?: string; readonly passphraseFile?: string }
   /** Makes a machine file of such a stream; from standard input without one. */
@@ -114,6 +118,24 @@ export type MachineFileAction =
       readonly passphraseFile?: string;
       readonly keepIdentity: boolean;
     };
+
+export interface ReplayAction {
+  readonly action: "replay";
+  readonly file: string;
+  /** By its number; the newest without. */
+  readonly history?: number;
+  /** The snapshot to begin with. */
+  readonly from?: string;
+  /** The instruction to stop at, from power-on... */
+  readonly until?: bigint;
+  /** ...or from the end. */
+  readonly back?: bigint;
+  /** A new machine file for where it stopped. */
+  readonly save?: string;
+  readonly translate: TranslationMode;
+  readonly translationByteLengthMax: number;
+  readonly json: boolean;
+}
 
 /** The machine an operator asks for. Files are named as the operator named them. */
 export interface MachineRequest {

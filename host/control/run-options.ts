@@ -44,6 +44,7 @@ export interface RunOptions {
   readonly save?: string;
   readonly snapshotEvery?: string;
   readonly keep?: string;
+  readonly record?: boolean;
   readonly cold?: boolean;
 }
 

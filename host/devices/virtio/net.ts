@@ -223,6 +223,11 @@ export class VirtioNet implements VirtioDevice<NetFields> {
     this.#link.resume();
   }
 
+  /** Whether no frame is under way in the device, which a device that is loaded with its saved state would not have. */
+  get isSettled(): boolean {
+    return this.#waiting.isEmpty && this.#refused === null;
+  }
+
   stop(): void {
     this.#driver = null;
     this.#guestOffloads = null;

@@ -114,6 +114,7 @@ function describeRun(program: Command, onRun: (options: RunOptions) => void): vo
     .option("--save <file>", 'keep the machine in this new file: "viv open" goes on where it was left')
     .option("--snapshot-every <time>", "with --save: take snapshots while it runs, such as every 30s, 10m or 2h")
     .option("--keep <count>", `how many of those stay (default: ${DEFAULT_KEEP_COUNT})`)
+    .option("--record", 'with --save: record its history, which "viv replay" runs again')
     .option("--cold", "boot the image, even if a machine like this has been booted before")
     .option("--dump-region <pc>", "show at the end what the code at this address (hexadecimal) was translated to")
     .option("--commit-log <file>", "write each retired instruction to this file, in Spike's format")

@@ -48,6 +48,7 @@ export async function createKept(
     file: opened.file,
     wires: { ...translationOf(request, line, regionDump), core, serial, ports, ...connectedTo(makings) },
     schedule: keep.schedule,
+    record: keep.record,
     discard: false,
     keepIdentity: true,
   });
@@ -76,7 +77,7 @@ export interface OpenKeptOptions extends Connections, Pick<KeptMachineOptions, "
 /** @throws VivariumError those of `openMachineFile` */
 export async function openKept(keep: KeepRequest, options: OpenKeptOptions): Promise<Kept & { console: Uint8Array }> {
   const opened = await openMachineFile(keep.file);
-  const machine = new KeptMachine({ ...options, file: opened.file, schedule: keep.schedule });
+  const machine = new KeptMachine({ ...options, file: opened.file, schedule: keep.schedule, record: keep.record });
   const { present } = opened.file;
   return {
     path: keep.file,
