@@ -1,0 +1,2 @@
+/** Styles that the bundler puts beside the page. */
+declare module "*.css";
