@@ -31,7 +31,7 @@ export function MachinesView() {
   const machines = store.machines.value.filter((machine) => matches(machine, filter));
   const close = (): void => setDialog(null);
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: dropping a file has its button, too
+    // Dropping a file has its button, too.
     <main
       class={isOver ? "drop-target" : undefined}
       onDragOver={(event) => {
@@ -145,7 +145,7 @@ function MachineRow({ machine }: { readonly machine: MachineView }) {
   store.history.version.value;
   const address = addressOf({ view: "machine", name: spec.name, tab: "overview" });
   return (
-    // biome-ignore lint/a11y/useKeyWithClickEvents: the link in it takes the keys; the rest of the row is a larger target
+    // The link in it takes the keys; the rest of the row is a larger target.
     <tr
       onClick={(event) => {
         if ((event.target as Element).closest("a, button, [role=menu], dialog") === null) location.hash = address;

@@ -1,5 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { addressOf, type Route, route } from "../client/route.js";
+import icon from "../icon.svg";
 import { useApp } from "../parts/app-context.js";
 import { Icon, type IconName } from "../parts/icon.js";
 import { NoticeList } from "../parts/notices.js";
@@ -24,7 +25,7 @@ export function Shell({ children, onHelp }: { readonly children: ComponentChildr
     <div class="shell">
       <nav aria-label="Main">
         <h1>
-          <img src="./icon.svg" alt="" width="22" height="22" />
+          <img src={icon} alt="" width="22" height="22" />
           <span>Vivarium</span>
         </h1>
         <ul>

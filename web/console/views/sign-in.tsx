@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
 import { Connection, RequestError } from "../client/connection.js";
 import { keepToken } from "../client/session-token.js";
+import icon from "../icon.svg";
 
 /** Asks for a token, and tries it. */
 export function SignIn({
@@ -36,7 +37,7 @@ export function SignIn({
     <main class="sign-in">
       <form onSubmit={signIn}>
         <h1>
-          <img src="./icon.svg" alt="" width="28" height="28" />
+          <img src={icon} alt="" width="28" height="28" />
           Vivarium
         </h1>
         <label>
