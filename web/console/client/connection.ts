@@ -6,6 +6,7 @@ import {
   type ActionOutput,
 } from "../../../host/control/hypervisor/actions.js";
 import type { OperationView } from "../../../host/control/hypervisor/schemas.js";
+import { BEARER_PROTOCOL, WEBSOCKET_PROTOCOL } from "../../../host/control/hypervisor/socket-messages.js";
 
 /** What the daemon says against a request, or why there is no answer. */
 export class RequestError extends Error {
@@ -26,6 +27,7 @@ export type OnProgress = (progress: number | null, message: string) => void;
 
 /** As long as the daemon lets a question about an operation wait. */
 const WAIT_MS = 20_000;
+const WATCHED_WAIT_MS = 500;
 
 export class Connection {
   /** Of the daemon: `https://host:port`. */
@@ -50,8 +52,27 @@ export class Connection {
     const { method, path, body } = requestOf(action, input);
     const answer = await this.request(method, path, body === null ? {} : { body: JSON.stringify(body) });
     const value: unknown = answer.status === 204 ? null : await answer.json();
-    if (answer.status !== 202) return value as ActionOutput<A>;
-    return (await this.#follow(value as OperationView, onProgress)) as ActionOutput<A>;
+    if (ACTIONS[action].kind === "now") return value as ActionOutput<A>;
+    return (await this.follow(value as OperationView, onProgress)) as ActionOutput<A>;
+  }
+
+  /**
+   * Waits until an operation has ended.
+   *
+   * @returns its result
+   * @throws RequestError why it failed
+   */
+  async follow(begun: OperationView, onProgress?: OnProgress): Promise<unknown> {
+    let operation = begun;
+    while (operation.status === "running") {
+      onProgress?.(operation.progress, operation.message);
+      // Whoever looks at progress sees it move; whoever does not need not be told soon.
+      const waitMs = onProgress === undefined ? WAIT_MS : WATCHED_WAIT_MS;
+      operation = await this.perform("operation.get", { operation: operation.id, waitMs });
+    }
+    if (operation.status === "succeeded") return operation.result ?? null;
+    const { code, message } = operation.error ?? { code: "operation/failed", message: operation.message };
+    throw new RequestError(code, message, 200);
   }
 
   /** @throws RequestError */
@@ -72,22 +93,12 @@ export class Connection {
 
   /** A WebSocket that has said who asks: its second subprotocol is the token, which no log has. */
   socket(path: string): WebSocket {
-    const socket = new WebSocket(this.origin.replace(/^http/, "ws") + path, ["vivarium", `bearer.${this.token}`]);
+    const socket = new WebSocket(this.origin.replace(/^http/, "ws") + path, [
+      WEBSOCKET_PROTOCOL,
+      BEARER_PROTOCOL + this.token,
+    ]);
     socket.binaryType = "arraybuffer";
     return socket;
-  }
-
-  async #follow(begun: OperationView, onProgress: OnProgress | undefined): Promise<unknown> {
-    let operation = begun;
-    while (operation.status === "running") {
-      onProgress?.(operation.progress, operation.message);
-      // Short at first, so that progress is seen; whoever looks at none need not be told soon.
-      const waitMs = onProgress === undefined ? WAIT_MS : 500;
-      operation = await this.perform("operation.get", { operation: operation.id, waitMs });
-    }
-    if (operation.status === "succeeded") return operation.result ?? null;
-    const { code, message } = operation.error ?? { code: "operation/failed", message: operation.message };
-    throw new RequestError(code, message, 200);
   }
 }
 

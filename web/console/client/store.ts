@@ -13,6 +13,10 @@ import { LiveHistory } from "./live-history.js";
 
 /** Readings are asked for so often while somebody looks. */
 const REFRESH_MS = 1000;
+/** What events tell of is asked for every so many times besides. */
+const REFRESHES_BETWEEN = 5;
+/** From an event to asking what it has changed. */
+const NEWS_MS = 250;
 const EVENTS_MAX = 500;
 
 /** What the page knows of the hypervisor: kept fresh while the page is seen. */
@@ -35,6 +39,8 @@ export class Store {
   #stopEvents: (() => void) | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
   #refresh: Promise<void> | null = null;
+  #refreshes = 0;
+  #newsTimer: ReturnType<typeof setTimeout> | null = null;
   #isStopped = false;
 
   /** @param onRefused the token counts no more */
@@ -62,6 +68,7 @@ export class Store {
     document.removeEventListener("visibilitychange", this.#onVisible);
     this.#stopEvents?.();
     if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#newsTimer !== null) clearTimeout(this.#newsTimer);
   }
 
   machine(name: string): MachineView | null {
@@ -70,6 +77,8 @@ export class Store {
 
   /** Asks for everything anew, after something was changed. */
   async refresh(): Promise<void> {
+    await this.#refresh;
+    this.#refreshes = 0;
     await this.#refreshAll();
   }
 
@@ -95,11 +104,12 @@ export class Store {
 
   async #askAll(): Promise<void> {
     try {
+      const hasNews = this.#refreshes++ % REFRESHES_BETWEEN === 0;
       const [host, machines, pools, operations] = await Promise.all([
         this.connection.perform("host.get", {}),
         this.connection.perform("machine.list", {}),
-        this.connection.perform("pool.list", {}),
-        this.connection.perform("operation.list", {}),
+        hasNews ? this.connection.perform("pool.list", {}) : this.pools.value,
+        hasNews ? this.connection.perform("operation.list", {}) : this.operations.value,
       ]);
       batch(() => {
         this.connected.value = true;
@@ -125,7 +135,12 @@ export class Store {
   #take(event: HypervisorEvent): void {
     this.#add([event]);
     if (event.kind === "image-changed") this.images.value = [];
-    void this.#refreshAll();
+    // Many may come at once.
+    this.#newsTimer ??= setTimeout(() => {
+      this.#newsTimer = null;
+      this.#refreshes = 0;
+      void this.#refreshAll();
+    }, NEWS_MS);
   }
 
   #add(events: readonly HypervisorEvent[]): void {

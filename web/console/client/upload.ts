@@ -1,5 +1,5 @@
-import type { Connection, OnProgress } from "./connection.js";
-import { RequestError } from "./connection.js";
+import type { OperationView } from "../../../host/control/hypervisor/schemas.js";
+import { type Connection, type OnProgress, RequestError } from "./connection.js";
 
 const PART_BYTE_LENGTH = 4 * 1024 * 1024;
 const RETRIES = 5;
@@ -17,7 +17,7 @@ export async function importMachine(
   passphrase: string,
   onProgress: OnProgress,
 ): Promise<void> {
-  const body = JSON.stringify({ name, byteLength: file.size, ...(passphrase === "" ? {} : { passphrase }) });
+  const body = JSON.stringify({ name, byteLength: file.size });
   const begun = (await (await connection.request("POST", "/v1/imports", { body })).json()) as { readonly id: string };
   const path = `/v1/imports/${encodeURIComponent(begun.id)}`;
   let offset = 0;
@@ -38,5 +38,10 @@ export async function importMachine(
       offset = Number(answer?.headers.get("Upload-Offset") ?? offset);
     }
   }
-  onProgress(1, "Opening");
+  onProgress(null, "Opening");
+  // A header is not Unicode, so the passphrase goes as Base64 of its UTF-8.
+  const encoded = btoa(String.fromCharCode(...new TextEncoder().encode(passphrase)));
+  const headers: HeadersInit = passphrase === "" ? {} : { "Vivarium-Passphrase": encoded };
+  const finished = await connection.request("POST", `${path}/finish`, { headers });
+  await connection.follow((await finished.json()) as OperationView, onProgress);
 }

@@ -1,10 +1,9 @@
 import { useEffect, useRef, useState } from "preact/hooks";
+import type { ClientMessage, ServerMessage } from "../../../host/control/hypervisor/socket-messages.js";
 import { GuestTerminal } from "../../terminal/guest-terminal.js";
 import { useApp } from "./app-context.js";
 
 const RETRY_MS = 1000;
-/** RFC 6455: the other end has its reason for not going on. */
-const CLOSE_POLICY = 1008;
 
 /** A machine's serial console. It outlives reloads: the hypervisor shows the last screen to whoever comes. */
 export function MachineTerminal({ machine }: { readonly machine: string }) {
@@ -19,7 +18,8 @@ export function MachineTerminal({ machine }: { readonly machine: string }) {
     const send = (data: string | Uint8Array<ArrayBuffer>): void => {
       if (socket?.readyState === WebSocket.OPEN) socket.send(data);
     };
-    const sendSize = (columns: number, rows: number): void => send(JSON.stringify({ kind: "resize", columns, rows }));
+    const sendSize = (columns: number, rows: number): void =>
+      send(JSON.stringify({ type: "resize", columns, rows } satisfies ClientMessage));
     const terminal = new GuestTerminal(element.current!, {
       onInput: (bytes) => send(new Uint8Array(bytes)),
       onResize: sendSize,
@@ -34,13 +34,20 @@ export function MachineTerminal({ machine }: { readonly machine: string }) {
         terminal.reset();
         sendSize(terminal.columns, terminal.rows);
       };
+      let reason = "The console is not connected. Trying again.";
       opened.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => {
-        if (typeof data !== "string") void terminal.write(new Uint8Array(data));
+        if (typeof data !== "string") {
+          void terminal.write(new Uint8Array(data));
+          return;
+        }
+        const message = JSON.parse(data) as ServerMessage;
+        if (message.type === "ended") reason = message.reason;
+        else if (message.type === "error") reason = message.error.message;
       };
-      opened.onclose = ({ code, reason }) => {
+      opened.onclose = () => {
         if (isGone) return;
-        setProblem(reason === "" ? "The console is not connected. Trying again." : reason);
-        if (code !== CLOSE_POLICY) timer = setTimeout(connect, RETRY_MS);
+        setProblem(reason);
+        timer = setTimeout(connect, RETRY_MS);
       };
     };
     connect();
