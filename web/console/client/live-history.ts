@@ -27,6 +27,13 @@ export class LiveHistory {
     this.version.value++;
   }
 
+  /** What was read before the page came: it lies before what the page has seen. */
+  precede(name: string, processors: readonly number[]): void {
+    const line = [...processors, ...this.of(name)].slice(-LENGTH_MAX);
+    this.#processors.set(name, line);
+    this.version.value++;
+  }
+
   of(name: string): readonly number[] {
     return this.#processors.get(name) ?? [];
   }

@@ -18,6 +18,8 @@ const REFRESHES_BETWEEN = 5;
 /** From an event to asking what it has changed. */
 const NEWS_MS = 250;
 const EVENTS_MAX = 500;
+const HISTORY_MS = 120_000;
+const HISTORY_MACHINES_MAX = 30;
 
 /** What the page knows of the hypervisor: kept fresh while the page is seen. */
 export class Store {
@@ -60,6 +62,7 @@ export class Store {
       onRefused: this.#onRefused,
     });
     void this.#loadEvents();
+    void this.#refreshAll().then(() => this.#loadHistory());
     this.#tick();
   }
 
@@ -124,6 +127,18 @@ export class Store {
       if (error instanceof RequestError && error.status === 401) this.#onRefused();
       else if (error instanceof RequestError && error.status === 0) this.connected.value = false;
       else if (!(error instanceof RequestError)) throw error;
+    }
+  }
+
+  /** The lines of the machines that are seen first begin with what was read before. */
+  async #loadHistory(): Promise<void> {
+    const since = Date.now() - HISTORY_MS;
+    for (const { spec } of this.machines.value.slice(0, HISTORY_MACHINES_MAX)) {
+      const samples = await this.connection.perform("machine.samples", { machine: spec.name, since }).catch(() => []);
+      this.history.precede(
+        spec.name,
+        samples.map(({ processors }) => processors),
+      );
     }
   }
 

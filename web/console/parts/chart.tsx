@@ -16,12 +16,15 @@ interface ChartProps {
   readonly format: (value: number) => string;
   /** What the axis reaches at least. */
   readonly max: number;
+  /** Whether values are bytes, whose round numbers are powers of two. */
+  readonly isBytes?: boolean;
 }
 
 const HEIGHT = 150;
+const POWERS_OF_TWO = Array.from({ length: 50 }, (_, power) => 2 ** power);
 
 /** Readings over time. */
-export function Chart({ title, times, series, format, max }: ChartProps) {
+export function Chart({ title, times, series, format, max, isBytes = false }: ChartProps) {
   const element = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const labels = series.map(({ label }) => label).join();
@@ -31,7 +34,7 @@ export function Chart({ title, times, series, format, max }: ChartProps) {
     const draw = (): void => {
       plot.current?.destroy();
       plot.current = new uPlot(
-        optionsOf(element.current!.clientWidth, series, format, max),
+        optionsOf({ title, times, series, format, max, isBytes }, element.current!.clientWidth),
         dataOf(times, series),
         element.current!,
       );
@@ -67,12 +70,7 @@ function dataOf(times: readonly number[], series: readonly Series[]): uPlot.Alig
   return [times.map((time) => time / 1000), ...series.map(({ values }) => [...values])];
 }
 
-function optionsOf(
-  width: number,
-  series: readonly Series[],
-  format: (value: number) => string,
-  max: number,
-): uPlot.Options {
+function optionsOf({ series, format, max, isBytes = false }: ChartProps, width: number): uPlot.Options {
   const style = getComputedStyle(document.documentElement);
   const color = (property: string): string => style.getPropertyValue(property).trim();
   const axis = { stroke: color("--quiet"), grid: { stroke: color("--line"), width: 1 }, ticks: { show: false } };
@@ -89,7 +87,13 @@ function optionsOf(
         values: (_, splits) =>
           splits.map((time) => new Date(time * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })),
       },
-      { ...axis, size: 72, space: 36, values: (_, splits) => splits.map(format) },
+      {
+        ...axis,
+        ...(isBytes ? { incrs: POWERS_OF_TWO } : {}),
+        size: 72,
+        space: 30,
+        values: (_, splits) => splits.map(format),
+      },
     ],
     series: [
       { value: (_, time) => (time === null ? "" : new Date(time * 1000).toLocaleTimeString()) },

@@ -153,6 +153,8 @@ export function Slider({ label, steps, value, format, onChange }: SliderProps) {
 }
 
 function nearest(steps: readonly number[], value: number): number {
+  const exact = steps.indexOf(value);
+  if (exact !== -1) return exact;
   const distances = steps.map((step) => Math.abs(step - value));
   return distances.indexOf(Math.min(...distances));
 }

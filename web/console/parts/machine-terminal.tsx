@@ -67,7 +67,7 @@ export function MachineTerminal({ machine }: { readonly machine: string }) {
           {problem}
         </p>
       )}
-      <div class="terminal" ref={element} />
+      <div class="terminal-screen" ref={element} />
     </div>
   );
 }

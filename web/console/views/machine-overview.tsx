@@ -56,10 +56,11 @@ function Charts({ machine }: { readonly machine: MachineView }) {
         times={times}
         series={lines.memory}
         format={formatBytes}
+        isBytes
         max={machine.spec.memoryMiB * MIB}
       />
-      <Chart title="Disks" times={times} series={lines.disk} format={perSecond} max={MIB} />
-      <Chart title="Networks" times={times} series={lines.network} format={perSecond} max={MIB} />
+      <Chart title="Disks" times={times} series={lines.disk} format={perSecond} isBytes max={MIB} />
+      <Chart title="Networks" times={times} series={lines.network} format={perSecond} isBytes max={MIB} />
     </section>
   );
 }
