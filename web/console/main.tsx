@@ -54,6 +54,7 @@ function SignedIn({
   }, [app]);
   const goTo = (view: "machines" | "pools" | "events" | "access") => (): void => {
     if (Date.now() - goingSince.current < GO_MS) go({ view });
+    goingSince.current = 0;
   };
   useKeys({
     "?": () => setHelpOpen(true),

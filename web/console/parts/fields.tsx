@@ -123,6 +123,7 @@ const SETTLE_MS = 150;
 
 /** Moves through given values; what it is moved to acts at once. */
 export function Slider({ label, steps, value, format, onChange }: SliderProps) {
+  const id = useId();
   const [moved, setMoved] = useState<number | null>(null);
   const timer = useRef<ReturnType<typeof setTimeout> | null>(null);
   useEffect(() => {
@@ -136,10 +137,11 @@ export function Slider({ label, steps, value, format, onChange }: SliderProps) {
     timer.current = setTimeout(() => onChange(to), SETTLE_MS);
   };
   return (
-    <label class="slider">
-      <span>{label}</span>
-      <output>{format(shown)}</output>
+    <div class="slider">
+      <label for={id}>{label}</label>
+      <output for={id}>{format(shown)}</output>
       <input
+        id={id}
         type="range"
         min={0}
         max={steps.length - 1}
@@ -148,7 +150,7 @@ export function Slider({ label, steps, value, format, onChange }: SliderProps) {
         aria-valuetext={format(shown)}
         onInput={({ currentTarget }) => move(steps[currentTarget.valueAsNumber]!)}
       />
-    </label>
+    </div>
   );
 }
 
