@@ -23,6 +23,7 @@ import {
   type ToWorker,
 } from "./messages.js";
 import { buffersOf, StatePacker } from "./packed-state.js";
+import type { DetachedMachine } from "./transit.js";
 import type { OpenMachineFile, WorkerPlatform } from "./platform.js";
 
 /** The machine as the worker's own program sees it, beside the caller at the channel: what keeps it in a file. */
@@ -33,6 +34,36 @@ export interface ServedMachine {
   adopt(setup: MachineSetup, state: MachineState, identity: Identity): Promise<void>;
   /** Goes back to a state of its own, as it was running or not. */
   restore(state: MachineState, identity: Identity): Promise<void>;
+}
+
+/** A machine whose worker decides about it, not the caller: one of many that a worker serves. */
+export interface HostedServer extends ServedMachine {
+  receive(message: ToWorker): void;
+  /** Null while it is off. */
+  readonly machine: VirtMachine | null;
+  readonly status: MachineStatus;
+  /** What it is made of, the image's own disk included; null before `create`. */
+  readonly setup: MachineSetup | null;
+  /** The end of what the guest has written. */
+  readonly consoleTail: Uint8Array;
+  create(setup: MachineSetup): Promise<MachineSetup>;
+  start(): Promise<void>;
+  pause(): Promise<void>;
+  /** Switches the machine off at once, and closes what it is made of. */
+  close(): Promise<void>;
+  /**
+   * Takes the machine out amid everything. Its users are told nothing, and nothing more comes from here.
+   *
+   * @throws VivariumError `machine/status` when it is off
+   */
+  detach(): Promise<DetachedMachine>;
+  /** Goes on, paused, with a machine that was taken out of a server elsewhere; its users are told nothing. */
+  attach(machine: Pick<DetachedMachine, "setup" | "state" | "transit">, identity: Identity): Promise<void>;
+}
+
+/** Serves one machine to the program at the other end of the channel, which hands over its messages itself. */
+export function hostMachine(platform: WorkerPlatform): HostedServer {
+  return new MachineServer(platform);
 }
 
 /** Serves one machine to the program at the other end of the channel: what a worker does. */
@@ -50,7 +81,7 @@ interface Parts {
   readonly drives: readonly Drive[];
 }
 
-class MachineServer implements ServedMachine {
+class MachineServer implements HostedServer {
   readonly #platform: WorkerPlatform;
   readonly #host: HostServices;
   readonly #console: ConsoleRelay;
@@ -122,6 +153,46 @@ class MachineServer implements ServedMachine {
     return this.#inTurn(() => this.#restore(state, identity));
   }
 
+  get machine(): VirtMachine | null {
+    return this.#machine;
+  }
+
+  get status(): MachineStatus {
+    return this.#status;
+  }
+
+  get setup(): MachineSetup | null {
+    return this.#parts?.setup ?? null;
+  }
+
+  get consoleTail(): Uint8Array {
+    return this.#console.tail();
+  }
+
+  create(setup: MachineSetup): Promise<MachineSetup> {
+    return this.#inTurn(() => this.#create(setup));
+  }
+
+  start(): Promise<void> {
+    return this.#inTurn(() => this.#start());
+  }
+
+  pause(): Promise<void> {
+    return this.#inTurn(() => this.#halt("paused"));
+  }
+
+  close(): Promise<void> {
+    return this.#inTurn(() => this.#close());
+  }
+
+  detach(): Promise<DetachedMachine> {
+    return this.#inTurn(() => this.#detach());
+  }
+
+  attach(machine: Pick<DetachedMachine, "setup" | "state" | "transit">, identity: Identity): Promise<void> {
+    return this.#inTurn(() => this.#attach(machine, identity));
+  }
+
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const done = this.#turn.then(work);
     this.#turn = done.then(
@@ -179,15 +250,50 @@ class MachineServer implements ServedMachine {
       case "stateHash":
         return answer(await this.#stateHash());
       case "close":
-        await this.#halt("off");
-        await Promise.all(this.#open.splice(0).map((drive) => drive.close()));
-        await this.#closeFormerFiles();
-        await this.#file?.opened.close();
-        this.#file = null;
-        return answer(undefined);
+        return answer(await this.#close());
       default:
         return unreachable(name);
     }
+  }
+
+  async #close(): Promise<void> {
+    await this.#halt("off");
+    await this.#closeParts();
+    await this.#closeFormerFiles();
+    await this.#file?.opened.close();
+    this.#file = null;
+  }
+
+  async #closeParts(): Promise<void> {
+    await Promise.all(this.#open.splice(0).map((drive) => drive.close()));
+  }
+
+  async #detach(): Promise<DetachedMachine> {
+    const isRunning = this.#status === "running";
+    if (isRunning) await this.#standStill();
+    const machine = this.#present();
+    const { setup } = this.#requireParts();
+    const ports = setup.ports.map((name) => ({ name, waiting: machine.port(name).takeWaiting() }));
+    const transit = { console: this.#console.handOver(), ports, size: this.#size };
+    const state = await machine.capture();
+    this.#machine = null;
+    this.#status = "off";
+    await this.#closeParts();
+    return { setup, state, transit, isRunning };
+  }
+
+  async #attach(
+    { setup, state, transit }: Pick<DetachedMachine, "setup" | "state" | "transit">,
+    identity: Identity,
+  ): Promise<void> {
+    this.#parts = { setup, boot: once(() => this.#readBoot(setup.guest)), drives: await this.#openDrives(setup) };
+    this.#size = transit.size;
+    this.#console.takeOver(transit.console);
+    const machine = await this.#resume(state, this.#parts, identity);
+    this.#machine = machine;
+    this.#status = "paused";
+    for (const { name, waiting } of transit.ports) for (const bytes of waiting) machine.port(name).write(bytes);
+    this.#tellTime();
   }
 
   async #create(given: MachineSetup): Promise<MachineSetup> {
@@ -301,11 +407,7 @@ class MachineServer implements ServedMachine {
 
   /** Ends the present run: the machine stands still, or is gone. */
   async #halt(status: "paused" | "off"): Promise<void> {
-    if (this.#status === "running") {
-      this.#machine?.stop();
-      this.#console.release();
-      await this.#run;
-    }
+    if (this.#status === "running") await this.#standStill();
     if (status === "off") {
       this.#closePorts();
       this.#console.settle();
@@ -314,6 +416,13 @@ class MachineServer implements ServedMachine {
     } else if (this.#machine !== null) {
       this.#setStatus("paused");
     }
+  }
+
+  /** Ends the present run, amid everything. */
+  async #standStill(): Promise<void> {
+    this.#machine?.stop();
+    this.#console.release();
+    await this.#run;
   }
 
   async #restore(state: MachineState, identity: Identity): Promise<void> {
@@ -455,9 +564,15 @@ class MachineServer implements ServedMachine {
       const port = this.#machine?.port(name);
       if (port?.open !== true) continue;
       this.#post({ kind: "port-open", port: name, open: true });
-      // The guest's clock stood still.
-      if (name === PORT_CONTROL) port.write(encodeTime(Number(this.#host.nowNs() / NS_PER_MS) / MS_PER_S));
     }
+    this.#tellTime();
+  }
+
+  /** The guest's clock stood still. */
+  #tellTime(): void {
+    if (!this.#requireParts().setup.ports.includes(PORT_CONTROL)) return;
+    const control = this.#machine?.port(PORT_CONTROL);
+    if (control?.open === true) control.write(encodeTime(Number(this.#host.nowNs() / NS_PER_MS) / MS_PER_S));
   }
 
   /** The machine as it is; one that waits for its console's reader does not stay in the way. */

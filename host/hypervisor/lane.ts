@@ -1,0 +1,133 @@
+import { type FromWorker, packError, type ToWorker } from "../api/messages.js";
+import type { WorkerChannel } from "../api/platform.js";
+import { assert, VivariumError } from "../util/errors.js";
+import type { HostWorker } from "./host-worker.js";
+
+/** Where the machine at the other end is. */
+type Place =
+  /** Nowhere: it is off. */
+  | { readonly kind: "off" }
+  | { readonly kind: "worker"; readonly worker: HostWorker; readonly lane: number }
+  /** Between two workers, or in its file: what is sent waits, and wakes it. */
+  | { readonly kind: "held"; readonly waiting: [unknown, readonly ArrayBuffer[] | undefined][] };
+
+/**
+ * The channel to a machine that comes and goes: to its users it is one worker that never ends, whichever worker the
+ * machine is in.
+ */
+export class Lane implements WorkerChannel {
+  readonly #onInput: () => void;
+  readonly #tap: (message: FromWorker) => void;
+  #place: Place = { kind: "off" };
+  #receive: (message: unknown) => void = () => {};
+  /** Calls that the machine has not answered. */
+  readonly #calls = new Set<number>();
+
+  /**
+   * @param onInput something has been sent to a machine that is held
+   * @param tap sees what the machine says, before its users do
+   */
+  constructor(onInput: () => void, tap: (message: FromWorker) => void) {
+    this.#onInput = onInput;
+    this.#tap = tap;
+  }
+
+  /** The worker that the machine is in, and the lane there; null without one. */
+  get place(): { readonly worker: HostWorker; readonly lane: number } | null {
+    return this.#place.kind === "worker" ? this.#place : null;
+  }
+
+  /** A lane in `worker`. What is sent goes on waiting until `release`. */
+  open(worker: HostWorker): number {
+    return worker.openLane((message) => this.#hear(message as FromWorker));
+  }
+
+  /** From now on the machine is there; what waited is sent. */
+  release(worker: HostWorker, lane: number): void {
+    const waiting = this.#place.kind === "held" ? this.#place.waiting : [];
+    this.#leave();
+    this.#place = { kind: "worker", worker, lane };
+    for (const [message, transfer] of waiting) worker.post(lane, message, transfer);
+  }
+
+  /** From now on what is sent waits; the machine's own messages still come. */
+  hold(): void {
+    if (this.#place.kind === "held") return;
+    this.#place = { kind: "held", waiting: [] };
+  }
+
+  /** The machine is off: who still waits for it is told, and nobody hears from it any more. */
+  switchOff(why: VivariumError): void {
+    const waiting = this.#place.kind === "held" ? this.#place.waiting : [];
+    this.#leave();
+    this.#place = { kind: "off" };
+    for (const id of [...this.#calls]) this.#hear({ kind: "refusal", id, error: packError(why) });
+    for (const [message] of waiting) this.#refuse(message as ToWorker);
+    this.#hear({ kind: "status", status: "off" });
+  }
+
+  post(message: unknown, transfer?: readonly ArrayBuffer[]): void {
+    const { kind, ...rest } = message as ToWorker;
+    if (kind === "call") this.#calls.add((rest as { readonly id: number }).id);
+    switch (this.#place.kind) {
+      case "worker":
+        this.#place.worker.post(this.#place.lane, message, transfer);
+        return;
+      case "held":
+        this.#place.waiting.push([message, transfer]);
+        if (isInput(message as ToWorker)) this.#onInput();
+        return;
+      case "off":
+        this.#refuse(message as ToWorker);
+        return;
+    }
+  }
+
+  onMessage(receive: (message: unknown) => void): void {
+    this.#receive = receive;
+  }
+
+  /** Workers end, but not this one. */
+  onFailure(): void {}
+
+  terminate(): void {
+    this.#receive = () => {};
+  }
+
+  /** As if the machine had said it. */
+  say(message: FromWorker): void {
+    this.#hear(message);
+  }
+
+  #hear(message: FromWorker): void {
+    if (message.kind === "answer" || message.kind === "refusal") this.#calls.delete(message.id);
+    this.#tap(message);
+    this.#receive(message);
+  }
+
+  #leave(): void {
+    if (this.#place.kind === "worker") this.#place.worker.closeLane(this.#place.lane);
+  }
+
+  #refuse(message: ToWorker): void {
+    assert(this.#place.kind === "off", "a machine that is on answers for itself");
+    const off = new VivariumError("machine/status", "the machine is off; start it first");
+    if (message.kind === "call") this.#hear({ kind: "refusal", id: message.id, error: packError(off) });
+    // Whoever types does not wait for ever.
+    if (message.kind === "type") this.#hear({ kind: "typed", byteLength: message.bytes.length });
+  }
+}
+
+/** Whether a machine that sleeps in its file is to wake: not for what its users only say about themselves. */
+function isInput({ kind }: ToWorker): boolean {
+  switch (kind) {
+    case "call":
+    case "port":
+    case "type":
+      return true;
+    case "resize":
+    case "hold-console":
+    case "console-taken":
+      return false;
+  }
+}
