@@ -39,6 +39,7 @@ export class Machine extends MachineBase {
   }
 }
 
+export type { ShareOptions, SocketOptions } from "./api/device-options.js";
 export type { GuestFileSystem, ReadOptions, WriteOptions } from "./api/guest-file-system.js";
 export type { Command, GuestProcess, ProcessExit, ProcessOptions } from "./api/guest-process.js";
 export type { Limits } from "./api/limits.js";
@@ -50,10 +51,15 @@ export {
   type MachineEvents,
   type OpenOptions,
 } from "./api/machine.js";
+export type { BalloonState, MachineBalloon } from "./api/machine-balloon.js";
 export type { MachineConsole } from "./api/machine-console.js";
+export type { MachineInput } from "./api/machine-inputs.js";
+export type { MachineNetwork } from "./api/machine-network.js";
 export type { DriveOptions, MachineOptions } from "./api/machine-options.js";
-export type { MachineStatus, Source } from "./api/messages.js";
-export type { Platform } from "./api/platform.js";
+export type { GuestSocket, SocketListener } from "./api/machine-sockets.js";
+export type { MachineStatus, Source, WorkerStats } from "./api/messages.js";
+export type { LinkOptions, NetworkOptions, RateOption } from "./api/network-options.js";
+export type { OpenLink, Platform } from "./api/platform.js";
 export type { SignalName } from "./api/signals.js";
 export type { MachineSnapshot } from "./api/snapshot.js";
 export type { Bytes } from "./api/streams.js";
@@ -89,7 +95,7 @@ export { Nat, type NatOptions } from "./network/nat/nat.js";
 export type { Outside } from "./network/nat/outside.js";
 export { CapturedLink, type CaptureSink, pcapFileHeader } from "./network/pcap.js";
 export { type FramePeer, PeerLink, PeerStation } from "./network/peer-link.js";
-export { Switch } from "./network/switch.js";
+export { Switch, Switch as NetworkSwitch } from "./network/switch.js";
 export type { Rate } from "./network/token-bucket.js";
 export { MemoryFolder } from "./share/memory-folder.js";
 export type { SharedFolder } from "./share/shared-folder.js";

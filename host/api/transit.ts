@@ -1,4 +1,5 @@
 import type { MachineState } from "../machine/machine-state.js";
+import type { LinkTransit } from "../network/remote-link.js";
 import type { ConsoleTransit } from "./console-relay.js";
 import type { MachineSetup } from "./messages.js";
 
@@ -7,6 +8,8 @@ export interface Transit {
   readonly console: ConsoleTransit;
   /** By port: messages that the guest's device had no room for yet. */
   readonly ports: readonly { readonly name: string; readonly waiting: readonly Uint8Array[] }[];
+  /** By network device. */
+  readonly links: readonly LinkTransit[];
   /** Of the operator's terminal. */
   readonly size: { readonly columns: number; readonly rows: number } | null;
 }

@@ -119,12 +119,16 @@ export class Lane implements WorkerChannel {
 }
 
 /** Whether a machine that sleeps in its file is to wake: not for what its users only say about themselves. */
-function isInput({ kind }: ToWorker): boolean {
-  switch (kind) {
+function isInput(message: ToWorker): boolean {
+  switch (message.kind) {
     case "call":
     case "port":
     case "type":
+    case "socket":
+    case "input":
       return true;
+    case "link":
+      return message.message.kind === "frames";
     case "resize":
     case "hold-console":
     case "console-taken":

@@ -80,6 +80,14 @@ export class LanePlatform implements WorkerPlatform {
     return this.#platform.openBase(...given);
   }
 
+  openShare(...given: Parameters<WorkerPlatform["openShare"]>): ReturnType<WorkerPlatform["openShare"]> {
+    return this.#platform.openShare(...given);
+  }
+
+  openSockets(path: string): ReturnType<WorkerPlatform["openSockets"]> {
+    return this.#platform.openSockets(path);
+  }
+
   openMachineFile(name: string): ReturnType<WorkerPlatform["openMachineFile"]> {
     return this.#platform.openMachineFile(name);
   }

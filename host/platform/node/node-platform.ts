@@ -1,8 +1,11 @@
 import { randomFillSync } from "node:crypto";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
-import type { Platform, WorkerChannel } from "../../api/platform.js";
+import type { OpenLink, Platform, WorkerChannel } from "../../api/platform.js";
+import type { LinkRequest } from "../../control/network-options.js";
 import { packageDirectory } from "./core-module.js";
+import { openLink } from "./network/open-link.js";
+import { NodeOutside } from "./network/outside.js";
 
 /** The built one, for sources cannot be run in a worker as they are. */
 const WORKER_PATH = "dist/host/platform/node/machine-worker.js";
@@ -27,6 +30,12 @@ export class NodePlatform implements Platform {
         void worker.terminate();
       },
     };
+  }
+
+  readonly networkClock = new NodeOutside();
+
+  openLink(request: LinkRequest, { mtu }: { readonly mtu: number }): Promise<OpenLink> {
+    return openLink(request, mtu, this.networkClock);
   }
 
   schedule(callback: () => void, delayMs: number): () => void {
