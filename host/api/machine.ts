@@ -239,6 +239,11 @@ export class MachineBase {
     return this.#status;
   }
 
+  /** Whether the guest's agent answers: what `ready` waits for. */
+  get isAgentReady(): boolean {
+    return this.#agent.isReady;
+  }
+
   /** Its network devices, in their order: what each is plugged into can change at any time. */
   get networks(): readonly MachineNetwork[] {
     return this.#networks;

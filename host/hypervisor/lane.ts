@@ -20,6 +20,8 @@ export class Lane implements WorkerChannel {
   readonly #tap: (message: FromWorker) => void;
   #place: Place = { kind: "off" };
   #receive: (message: unknown) => void = () => {};
+  /** What its users have said that is true of every machine that comes here, by what it is about. */
+  readonly #standing = new Map<string, ToWorker>();
   /** Calls that the machine has not answered. */
   readonly #calls = new Set<number>();
 
@@ -42,11 +44,12 @@ export class Lane implements WorkerChannel {
     return worker.openLane((message) => this.#hear(message as FromWorker));
   }
 
-  /** From now on the machine is there; what waited is sent. */
-  release(worker: HostWorker, lane: number): void {
+  /** From now on the machine is there; what waited is sent. @param isNew whether it knows nothing of its users yet */
+  release(worker: HostWorker, lane: number, isNew: boolean): void {
     const waiting = this.#place.kind === "held" ? this.#place.waiting : [];
     this.#leave();
     this.#place = { kind: "worker", worker, lane };
+    if (isNew) for (const message of this.#standing.values()) worker.post(lane, message);
     for (const [message, transfer] of waiting) worker.post(lane, message, transfer);
   }
 
@@ -63,22 +66,28 @@ export class Lane implements WorkerChannel {
     this.#place = { kind: "off" };
     for (const id of [...this.#calls]) this.#hear({ kind: "refusal", id, error: packError(why) });
     for (const [message] of waiting) this.#refuse(message as ToWorker);
+    // Its links wait for nothing any more.
+    for (const message of this.#standing.values()) {
+      if (message.kind === "link") this.#hear({ kind: "link", index: message.index, message: { kind: "renewed" } });
+    }
     this.#hear({ kind: "status", status: "off" });
   }
 
   post(message: unknown, transfer?: readonly ArrayBuffer[]): void {
-    const { kind, ...rest } = message as ToWorker;
-    if (kind === "call") this.#calls.add((rest as { readonly id: number }).id);
+    const told = message as ToWorker;
+    if (told.kind === "call") this.#calls.add(told.id);
+    const standing = standingName(told);
+    if (standing !== null) this.#standing.set(standing, told);
     switch (this.#place.kind) {
       case "worker":
         this.#place.worker.post(this.#place.lane, message, transfer);
         return;
       case "held":
         this.#place.waiting.push([message, transfer]);
-        if (isInput(message as ToWorker)) this.#onInput();
+        if (isInput(told)) this.#onInput();
         return;
       case "off":
-        this.#refuse(message as ToWorker);
+        this.#refuse(told);
         return;
     }
   }
@@ -115,6 +124,19 @@ export class Lane implements WorkerChannel {
     if (message.kind === "call") this.#hear({ kind: "refusal", id: message.id, error: packError(off) });
     // Whoever types does not wait for ever.
     if (message.kind === "type") this.#hear({ kind: "typed", byteLength: message.bytes.length });
+  }
+}
+
+/** What a message is about that stays true until the next one of the kind; null for all others. */
+function standingName(message: ToWorker): string | null {
+  switch (message.kind) {
+    case "resize":
+    case "hold-console":
+      return message.kind;
+    case "link":
+      return message.message.kind === "cable" ? `cable${message.index}` : null;
+    default:
+      return null;
   }
 }
 
