@@ -40,7 +40,7 @@ import {
   refuseUnknownParts,
   sharesOf,
 } from "./resume.js";
-import { type ExitReason, type Halt, RunLoop, type RunnableProcessor } from "./run-loop.js";
+import { type ExitReason, type Halt, RunLoop, type RunnableProcessor, type SliceHooks } from "./run-loop.js";
 import { SeededRandom } from "./seeded-random.js";
 import { SerialInput, SerialOutput } from "./serial-line.js";
 import { StateHash } from "./state-hash.js";
@@ -161,7 +161,7 @@ export class Machine {
     this.#memory = new GuestMemory(core, (error) => this.#loop.fail(error));
     this.#output = new SerialOutput(wires.serial);
     this.#htif = board.htif === null ? null : new Htif(core.ram, board.htif, this.#output);
-    this.#loop = new RunLoop(processorOf(core, wires.onCommit), clock, host, {
+    const hooks: SliceHooks = {
       budgetMax: this.#htif === null ? Number.MAX_SAFE_INTEGER : HTIF_BUDGET_MAX,
       beforeSlice: () => {
         this.serialInput.feed(this.#board.uart);
@@ -174,7 +174,13 @@ export class Machine {
       drainSlice: virtualClock === null ? () => Promise.resolve() : () => this.#board.drain(),
       drain: () => this.#board.drain(),
       isDead: () => core.harts.every((hart) => hart.runState === "stopped"),
-    });
+      get deviceAccesses() {
+        return bus.accessCount;
+      },
+      wasHeldBack: (ms) => this.#reportSteal(ms),
+    };
+    this.#loop = new RunLoop(processorOf(core, wires.onCommit), clock, host, hooks, wires.turns ?? null);
+    if (wires.turns !== undefined) bus.onAccesses = () => this.#loop.checkDeadline();
     this.#board = new Board(bus, {
       core,
       clock,
@@ -196,7 +202,9 @@ export class Machine {
     this.devices = new Map<string, Component>([
       ...this.#board.devices,
       ["serial-input", this.serialInput],
-      ...(this.#firmware === null ? [] : [["sbi-hsm", this.#firmware.hsm] as const]),
+      ...(this.#firmware === null
+        ? []
+        : [["sbi-hsm", this.#firmware.hsm] as const, ["sbi-sta", this.#firmware.sta] as const]),
       ...(virtualClock === null ? [] : [["clock", virtualClock] as const]),
       ...(random === null ? [] : [["random", random] as const]),
     ]);
@@ -411,6 +419,11 @@ export class Machine {
   #serveCall(hart: number): void {
     assert(this.#firmware !== null, "an environment call for a firmware that is not there");
     this.#firmware.call(this.#core.harts[hart]!);
+  }
+
+  /** Under virtual time nobody is held back: what the guest sees depends on nothing outside. */
+  #reportSteal(ms: number): void {
+    if (this.#boardState.clock === "host") this.#firmware?.sta.addSteal(ms);
   }
 
   #afterSlice(): void {
