@@ -4,6 +4,7 @@ import { encodeTerminalSize, encodeTime, PORT_CONTROL } from "../images/control-
 import { type BoardState, boardSchema } from "../machine/board-state.js";
 import type { Boot, Drive, HostServices, Identity, MachineState } from "../machine/machine.js";
 import { Machine as VirtMachine } from "../machine/machine.js";
+import type { ProcessorTurns } from "../machine/processor-turns.js";
 import { unreachable, VivariumError } from "../util/errors.js";
 import { decode } from "../util/schema.js";
 import { ConsoleRelay } from "./console-relay.js";
@@ -22,8 +23,8 @@ import {
   type WorkerStats,
 } from "./messages.js";
 import { buffersOf, StatePacker } from "./packed-state.js";
-import type { DetachedMachine } from "./transit.js";
 import type { OpenMachineFile, WorkerPlatform } from "./platform.js";
+import type { DetachedMachine } from "./transit.js";
 
 /** The machine as the worker's own program sees it, beside the caller at the channel: what keeps it in a file. */
 export interface ServedMachine {
@@ -46,6 +47,8 @@ export interface HostedServer extends ServedMachine {
   /** The end of what the guest has written. */
   readonly consoleTail: Uint8Array;
   create(setup: MachineSetup): Promise<MachineSetup>;
+  /** With the image's own disk, as `create` answers. */
+  complete(setup: MachineSetup): Promise<MachineSetup>;
   start(): Promise<void>;
   pause(): Promise<void>;
   /** Switches the machine off at once, and closes what it is made of. */
@@ -61,8 +64,8 @@ export interface HostedServer extends ServedMachine {
 }
 
 /** Serves one machine to the program at the other end of the channel, which hands over its messages itself. */
-export function hostMachine(platform: WorkerPlatform): HostedServer {
-  return new MachineServer(platform);
+export function hostMachine(platform: WorkerPlatform, turns: ProcessorTurns): HostedServer {
+  return new MachineServer(platform, turns);
 }
 
 /** Serves one machine to the program at the other end of the channel: what a worker does. */
@@ -82,6 +85,7 @@ interface Parts {
 
 class MachineServer implements HostedServer {
   readonly #platform: WorkerPlatform;
+  readonly #turns: ProcessorTurns | null;
   readonly #host: HostServices;
   readonly #console: ConsoleRelay;
   readonly #sources: MachineSources;
@@ -104,8 +108,10 @@ class MachineServer implements HostedServer {
   /** Calls are served one after the other. */
   #turn: Promise<void> = Promise.resolve();
 
-  constructor(platform: WorkerPlatform) {
+  /** @param turns null for a machine that has the thread for itself */
+  constructor(platform: WorkerPlatform, turns: ProcessorTurns | null = null) {
     this.#platform = platform;
+    this.#turns = turns;
     this.#console = new ConsoleRelay((message) => this.#post(message));
     this.#sources = new MachineSources(platform, (progress) => this.#post({ kind: "progress", progress }));
     this.#devices = new DeviceWires(platform, (message, transfer) => this.#post(message, transfer));
@@ -127,6 +133,8 @@ class MachineServer implements HostedServer {
       case "socket":
       case "input":
         this.#devices.receive(message);
+        return;
+      case "wanted":
         return;
       case "type":
         this.#console.type(message.bytes, this.#machine);
@@ -172,6 +180,10 @@ class MachineServer implements HostedServer {
 
   get consoleTail(): Uint8Array {
     return this.#console.tail();
+  }
+
+  complete(setup: MachineSetup): Promise<MachineSetup> {
+    return this.#sources.withImageDisk(setup);
   }
 
   create(setup: MachineSetup): Promise<MachineSetup> {
@@ -290,6 +302,7 @@ class MachineServer implements HostedServer {
     const state = await machine.capture();
     this.#forget();
     this.#status = "off";
+    this.#parts = null;
     await this.#closeParts();
     return { setup, state, transit, isRunning };
   }
@@ -500,6 +513,7 @@ class MachineServer implements HostedServer {
     return {
       core: await this.#loadCore(),
       translate,
+      ...(this.#turns === null ? {} : { turns: this.#turns }),
       serial: this.#console,
       ports: ports.map((port) => ({
         name: port,

@@ -559,7 +559,10 @@ export class MachineBase {
     if (this.#qemuAgent !== null) {
       throw new VivariumError("agent/unsupported", "QEMU's guest agent cannot do this; Vivarium's own can");
     }
-    if (!this.#agent.isReady && this.#stopAgentTimer === null) this.#watchForAgent();
+    if (!this.#agent.isReady) {
+      this.#remote.tell({ kind: "wanted" });
+      if (this.#stopAgentTimer === null) this.#watchForAgent();
+    }
     return this.#agent;
   }
 

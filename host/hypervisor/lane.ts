@@ -3,6 +3,11 @@ import type { WorkerChannel } from "../api/platform.js";
 import { assert, VivariumError } from "../util/errors.js";
 import type { HostWorker } from "./host-worker.js";
 
+export interface LanePlace {
+  readonly worker: HostWorker;
+  readonly lane: number;
+}
+
 /** Where the machine at the other end is. */
 type Place =
   /** Nowhere: it is off. */
@@ -17,7 +22,7 @@ type Place =
  */
 export class Lane implements WorkerChannel {
   readonly #onInput: () => void;
-  readonly #tap: (message: FromWorker) => void;
+  readonly #tap: (message: FromWorker, from: LanePlace | null) => void;
   #place: Place = { kind: "off" };
   #receive: (message: unknown) => void = () => {};
   /** What its users have said that is true of every machine that comes here, by what it is about. */
@@ -27,21 +32,22 @@ export class Lane implements WorkerChannel {
 
   /**
    * @param onInput something has been sent to a machine that is held
-   * @param tap sees what the machine says, before its users do
+   * @param tap sees what the machine says, and where, before its users do
    */
-  constructor(onInput: () => void, tap: (message: FromWorker) => void) {
+  constructor(onInput: () => void, tap: (message: FromWorker, from: LanePlace | null) => void) {
     this.#onInput = onInput;
     this.#tap = tap;
   }
 
   /** The worker that the machine is in, and the lane there; null without one. */
-  get place(): { readonly worker: HostWorker; readonly lane: number } | null {
+  get place(): LanePlace | null {
     return this.#place.kind === "worker" ? this.#place : null;
   }
 
   /** A lane in `worker`. What is sent goes on waiting until `release`. */
   open(worker: HostWorker): number {
-    return worker.openLane((message) => this.#hear(message as FromWorker));
+    const lane: number = worker.openLane((message) => this.#hear(message as FromWorker, { worker, lane }));
+    return lane;
   }
 
   /** From now on the machine is there; what waited is sent. @param isNew whether it knows nothing of its users yet */
@@ -108,9 +114,9 @@ export class Lane implements WorkerChannel {
     this.#hear(message);
   }
 
-  #hear(message: FromWorker): void {
+  #hear(message: FromWorker, from: LanePlace | null = null): void {
     if (message.kind === "answer" || message.kind === "refusal") this.#calls.delete(message.id);
-    this.#tap(message);
+    this.#tap(message, from);
     this.#receive(message);
   }
 
@@ -145,6 +151,7 @@ function isInput(message: ToWorker): boolean {
   switch (message.kind) {
     case "call":
     case "port":
+    case "wanted":
     case "type":
     case "socket":
     case "input":

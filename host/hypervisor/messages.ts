@@ -7,6 +7,7 @@ import type { PackedState } from "../api/packed-state.js";
 import type { Transit } from "../api/transit.js";
 import type { WasmModule } from "../core/wasm.js";
 import type { Identity } from "../machine/machine-options.js";
+import type { Policy } from "./scheduling/settings.js";
 
 export const CONTROL_LANE = 0;
 
@@ -25,13 +26,15 @@ export interface PackedMachine {
   readonly isRunning: boolean;
 }
 
-/** What a machine's server knows of it at one moment. Counts begin anew with each worker that the machine comes to. */
+/** How a machine is at one moment. Counts begin at 0 in each worker that the machine comes to. */
 export interface LaneReading {
   readonly lane: number;
-  /** Retired by all harts since power-on. */
+  /** Retired by all harts. */
   readonly instructions: number;
   /** Time of the worker's processor that the machine took. */
   readonly busyMs: number;
+  /** Time in which it wanted the processor and had none. */
+  readonly stolenMs: number;
   readonly touchedByteLength: number;
   /** Of that, what takes up memory of the host now. */
   readonly residentByteLength: number;
@@ -60,6 +63,11 @@ export interface FilePoint {
 interface OfLane {
   readonly lane: number;
 }
+/** A machine that comes to a worker. */
+interface NewLane extends OfLane {
+  /** By which the policy knows it. */
+  readonly name: string;
+}
 interface OfFile {
   readonly file: string;
 }
@@ -69,16 +77,22 @@ export interface WorkerCalls {
   /** How its machines are; also shows that no machine holds it up. */
   readings: { readonly argument: undefined; readonly answer: readonly LaneReading[] };
   /** Opens what a machine is made of; it is off then. */
-  create: { readonly argument: OfLane & { readonly setup: MachineSetup }; readonly answer: MachineSetup };
+  create: { readonly argument: NewLane & { readonly setup: MachineSetup }; readonly answer: MachineSetup };
   start: { readonly argument: OfLane; readonly answer: undefined };
   pause: { readonly argument: OfLane; readonly answer: undefined };
   /** Switches a machine off and forgets it. */
-  close: { readonly argument: OfLane; readonly answer: undefined };
+  close: { readonly argument: OfLane; readonly answer: LaneReading | null };
+  /** How the processor is divided from now on. */
+  policy: { readonly argument: Policy; readonly answer: undefined };
   balloon: { readonly argument: OfLane & { readonly byteLength: number }; readonly answer: undefined };
   /** The machine as it is, once for each of `count` others. */
   pack: {
     readonly argument: OfLane & { readonly count: number };
-    readonly answer: { readonly core: WasmModule; readonly setup: MachineSetup; readonly states: readonly PackedState[] };
+    readonly answer: {
+      readonly core: WasmModule;
+      readonly setup: MachineSetup;
+      readonly states: readonly PackedState[];
+    };
   };
   /** As `pack`, from a point in a file. */
   packPoint: {
@@ -88,16 +102,20 @@ export interface WorkerCalls {
   /** Takes a machine out amid everything, and forgets it. */
   detach: {
     readonly argument: OfLane;
-    readonly answer: { readonly core: WasmModule; readonly machine: PackedMachine };
+    readonly answer: {
+      readonly core: WasmModule;
+      readonly machine: PackedMachine;
+      readonly reading: LaneReading | null;
+    };
   };
   /** Goes on with a machine that was taken out of another worker. */
   attach: {
-    readonly argument: OfLane & { readonly core: WasmModule; readonly machine: PackedMachine };
+    readonly argument: NewLane & { readonly core: WasmModule; readonly machine: PackedMachine };
     readonly answer: undefined;
   };
   /** Makes the machine that goes on from another's state; it stands still. */
   adopt: {
-    readonly argument: OfLane & {
+    readonly argument: NewLane & {
       readonly setup: MachineSetup;
       readonly core: WasmModule;
       readonly state: PackedState;
@@ -113,13 +131,23 @@ export interface WorkerCalls {
   /** Saves a machine to its file, and forgets it. */
   hibernate: {
     readonly argument: OfLane & OfFile;
-    readonly answer: FileFacts & { readonly transit: Transit; readonly isRunning: boolean };
+    readonly answer: FileFacts & {
+      readonly transit: Transit;
+      readonly isRunning: boolean;
+      readonly reading: LaneReading | null;
+    };
   };
-  /** Goes on from where a machine's file says. @param transit null when nobody knows what was on its way */
+  /**
+   * Goes on from where a machine's file says; it stands still. The transit is null when nobody knows what was on its
+   * way. The setup is completed by the image's own disk unless it is complete.
+   */
   wake: {
-    readonly argument: OfLane & OfFile & { readonly setup: MachineSetup; readonly transit: Transit | null };
-    readonly answer: undefined;
+    readonly argument: NewLane &
+      OfFile & { readonly setup: MachineSetup; readonly isComplete: boolean; readonly transit: Transit | null };
+    readonly answer: MachineSetup;
   };
+  /** Gives the point where a machine was left a name. */
+  namePoint: { readonly argument: OfFile & { readonly name: string }; readonly answer: FileFacts };
   points: { readonly argument: OfFile; readonly answer: readonly FilePoint[] };
   deletePoint: { readonly argument: OfFile & { readonly name: string }; readonly answer: FileFacts };
   /** Makes a point the one that the machine goes on from, and puts the machine there if it is in this worker. */

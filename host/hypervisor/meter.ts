@@ -115,11 +115,10 @@ export class Meter {
     this.#load = { ...this.#load, savedByteLength: byteLength };
   }
 
-  /** @param scheduled what the scheduler says of the machine, as `Load` has it */
-  take(reading: LaneReading, nowMs: number, scheduled: Partial<Pick<Load, "entitlement" | "steal">> = {}): void {
+  /** @param entitlement processors that the machine has a right to now */
+  take(reading: LaneReading, nowMs: number, entitlement: number): void {
     const elapsedMs = Math.max(1, nowMs - this.#lastMs);
-    // The first reading only says from where to count: instructions go on from those of a saved machine.
-    const last = this.#last ?? { ...reading, ...NO_COUNTS, instructions: reading.instructions, busyMs: 0 };
+    const last = this.#last ?? { ...reading, ...NO_COUNTS, busyMs: 0, stolenMs: 0 };
     const grown = Object.fromEntries(
       COUNTS.map((name) => [name, this.#usage[name] + Math.max(0, reading[name] - last[name])]),
     ) as Pick<Usage, (typeof COUNTS)[number]>;
@@ -127,12 +126,16 @@ export class Meter {
     const processorSeconds = this.#usage.processorSeconds + busyMs / MS_PER_S;
     const gibSeconds = (reading.touchedByteLength / GIB) * (elapsedMs / MS_PER_S);
     const memoryGibSeconds = this.#usage.memoryGibSeconds + gibSeconds;
-    this.#usage = { ...grown, processorSeconds, memoryGibSeconds, energyJoules: energyOf(processorSeconds, memoryGibSeconds) };
+    this.#usage = {
+      ...grown,
+      processorSeconds,
+      memoryGibSeconds,
+      energyJoules: energyOf(processorSeconds, memoryGibSeconds),
+    };
     this.#load = {
       ...this.#load,
-      entitlement: 0,
-      steal: 0,
-      ...scheduled,
+      entitlement,
+      steal: Math.min(1, Math.max(0, reading.stolenMs - last.stolenMs) / elapsedMs),
       processors: busyMs / elapsedMs,
       touchedByteLength: reading.touchedByteLength,
       balloonByteLength: reading.balloonByteLength,

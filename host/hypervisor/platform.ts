@@ -1,10 +1,10 @@
 /** What a hypervisor needs of the place it runs in, beyond what a machine needs. */
 import type { Platform, WorkerChannel, WorkerPlatform } from "../api/platform.js";
+import type { ImageView } from "../control/hypervisor/schemas.js";
+import type { ImageProgress } from "../images/image.js";
 import type { Database } from "../snapshot/database.js";
 import type { MachineFile } from "../snapshot/machine-file.js";
 import type { StreamRecord, StreamServices } from "../snapshot/stream-format.js";
-import type { ImageView } from "../control/hypervisor/schemas.js";
-import type { ImageProgress } from "../images/image.js";
 
 /** Where a hypervisor keeps what it has: nobody else may use it until it is closed. */
 export interface HypervisorStore {

@@ -2,7 +2,6 @@ import type { Channel, WorkerPlatform } from "../../api/platform.js";
 import type { WasmModule } from "../../core/wasm.js";
 import type { Image, OpenImageOptions } from "../../images/image.js";
 import type { HostServices } from "../../machine/host-services.js";
-import { MeteredHost } from "./metered-host.js";
 
 /** What the machines of a worker have in common, so that each takes up little. */
 export class SharedParts {
@@ -41,7 +40,6 @@ export class LanePlatform implements WorkerPlatform {
   readonly channel: Channel;
   readonly #platform: WorkerPlatform;
   readonly #shared: SharedParts;
-  readonly #hosts: MeteredHost[] = [];
 
   constructor(platform: WorkerPlatform, shared: SharedParts, channel: Channel) {
     this.#platform = platform;
@@ -49,15 +47,8 @@ export class LanePlatform implements WorkerPlatform {
     this.channel = channel;
   }
 
-  /** Time that the machine has taken of this thread. */
-  get busyMs(): number {
-    return this.#hosts.reduce((sum, { busyMs }) => sum + busyMs, 0);
-  }
-
   hostServices(beforeGuest: () => Promise<void>): HostServices {
-    const host = new MeteredHost(this.#platform.hostServices(beforeGuest));
-    this.#hosts.push(host);
-    return host;
+    return this.#platform.hostServices(beforeGuest);
   }
 
   loadCore(): Promise<WasmModule> {

@@ -8,11 +8,13 @@ import {
   type Envelope,
   type FileFacts,
   type FromWorkerHost,
+  type LaneReading,
   type ToWorkerHost,
   type WorkerCallName,
   type WorkerCalls,
 } from "../messages.js";
 import type { HostedFile, HostingPlatform } from "../platform.js";
+import { Dispatcher } from "../scheduling/dispatcher.js";
 import { pointsOf } from "./file-points.js";
 import { FileShelf } from "./file-shelf.js";
 import { FileStreams } from "./file-streams.js";
@@ -23,6 +25,12 @@ import { LanePlatform, SharedParts } from "./lane-platform.js";
 export function hostMachines(platform: HostingPlatform): void {
   const host = new MachineHost(platform);
   platform.channel.onMessage((message) => host.receive(message as Envelope));
+}
+
+/** Where a machine comes to. */
+interface Place {
+  readonly lane: number;
+  readonly name: string;
 }
 
 interface Answer {
@@ -36,6 +44,7 @@ class MachineHost {
   readonly #shelf: FileShelf;
   readonly #streams: FileStreams;
   readonly #packer = new StatePacker();
+  readonly #dispatcher: Dispatcher;
   readonly #machines = new Map<number, HostedMachine>();
 
   constructor(platform: HostingPlatform) {
@@ -43,6 +52,7 @@ class MachineHost {
     this.#shared = new SharedParts(platform);
     this.#shelf = new FileShelf(platform);
     this.#streams = new FileStreams(platform, this.#shelf);
+    this.#dispatcher = new Dispatcher(platform.hostServices(async () => {}));
   }
 
   receive({ lane, message }: Envelope): void {
@@ -66,8 +76,8 @@ class MachineHost {
       case "readings":
         return { value: [...this.#machines.values()].map((machine) => machine.reading()) };
       case "create": {
-        const { lane, setup } = given<"create">();
-        return { value: await this.#making(lane, (machine) => machine.server.create(setup)) };
+        const { setup, ...place } = given<"create">();
+        return { value: await this.#making(place, ({ server }) => server.create(setup)) };
       }
       case "start":
         return { value: await this.#machine(given<"start">().lane).server.start() };
@@ -75,6 +85,8 @@ class MachineHost {
         return { value: await this.#machine(given<"pause">().lane).server.pause() };
       case "close":
         return { value: await this.#close(given<"close">().lane) };
+      case "policy":
+        return { value: this.#dispatcher.setPolicy(given<"policy">()) };
       case "balloon": {
         const { lane, byteLength } = given<"balloon">();
         return { value: this.#machine(lane).server.machine?.balloons[0]?.setTarget(byteLength) };
@@ -95,6 +107,12 @@ class MachineHost {
         return { value: await this.#hibernate(given<"hibernate">()) };
       case "wake":
         return { value: await this.#wake(given<"wake">()) };
+      case "namePoint": {
+        const { file, name } = given<"namePoint">();
+        const opened = await this.#shelf.open(file);
+        await opened.file.name(name);
+        return { value: { byteLength: opened.byteLength() } };
+      }
       case "points":
         return { value: pointsOf((await this.#shelf.open(given<"points">().file)).file) };
       case "deletePoint":
@@ -129,29 +147,37 @@ class MachineHost {
   }
 
   /** A machine that is there if `make` succeeds. */
-  async #making<T>(lane: number, make: (machine: HostedMachine) => Promise<T>): Promise<T> {
+  async #making<T>({ lane, name }: Place, make: (machine: HostedMachine) => Promise<T>): Promise<T> {
     const channel: Channel = {
       post: (message, transfer) => this.#platform.channel.post({ lane, message } satisfies Envelope, transfer),
       // Its messages come by `receive`.
       onMessage: () => {},
     };
-    const machine = new HostedMachine(lane, new LanePlatform(this.#platform, this.#shared, channel));
+    const platform = new LanePlatform(this.#platform, this.#shared, channel);
+    const machine = new HostedMachine(lane, platform, this.#dispatcher.join(name));
     this.#machines.set(lane, machine);
     try {
       return await make(machine);
     } catch (error) {
-      this.#machines.delete(lane);
-      await machine.server.close();
+      await this.#close(lane);
       throw error;
     }
   }
 
-  async #close(lane: number): Promise<void> {
+  /** @returns how the machine was at last; null when there is none */
+  async #close(lane: number): Promise<LaneReading | null> {
     const machine = this.#machines.get(lane);
+    if (machine === undefined) return null;
     this.#machines.delete(lane);
-    await machine?.server.close();
-    if (machine?.file != null) await this.#shelf.close(machine.file);
-    this.#platform.collectGarbage();
+    const reading = machine.reading();
+    try {
+      await machine.server.close();
+    } finally {
+      machine.leave();
+      if (machine.file !== null) await this.#shelf.close(machine.file);
+      this.#platform.collectGarbage();
+    }
+    return reading;
   }
 
   async #pack({ lane, count }: WorkerCalls["pack"]["argument"]): Promise<Answer> {
@@ -175,23 +201,23 @@ class MachineHost {
     const machine = this.#machine(lane);
     const { state, ...rest } = await machine.server.detach();
     const [packed] = this.#packer.pack(state, 1) as [PackedState];
-    await this.#close(lane);
     const answer: WorkerCalls["detach"]["answer"] = {
+      reading: await this.#close(lane),
       core: await this.#shared.loadCore(),
       machine: { ...rest, state: packed },
     };
     return { value: answer, transfer: buffersOf(packed) };
   }
 
-  #attach({ lane, machine: packed }: WorkerCalls["attach"]["argument"]): Promise<void> {
-    return this.#making(lane, async ({ server }) => {
+  #attach({ machine: packed, ...place }: WorkerCalls["attach"]["argument"]): Promise<void> {
+    return this.#making(place, async ({ server }) => {
       await server.attach({ ...packed, state: this.#packer.unpack(packed.state) }, "kept");
       if (packed.isRunning) await server.start();
     });
   }
 
-  #adopt({ lane, setup, state, identity }: WorkerCalls["adopt"]["argument"]): Promise<void> {
-    return this.#making(lane, ({ server }) => server.adopt(setup, this.#packer.unpack(state), identity));
+  #adopt({ setup, state, identity, ...place }: WorkerCalls["adopt"]["argument"]): Promise<void> {
+    return this.#making(place, ({ server }) => server.adopt(setup, this.#packer.unpack(state), identity));
   }
 
   async #save({ lane, file, name }: WorkerCalls["save"]["argument"]): Promise<FileFacts> {
@@ -218,19 +244,21 @@ class MachineHost {
       throw error;
     }
     const byteLength = opened.byteLength();
-    await this.#close(lane);
-    return { byteLength, transit, isRunning };
+    return { byteLength, transit, isRunning, reading: await this.#close(lane) };
   }
 
-  #wake({ lane, file, setup, transit }: WorkerCalls["wake"]["argument"]): Promise<void> {
-    return this.#making(lane, async (machine) => {
+  #wake({ file, isComplete, transit, ...given }: WorkerCalls["wake"]["argument"]): Promise<MachineSetup> {
+    const { setup: asked, ...place } = given;
+    return this.#making(place, async (machine) => {
       const { file: opened } = await this.#shelf.open(file);
       machine.file = file;
       const { present } = opened;
       if (present === null) throw new VivariumError("file/empty", `${file}: no machine has been saved in it`);
       const state = opened.load(present);
+      const setup = isComplete ? asked : await machine.server.complete(asked);
       if (transit === null) await machine.server.adopt(setup, state, opened.identity);
       else await machine.server.attach({ setup, state, transit }, opened.identity);
+      return setup;
     });
   }
 
