@@ -168,8 +168,9 @@ export class Dispatcher {
 
   #gave(member: Member, use: ProcessorUse): void {
     const { retired, elapsedMs, deviceAccesses, waits } = use;
-    member.speed.measure(retired, elapsedMs);
+    // By the speed at which the turn was granted: a first turn in which the host stands still is not paid for, either.
     const expectedMs = member.speed.msOf(retired);
+    member.speed.measure(retired, elapsedMs, member.granted);
     const lateMs = Math.max(0, elapsedMs - OVERTIME * expectedMs);
     const blameMs = Math.min(lateMs, deviceAccesses * ACCESS_MS_MAX, BLAME_MS_MAX);
     const usedMs = Math.max(TURN_MS_MIN, expectedMs + blameMs);
@@ -207,6 +208,7 @@ export class Dispatcher {
     const pause = this.#host.sleep(ms);
     this.#pause = pause;
     await pause.done;
+    this.#passTime();
     this.#pause = null;
   }
 
@@ -243,6 +245,8 @@ class Member extends FairNode implements DispatchedMachine {
   askedMs = 0;
   /** The dispatcher's events at that moment. */
   eventsWhenAsked = 0;
+  /** Instructions, in its last turn. */
+  granted = 0;
   #hasTurn = false;
   #instructions = 0n;
   #processorMs = 0;
@@ -273,6 +277,7 @@ class Member extends FairNode implements DispatchedMachine {
 
   grant(turn: ProcessorTurn): void {
     assert(this.#resolve !== null, `${this.name} has a turn that it did not ask for`);
+    this.granted = turn.budget;
     this.#stolenMs += turn.waitedMs;
     this.#hasTurn = true;
     this.#resolve(turn);

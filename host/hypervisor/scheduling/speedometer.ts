@@ -1,9 +1,13 @@
 /** Slices that the estimate looks back on. */
 const WINDOW = 63;
-/** Before anything has been measured. */
-const FIRST_INSTRUCTIONS_PER_MS = 100_000;
-/** A slice of fewer instructions says little. */
+/** Before anything has been measured: slow enough for the first turn to be a short one. */
+const FIRST_INSTRUCTIONS_PER_MS = 20_000;
+/**
+ * A turn of fewer instructions says little: unless that is a good part of what was granted, or a machine that was once
+ * slow would be taken for slow for ever.
+ */
 const MEASURED_RETIRED_MIN = 10_000;
+const MEASURED_PART_MIN = 0.25;
 
 /**
  * How fast a machine runs: the median of its last slices, so that a host that stands still, or that runs another
@@ -24,11 +28,13 @@ export class Speedometer {
     return Math.max(1, Math.floor(ms / this.#median));
   }
 
-  measure(retired: number, elapsedMs: number): void {
-    if (retired < MEASURED_RETIRED_MIN || elapsedMs <= 0) return;
+  /** @param granted what the turn had, in instructions */
+  measure(retired: number, elapsedMs: number, granted: number): void {
+    const wasLong = retired >= Math.min(MEASURED_RETIRED_MIN, granted * MEASURED_PART_MIN);
+    if (!wasLong || retired === 0 || elapsedMs <= 0) return;
     this.#msPerInstruction[this.#next] = elapsedMs / retired;
     this.#next = (this.#next + 1) % WINDOW;
     const sorted = [...this.#msPerInstruction].sort((a, b) => a - b);
-    this.#median = sorted[sorted.length >> 1]!;
+    this.#median = sorted[(sorted.length - 1) >> 1]!;
   }
 }
