@@ -4,6 +4,7 @@ import { encodeTerminalSize, encodeTime, PORT_CONTROL } from "../images/control-
 import { type BoardState, boardSchema } from "../machine/board-state.js";
 import type { Boot, Drive, HostServices, Identity, MachineState } from "../machine/machine.js";
 import { Machine as VirtMachine } from "../machine/machine.js";
+import type { ProcessorTurns } from "../machine/processor-turns.js";
 import { unreachable, VivariumError } from "../util/errors.js";
 import { decode } from "../util/schema.js";
 import { ConsoleRelay } from "./console-relay.js";
@@ -23,6 +24,7 @@ import {
 } from "./messages.js";
 import { buffersOf, StatePacker } from "./packed-state.js";
 import type { OpenMachineFile, WorkerPlatform } from "./platform.js";
+import type { DetachedMachine } from "./transit.js";
 
 /** The machine as the worker's own program sees it, beside the caller at the channel: what keeps it in a file. */
 export interface ServedMachine {
@@ -32,6 +34,38 @@ export interface ServedMachine {
   adopt(setup: MachineSetup, state: MachineState, identity: Identity): Promise<void>;
   /** Goes back to a state of its own, as it was running or not. */
   restore(state: MachineState, identity: Identity): Promise<void>;
+}
+
+/** A machine whose worker decides about it, not the caller: one of many that a worker serves. */
+export interface HostedServer extends ServedMachine {
+  receive(message: ToWorker): void;
+  /** Null while it is off. */
+  readonly machine: VirtMachine | null;
+  readonly status: MachineStatus;
+  /** What it is made of, the image's own disk included; null before `create`. */
+  readonly setup: MachineSetup | null;
+  /** The end of what the guest has written. */
+  readonly consoleTail: Uint8Array;
+  create(setup: MachineSetup): Promise<MachineSetup>;
+  /** With the image's own disk, as `create` answers. */
+  complete(setup: MachineSetup): Promise<MachineSetup>;
+  start(): Promise<void>;
+  pause(): Promise<void>;
+  /** Switches the machine off at once, and closes what it is made of. */
+  close(): Promise<void>;
+  /**
+   * Takes the machine out amid everything. Its users are told nothing, and nothing more comes from here.
+   *
+   * @throws VivariumError `machine/status` when it is off
+   */
+  detach(): Promise<DetachedMachine>;
+  /** Goes on, paused, with a machine that was taken out of a server elsewhere; its users are told nothing. */
+  attach(machine: Pick<DetachedMachine, "setup" | "state" | "transit">, identity: Identity): Promise<void>;
+}
+
+/** Serves one machine to the program at the other end of the channel, which hands over its messages itself. */
+export function hostMachine(platform: WorkerPlatform, turns: ProcessorTurns): HostedServer {
+  return new MachineServer(platform, turns);
 }
 
 /** Serves one machine to the program at the other end of the channel: what a worker does. */
@@ -49,8 +83,9 @@ interface Parts {
   readonly drives: readonly Drive[];
 }
 
-class MachineServer implements ServedMachine {
+class MachineServer implements HostedServer {
   readonly #platform: WorkerPlatform;
+  readonly #turns: ProcessorTurns | null;
   readonly #host: HostServices;
   readonly #console: ConsoleRelay;
   readonly #sources: MachineSources;
@@ -73,8 +108,10 @@ class MachineServer implements ServedMachine {
   /** Calls are served one after the other. */
   #turn: Promise<void> = Promise.resolve();
 
-  constructor(platform: WorkerPlatform) {
+  /** @param turns null for a machine that has the thread for itself */
+  constructor(platform: WorkerPlatform, turns: ProcessorTurns | null = null) {
     this.#platform = platform;
+    this.#turns = turns;
     this.#console = new ConsoleRelay((message) => this.#post(message));
     this.#sources = new MachineSources(platform, (progress) => this.#post({ kind: "progress", progress }));
     this.#devices = new DeviceWires(platform, (message, transfer) => this.#post(message, transfer));
@@ -96,6 +133,8 @@ class MachineServer implements ServedMachine {
       case "socket":
       case "input":
         this.#devices.receive(message);
+        return;
+      case "wanted":
         return;
       case "type":
         this.#console.type(message.bytes, this.#machine);
@@ -125,6 +164,50 @@ class MachineServer implements ServedMachine {
 
   restore(state: MachineState, identity: Identity): Promise<void> {
     return this.#inTurn(() => this.#restore(state, identity));
+  }
+
+  get machine(): VirtMachine | null {
+    return this.#machine;
+  }
+
+  get status(): MachineStatus {
+    return this.#status;
+  }
+
+  get setup(): MachineSetup | null {
+    return this.#parts?.setup ?? null;
+  }
+
+  get consoleTail(): Uint8Array {
+    return this.#console.tail();
+  }
+
+  complete(setup: MachineSetup): Promise<MachineSetup> {
+    return this.#sources.withImageDisk(setup);
+  }
+
+  create(setup: MachineSetup): Promise<MachineSetup> {
+    return this.#inTurn(() => this.#create(setup));
+  }
+
+  start(): Promise<void> {
+    return this.#inTurn(() => this.#start());
+  }
+
+  pause(): Promise<void> {
+    return this.#inTurn(() => this.#halt("paused"));
+  }
+
+  close(): Promise<void> {
+    return this.#inTurn(() => this.#close());
+  }
+
+  detach(): Promise<DetachedMachine> {
+    return this.#inTurn(() => this.#detach());
+  }
+
+  attach(machine: Pick<DetachedMachine, "setup" | "state" | "transit">, identity: Identity): Promise<void> {
+    return this.#inTurn(() => this.#attach(machine, identity));
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -189,16 +272,54 @@ class MachineServer implements ServedMachine {
       case "stateHash":
         return answer(await this.#stateHash());
       case "close":
-        await this.#halt("off");
-        await this.#devices.close();
-        await this.#sources.close();
-        await this.#closeFormerFiles();
-        await this.#file?.opened.close();
-        this.#file = null;
-        return answer(undefined);
+        return answer(await this.#close());
       default:
         return unreachable(name);
     }
+  }
+
+  async #close(): Promise<void> {
+    await this.#halt("off");
+    await this.#closeParts();
+    await this.#closeFormerFiles();
+    await this.#file?.opened.close();
+    this.#file = null;
+  }
+
+  async #closeParts(): Promise<void> {
+    await this.#devices.close();
+    await this.#sources.close();
+  }
+
+  async #detach(): Promise<DetachedMachine> {
+    const isRunning = this.#status === "running";
+    if (isRunning) await this.#standStill();
+    const machine = this.#present();
+    const { setup } = this.#requireParts();
+    const ports = setup.ports.map((name) => ({ name, waiting: machine.port(name).takeWaiting() }));
+    const links = this.#devices.handOver();
+    const transit = { console: this.#console.handOver(), ports, size: this.#size, links };
+    const state = await machine.capture();
+    this.#forget();
+    this.#status = "off";
+    this.#parts = null;
+    await this.#closeParts();
+    return { setup, state, transit, isRunning };
+  }
+
+  async #attach(
+    { setup, state, transit }: Pick<DetachedMachine, "setup" | "state" | "transit">,
+    identity: Identity,
+  ): Promise<void> {
+    const parts = await this.#openParts(setup);
+    this.#size = transit.size;
+    this.#console.takeOver(transit.console);
+    this.#devices.takeOver(transit.links);
+    const machine = await this.#resume(state, parts, identity);
+    this.#machine = machine;
+    this.#status = "paused";
+    for (const { name, waiting } of transit.ports) for (const bytes of waiting) machine.port(name).write(bytes);
+    this.#tellTime();
   }
 
   async #create(given: MachineSetup): Promise<MachineSetup> {
@@ -305,11 +426,7 @@ class MachineServer implements ServedMachine {
 
   /** Ends the present run: the machine stands still, or is gone. */
   async #halt(status: "paused" | "off"): Promise<void> {
-    if (this.#status === "running") {
-      this.#machine?.stop();
-      this.#console.release();
-      await this.#run;
-    }
+    if (this.#status === "running") await this.#standStill();
     if (status === "off") {
       this.#closePorts();
       this.#console.settle();
@@ -318,6 +435,13 @@ class MachineServer implements ServedMachine {
     } else if (this.#machine !== null) {
       this.#setStatus("paused");
     }
+  }
+
+  /** Ends the present run, amid everything. */
+  async #standStill(): Promise<void> {
+    this.#machine?.stop();
+    this.#console.release();
+    await this.#run;
   }
 
   /** The machine is off. */
@@ -389,6 +513,7 @@ class MachineServer implements ServedMachine {
     return {
       core: await this.#loadCore(),
       translate,
+      ...(this.#turns === null ? {} : { turns: this.#turns }),
       serial: this.#console,
       ports: ports.map((port) => ({
         name: port,
@@ -423,9 +548,15 @@ class MachineServer implements ServedMachine {
       const port = this.#machine?.port(name);
       if (port?.open !== true) continue;
       this.#post({ kind: "port-open", port: name, open: true });
-      // The guest's clock stood still.
-      if (name === PORT_CONTROL) port.write(encodeTime(Number(this.#host.nowNs() / NS_PER_MS) / MS_PER_S));
     }
+    this.#tellTime();
+  }
+
+  /** The guest's clock stood still. */
+  #tellTime(): void {
+    if (!this.#requireParts().setup.ports.includes(PORT_CONTROL)) return;
+    const control = this.#machine?.port(PORT_CONTROL);
+    if (control?.open === true) control.write(encodeTime(Number(this.#host.nowNs() / NS_PER_MS) / MS_PER_S));
   }
 
   /** The machine as it is; one that waits for its console's reader does not stay in the way. */

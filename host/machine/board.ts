@@ -125,7 +125,7 @@ export class Board {
   readonly inputs: readonly VirtioInput[];
   /** As many as networks; none without a border. */
   readonly links: readonly BorderLink[];
-  readonly #disks: readonly VirtioBlk[];
+  readonly disks: readonly VirtioBlk[];
   /** Those of the disks whose contents are the machine's. */
   readonly #ownDisks: readonly VirtioBlk[];
   readonly #shares: readonly Virtio9p[];
@@ -138,11 +138,11 @@ export class Board {
       if (interrupt === null) throw new RangeError(`${name} has no interrupt`);
       return plic.line(interrupt);
     };
-    this.#disks = drives.map(
+    this.disks = drives.map(
       ({ backend, serial, onFailure }) =>
         new VirtioBlk(backend, { serial, onFailure, inOrder: wires.inOrder, queueCount: core.harts.length }),
     );
-    this.#ownDisks = this.#disks.filter((_, index) => isCapturable(drives[index]!.backend));
+    this.#ownDisks = this.disks.filter((_, index) => isCapturable(drives[index]!.backend));
     this.links = networks.map(({ link }) => link).filter((link) => link instanceof BorderLink);
     this.console = wires.ports.length === 0 ? null : new VirtioConsole({ ports: wires.ports });
     this.networks = networks.map(({ mac, ...rest }, index) => {
@@ -159,7 +159,7 @@ export class Board {
       border === null ? new VirtioInput(input) : new BorderInput(border, index, input),
     );
     const virtio = virtioDevices(slots, {
-      drive: this.#disks,
+      drive: this.disks,
       rng: slots.rng.map(() => new VirtioRng(wires.randomBytes)),
       console: this.console === null ? [] : [this.console],
       net: this.networks,
@@ -258,7 +258,7 @@ export class Board {
 
   /** Resolves when no disk and no shared folder has a request in flight. */
   async drain(): Promise<void> {
-    for (const device of [...this.#disks, ...this.#shares]) await device.drain();
+    for (const device of [...this.disks, ...this.#shares]) await device.drain();
   }
 }
 

@@ -4,9 +4,10 @@ import { Core, coreSchema, EXIT_BUDGET } from "../core/core.js";
 import { hartSchema } from "../core/hart.js";
 import type { TranslationStats } from "../core/region-linker.js";
 import type { VirtioBalloon } from "../devices/virtio/balloon.js";
+import type { BlkTraffic } from "../devices/virtio/blk.js";
 import type { ConsolePort } from "../devices/virtio/console-port.js";
 import type { VirtioInput, VirtioInputOptions } from "../devices/virtio/input.js";
-import type { VirtioNet } from "../devices/virtio/net.js";
+import type { NetTraffic, VirtioNet } from "../devices/virtio/net.js";
 import type { VirtioVsock } from "../devices/virtio/vsock.js";
 import type { SystemReset } from "../firmware/platform.js";
 import { SbiFirmware } from "../firmware/sbi.js";
@@ -21,7 +22,7 @@ import { Bus } from "./bus.js";
 import { type GuestClock, HostClock, VIRTUAL_TICKS_PER_INSTRUCTION, VirtualClock } from "./clock.js";
 import type { Component } from "./component.js";
 import { KASLR_SEED_BYTE_LENGTH, RNG_SEED_BYTE_LENGTH } from "./device-tree.js";
-import { GuestMemory } from "./guest-memory.js";
+import { GuestMemory, type MemoryUsage } from "./guest-memory.js";
 import { type BorderedMachine, type Context, randomOf } from "./history/border.js";
 import { HistoryClock, HistoryVirtualClock } from "./history/history-clock.js";
 import type { Input } from "./history/input.js";
@@ -60,6 +61,11 @@ export interface MachineStats {
   /** How often the processor handed over to the machine, by reason. */
   readonly exits: Readonly<Record<ExitReason, number>>;
   readonly translation: TranslationStats;
+}
+
+export interface MachineTraffic {
+  readonly disks: readonly BlkTraffic[];
+  readonly networks: readonly NetTraffic[];
 }
 
 const A2 = 12;
@@ -345,6 +351,19 @@ export class Machine {
   /** The keyboards and tablets, in the order of `inputs`. */
   get inputs(): readonly VirtioInput[] {
     return this.#board.inputs;
+  }
+
+  /** What disks and networks have moved since the machine was made. */
+  get traffic(): MachineTraffic {
+    return {
+      disks: this.#board.disks.map(({ traffic }) => traffic),
+      networks: this.#board.networks.map(({ traffic }) => traffic),
+    };
+  }
+
+  /** What guest RAM takes up; costs a look at all of its chunks. */
+  get memoryUsage(): MemoryUsage {
+    return this.#memory.usage();
   }
 
   /** Tells the guest the size of its virtio console, in characters. */

@@ -13,23 +13,7 @@ const WORKER_PATH = "dist/host/platform/node/machine-worker.js";
 /** Where the public API runs in Node. */
 export class NodePlatform implements Platform {
   startWorker(): WorkerChannel {
-    const worker = new Worker(join(packageDirectory(), WORKER_PATH), { name: "vivarium" });
-    let isTerminated = false;
-    return {
-      post: (message, transfer = []) => worker.postMessage(message, transfer),
-      onMessage: (receive) => void worker.on("message", receive),
-      onFailure: (callback) => {
-        worker.once("error", callback);
-        worker.once("exit", (code) => {
-          if (!isTerminated) callback(new Error(`exit code ${code}`));
-        });
-      },
-      terminate: () => {
-        isTerminated = true;
-        worker.removeAllListeners("message");
-        void worker.terminate();
-      },
-    };
+    return startWorkerProgram(WORKER_PATH, "vivarium");
   }
 
   readonly networkClock = new NodeOutside();
@@ -48,6 +32,27 @@ export class NodePlatform implements Platform {
   randomBytes(into: Uint8Array): void {
     randomFillSync(into);
   }
+}
+
+/** @param path of the program, within the package @param name for debuggers */
+export function startWorkerProgram(path: string, name: string): WorkerChannel {
+  const worker = new Worker(join(packageDirectory(), path), { name });
+  let isTerminated = false;
+  return {
+    post: (message, transfer = []) => worker.postMessage(message, transfer),
+    onMessage: (receive) => void worker.on("message", receive),
+    onFailure: (callback) => {
+      worker.once("error", callback);
+      worker.once("exit", (code) => {
+        if (!isTerminated) callback(new Error(`exit code ${code}`));
+      });
+    },
+    terminate: () => {
+      isTerminated = true;
+      worker.removeAllListeners("message");
+      void worker.terminate();
+    },
+  };
 }
 
 const TIMER_MS_MAX = 2 ** 31 - 1;
