@@ -31,19 +31,15 @@ export function Chart({ title, times, series, format, max, isBytes = false }: Ch
 
   // New readings do not make a new chart.
   useEffect(() => {
+    const frame = element.current!;
     const draw = (): void => {
       plot.current?.destroy();
-      plot.current = new uPlot(
-        optionsOf({ title, times, series, format, max, isBytes }, element.current!.clientWidth),
-        dataOf(times, series),
-        element.current!,
-      );
+      const options = optionsOf({ title, times, series, format, max, isBytes }, frame.clientWidth);
+      plot.current = new uPlot(options, dataOf(times, series), frame);
     };
     draw();
-    const observer = new ResizeObserver(() => {
-      plot.current?.setSize({ width: element.current!.clientWidth, height: HEIGHT });
-    });
-    observer.observe(element.current!);
+    const observer = new ResizeObserver(() => plot.current?.setSize({ width: frame.clientWidth, height: HEIGHT }));
+    observer.observe(frame);
     const dark = matchMedia("(prefers-color-scheme: dark)");
     dark.addEventListener("change", draw);
     return () => {
@@ -83,9 +79,12 @@ function optionsOf({ series, format, max, isBytes = false }: ChartProps, width: 
     axes: [
       {
         ...axis,
-        space: 70,
-        values: (_, splits) =>
-          splits.map((time) => new Date(time * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })),
+        space: 90,
+        values: (_, splits) => {
+          const isShort = (splits[1] ?? 0) - (splits[0] ?? 0) < 60;
+          const parts = { hour: "2-digit", minute: "2-digit", ...(isShort ? { second: "2-digit" } : {}) } as const;
+          return splits.map((time) => new Date(time * 1000).toLocaleTimeString([], parts));
+        },
       },
       {
         ...axis,
