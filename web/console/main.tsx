@@ -12,6 +12,7 @@ import { useKeys } from "./parts/keys.js";
 import { Notices } from "./parts/notices.js";
 import { AccessView } from "./views/access-view.js";
 import { EventsView } from "./views/events-view.js";
+import { ImagesView } from "./views/images-view.js";
 import { KeysHelp } from "./views/keys-help.js";
 import { MachinePage } from "./views/machine-page.js";
 import { MachinesView } from "./views/machines-view.js";
@@ -52,7 +53,7 @@ function SignedIn({
     app.store.start();
     return () => app.store.stop();
   }, [app]);
-  const goTo = (view: "machines" | "pools" | "events" | "access") => (): void => {
+  const goTo = (view: "machines" | "images" | "pools" | "events" | "access") => (): void => {
     if (Date.now() - goingSince.current < GO_MS) go({ view });
     goingSince.current = 0;
   };
@@ -62,6 +63,7 @@ function SignedIn({
       goingSince.current = Date.now();
     },
     m: goTo("machines"),
+    b: goTo("images"),
     p: goTo("pools"),
     e: goTo("events"),
     a: goTo("access"),
@@ -82,6 +84,8 @@ function View({ to }: { readonly to: Route }) {
       return <MachinesView />;
     case "machine":
       return <MachinePage name={to.name} tab={to.tab} />;
+    case "images":
+      return <ImagesView />;
     case "pools":
       return <PoolsView />;
     case "events":

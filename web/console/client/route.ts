@@ -2,7 +2,7 @@ import { signal } from "@preact/signals";
 
 /** Where in the console the person is; it is the address's fragment, so that reloads and links lead back. */
 export type Route =
-  | { readonly view: "machines" | "pools" | "events" | "access" }
+  | { readonly view: "machines" | "images" | "pools" | "events" | "access" }
   | { readonly view: "machine"; readonly name: string; readonly tab: MachineTab };
 
 export const MACHINE_TABS = ["overview", "console", "snapshots", "events"] as const;
@@ -31,6 +31,6 @@ export function readRoute(hash: string): Route {
       tab: MACHINE_TABS.find((known) => known === tab) ?? "overview",
     };
   }
-  if (view === "pools" || view === "events" || view === "access") return { view };
+  if (view === "images" || view === "pools" || view === "events" || view === "access") return { view };
   return { view: "machines" };
 }

@@ -6,6 +6,7 @@ import type {
   MachineView,
   OperationView,
   PoolView,
+  Role,
 } from "../../../host/control/hypervisor/schemas.js";
 import { type Connection, RequestError } from "./connection.js";
 import { followEvents } from "./event-stream.js";
@@ -30,6 +31,8 @@ export class Store {
   readonly operations = signal<readonly OperationView[]>([]);
   readonly events = signal<readonly HypervisorEvent[]>([]);
   readonly host = signal<HostView | null>(null);
+  /** What the token is for; null before it is known. */
+  readonly role = signal<Role | null>(null);
   /** Null before it is known. */
   readonly connected = signal<boolean | null>(null);
   /** What each machine did in the last minutes, for its line. */
@@ -62,6 +65,7 @@ export class Store {
       onRefused: this.#onRefused,
     });
     void this.#loadEvents();
+    void this.#loadRole();
     void this.#refreshAll().then(() => this.#loadHistory());
     this.#tick();
   }
@@ -72,6 +76,11 @@ export class Store {
     this.#stopEvents?.();
     if (this.#timer !== null) clearTimeout(this.#timer);
     if (this.#newsTimer !== null) clearTimeout(this.#newsTimer);
+  }
+
+  /** Whether the token may do more than look. */
+  get mayChange(): boolean {
+    return this.role.value !== "viewer";
   }
 
   machine(name: string): MachineView | null {
@@ -128,6 +137,11 @@ export class Store {
       else if (error instanceof RequestError && error.status === 0) this.connected.value = false;
       else if (!(error instanceof RequestError)) throw error;
     }
+  }
+
+  async #loadRole(): Promise<void> {
+    const token = await this.connection.perform("token.current", {}).catch(() => null);
+    this.role.value = token?.role ?? null;
   }
 
   /** The lines of the machines that are seen first begin with what was read before. */

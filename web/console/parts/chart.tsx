@@ -82,7 +82,11 @@ function optionsOf({ series, format, max, isBytes = false }: ChartProps, width: 
         space: 90,
         values: (_, splits) => {
           const isShort = (splits[1] ?? 0) - (splits[0] ?? 0) < 60;
-          const parts = { hour: "2-digit", minute: "2-digit", ...(isShort ? { second: "2-digit" } : {}) } as const;
+          const parts = {
+            hour: "2-digit",
+            minute: "2-digit",
+            ...(isShort ? { second: "2-digit" as const } : {}),
+          } as const;
           return splits.map((time) => new Date(time * 1000).toLocaleTimeString([], parts));
         },
       },

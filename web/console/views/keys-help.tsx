@@ -1,7 +1,7 @@
 import { Dialog } from "../parts/dialog.js";
 
 const KEYS: readonly (readonly [string, string])[] = [
-  ["g m / g p / g e / g a", "Machines, pools, events, access"],
+  ["g m / g b / g p / g e / g a", "Machines, images, pools, events, access"],
   ["/", "Filter machines"],
   ["j, k", "Next machine, the one before"],
   ["Enter", "Open the machine"],

@@ -65,6 +65,7 @@ export function MachineActions({
   const app = useApp();
   const [asking, setAsking] = useState<Asking | null>(null);
   const { name } = machine.spec;
+  if (!app.store.mayChange) return null;
   const choices = CHOICES.filter(({ when }) => when.includes(machine.status));
   const [first, ...others] = choices;
   const choose = (choice: Choice): void => {

@@ -102,35 +102,37 @@ function Resources({ machine: { spec, load } }: { readonly machine: MachineView 
   return (
     <section aria-labelledby="resources">
       <h3 id="resources">Resources</h3>
-      <CpuSliders cpu={spec.cpu} processors={1} onChange={(cpu: Partial<CpuSettings>) => set({ cpu })} />
-      <div class="sliders">
-        <Slider
-          label="Memory left to the guest"
-          steps={memorySteps.filter((step) => step >= 16)}
-          value={targetMiB}
-          format={(mib) => (mib >= spec.memoryMiB ? `all ${spec.memoryMiB} MiB` : `${mib} MiB`)}
-          onChange={(memoryTargetMiB) => set({ memoryTargetMiB })}
+      <fieldset disabled={!app.store.mayChange}>
+        <CpuSliders cpu={spec.cpu} processors={1} onChange={(cpu: Partial<CpuSettings>) => set({ cpu })} />
+        <div class="sliders">
+          <Slider
+            label="Memory left to the guest"
+            steps={memorySteps.filter((step) => step >= 16)}
+            value={targetMiB}
+            format={(mib) => (mib >= spec.memoryMiB ? `all ${spec.memoryMiB} MiB` : `${mib} MiB`)}
+            onChange={(memoryTargetMiB) => set({ memoryTargetMiB })}
+          />
+        </div>
+        <div class="row">
+          <SelectField
+            label="Pool"
+            value={spec.pool}
+            choices={app.store.pools.value.map((pool) => [pool.spec.name, pool.spec.name])}
+            onChange={(pool) => set({ pool })}
+          />
+          <SelectField
+            label="Restart"
+            value={spec.restart}
+            choices={RESTART_CHOICES}
+            onChange={(restart) => set({ restart: restart as RestartPolicy })}
+          />
+        </div>
+        <CheckField
+          label="Start it with the hypervisor"
+          checked={spec.autostart}
+          onChange={(autostart) => set({ autostart })}
         />
-      </div>
-      <div class="row">
-        <SelectField
-          label="Pool"
-          value={spec.pool}
-          choices={app.store.pools.value.map((pool) => [pool.spec.name, pool.spec.name])}
-          onChange={(pool) => set({ pool })}
-        />
-        <SelectField
-          label="Restart"
-          value={spec.restart}
-          choices={RESTART_CHOICES}
-          onChange={(restart) => set({ restart: restart as RestartPolicy })}
-        />
-      </div>
-      <CheckField
-        label="Start it with the hypervisor"
-        checked={spec.autostart}
-        onChange={(autostart) => set({ autostart })}
-      />
+      </fieldset>
     </section>
   );
 }

@@ -23,8 +23,8 @@ export function MachinesView() {
   const search = useRef<HTMLInputElement>(null);
   useKeys({
     "/": () => search.current?.focus(),
-    c: () => setDialog({ kind: "create" }),
-    i: () => setDialog({ kind: "import", file: null }),
+    c: () => store.mayChange && setDialog({ kind: "create" }),
+    i: () => store.mayChange && setDialog({ kind: "import", file: null }),
     j: () => moveFocus(1),
     k: () => moveFocus(-1),
   });
@@ -45,7 +45,7 @@ export function MachinesView() {
         event.preventDefault();
         setOver(false);
         const file = event.dataTransfer?.files[0];
-        if (file !== undefined) setDialog({ kind: "import", file });
+        if (file !== undefined && store.mayChange) setDialog({ kind: "import", file });
       }}
     >
       <header class="view-head">
@@ -61,14 +61,18 @@ export function MachinesView() {
             if (event.key === "Escape") event.currentTarget.blur();
           }}
         />
-        <button type="button" onClick={() => setDialog({ kind: "import", file: null })}>
-          <Icon name="upload" />
-          <span>Import</span>
-        </button>
-        <button type="button" class="primary" onClick={() => setDialog({ kind: "create" })}>
-          <Icon name="plus" />
-          <span>Create</span>
-        </button>
+        {store.mayChange && (
+          <>
+            <button type="button" onClick={() => setDialog({ kind: "import", file: null })}>
+              <Icon name="upload" />
+              <span>Import</span>
+            </button>
+            <button type="button" class="primary" onClick={() => setDialog({ kind: "create" })}>
+              <Icon name="plus" />
+              <span>Create</span>
+            </button>
+          </>
+        )}
       </header>
       <HostSummary />
       {machines.length > 0 ? <MachineList machines={machines} /> : <Nothing isFiltered={filter !== ""} />}

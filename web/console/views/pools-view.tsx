@@ -18,7 +18,7 @@ export function PoolsView() {
     <main>
       <header class="view-head">
         <h2>Pools</h2>
-        <button type="button" class="primary" onClick={() => setCreating(true)}>
+        <button type="button" class="primary" onClick={() => setCreating(true)} disabled={store.role.value !== "admin"}>
           <Icon name="plus" />
           <span>Create</span>
         </button>
@@ -47,7 +47,7 @@ function Pool({ pool, depth }: { readonly pool: PoolView; readonly depth: number
     <li style={{ "--depth": depth }}>
       <header>
         <h3>{spec.name}</h3>
-        {!isRoot && (
+        {!isRoot && app.store.role.value === "admin" && (
           <button type="button" class="plain" aria-label={`Delete ${spec.name}`} onClick={() => setDeleting(true)}>
             <Icon name="trash" />
           </button>
@@ -61,11 +61,13 @@ function Pool({ pool, depth }: { readonly pool: PoolView; readonly depth: number
         text={`${formatPercent(load.processors)} of ${formatPercent(spec.cpu.limit ?? processors)}`}
       />
       {!isRoot && (
-        <CpuSliders
-          cpu={spec.cpu}
-          processors={processors}
-          onChange={(cpu) => void act(app, `Changing ${spec.name}`, "pool.set", { pool: spec.name, cpu })}
-        />
+        <fieldset disabled={app.store.role.value !== "admin"}>
+          <CpuSliders
+            cpu={spec.cpu}
+            processors={processors}
+            onChange={(cpu) => void act(app, `Changing ${spec.name}`, "pool.set", { pool: spec.name, cpu })}
+          />
+        </fieldset>
       )}
       {machines.length > 0 && (
         <p class="chips">

@@ -11,6 +11,7 @@ const PLACES: readonly {
   readonly icon: IconName;
 }[] = [
   { view: "machines", text: "Machines", icon: "machines" },
+  { view: "images", text: "Images", icon: "images" },
   { view: "pools", text: "Pools", icon: "pools" },
   { view: "events", text: "Events", icon: "events" },
   { view: "access", text: "Access", icon: "access" },

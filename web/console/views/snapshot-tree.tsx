@@ -23,7 +23,11 @@ export function SnapshotTree({ machine }: { readonly machine: MachineView }) {
   return (
     <section aria-label="Snapshots">
       <p>
-        <button type="button" onClick={() => setAsking({ kind: "save" })} disabled={machine.status === "off"}>
+        <button
+          type="button"
+          onClick={() => setAsking({ kind: "save" })}
+          disabled={machine.status === "off" || !app.store.mayChange}
+        >
           <Icon name="camera" />
           <span>Snapshot now</span>
         </button>
@@ -74,6 +78,7 @@ interface SnapshotRowProps {
 }
 
 function SnapshotRow({ row: { snapshot, depth }, onAsk }: SnapshotRowProps) {
+  const { store } = useApp();
   const { name, createdAt, ownByteLength, automatic, present } = snapshot;
   return (
     <li
@@ -90,7 +95,7 @@ function SnapshotRow({ row: { snapshot, depth }, onAsk }: SnapshotRowProps) {
           {present && " · the machine goes on from here"}
         </small>
       </div>
-      <div class="actions">
+      <div class="actions" hidden={!store.mayChange}>
         <button type="button" onClick={() => onAsk("restore")}>
           <Icon name="restore" />
           <span>Restore</span>
