@@ -302,6 +302,21 @@ describe("the dispatcher, by the host's clock", () => {
     expect(used(outcome, "quiet")).toBeGreaterThan(TEN_SECONDS * 0.4);
   });
 
+  test("who is slow by turns, and seldom or often, pays for it", async () => {
+    for (const slow of [1, 2, 3]) {
+      // Without a device: as a program is that waits for memory.
+      let turns = 0;
+      const uneven = {
+        name: "uneven",
+        get instructionsPerMs() {
+          return turns++ % 4 < slow ? 2000 : 200_000;
+        },
+      };
+      const outcome = await dispatch({ machines: [uneven, { name: "even" }] }, TEN_SECONDS * 6);
+      expect(used(outcome, "even"), `${slow} of 4`).toBeGreaterThan(TEN_SECONDS * 6 * 0.35);
+    }
+  });
+
   test("who wakes for next to nothing all the time pays for the turns", async () => {
     const nextBurst = (): Burst => ({ runMs: 0.0001, sleepMs: 0 });
     const machines = [{ name: "nothing", nextBurst }, ...busy(1)];
