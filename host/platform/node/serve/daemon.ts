@@ -6,7 +6,7 @@ import type { HypervisorService } from "../../../control/hypervisor/service.js";
 import type { ServeAction } from "../../../control/serve-options.js";
 import type { Database } from "../../../snapshot/database.js";
 import { VivariumError } from "../../../util/errors.js";
-import { writeDiscovery } from "../daemon-discovery.js";
+import { writeDiscovery } from "../daemon/discovery.js";
 import { FileLock } from "../machine-file/file-lock.js";
 import { openDatabase } from "../machine-file/sqlite.js";
 import { type AppParts, buildApp, DEFAULT_LIMITS, type Limits } from "./app.js";
