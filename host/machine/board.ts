@@ -96,7 +96,7 @@ export class Board {
   readonly sockets: readonly VirtioVsock[];
   readonly balloons: readonly VirtioBalloon[];
   readonly inputs: readonly VirtioInput[];
-  readonly #disks: readonly VirtioBlk[];
+  readonly disks: readonly VirtioBlk[];
   readonly #shares: readonly Virtio9p[];
 
   constructor(bus: Bus, wires: BoardWires) {
@@ -106,7 +106,7 @@ export class Board {
       if (interrupt === null) throw new RangeError(`${name} has no interrupt`);
       return plic.line(interrupt);
     };
-    this.#disks = drives.map(
+    this.disks = drives.map(
       ({ backend, serial, onFailure }) =>
         new VirtioBlk(backend, { serial, onFailure, inOrder: wires.inOrder, queueCount: core.harts.length }),
     );
@@ -119,7 +119,7 @@ export class Board {
     this.balloons = slots.balloon.map(() => new VirtioBalloon(core.ram));
     this.inputs = wires.inputs.map((input) => new VirtioInput(input));
     const virtio = virtioDevices(slots, {
-      drive: this.#disks,
+      drive: this.disks,
       rng: slots.rng.map(() => new VirtioRng(wires.randomBytes)),
       console: this.console === null ? [] : [this.console],
       net: this.networks,
@@ -180,7 +180,7 @@ export class Board {
 
   /** Resolves when no disk and no shared folder has a request in flight. */
   async drain(): Promise<void> {
-    for (const device of [...this.#disks, ...this.#shares]) await device.drain();
+    for (const device of [...this.disks, ...this.#shares]) await device.drain();
   }
 }
 

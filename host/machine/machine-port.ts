@@ -33,6 +33,11 @@ export class MachinePort {
     if (this.#waiting.length === 1) this.feed();
   }
 
+  /** Takes back what has not reached the guest's device, write by write. */
+  takeWaiting(): Uint8Array[] {
+    return this.#waiting.splice(0);
+  }
+
   /** Forgets what has not reached the guest's device. */
   discard(): void {
     this.#waiting.length = 0;

@@ -4,9 +4,10 @@ import { Core, coreSchema } from "../core/core.js";
 import { hartSchema } from "../core/hart.js";
 import type { TranslationStats } from "../core/region-linker.js";
 import type { VirtioBalloon } from "../devices/virtio/balloon.js";
+import type { BlkTraffic } from "../devices/virtio/blk.js";
 import type { ConsolePort } from "../devices/virtio/console-port.js";
 import type { VirtioInput, VirtioInputOptions } from "../devices/virtio/input.js";
-import type { VirtioNet } from "../devices/virtio/net.js";
+import type { NetTraffic, VirtioNet } from "../devices/virtio/net.js";
 import type { VirtioVsock } from "../devices/virtio/vsock.js";
 import type { SystemReset } from "../firmware/platform.js";
 import { SbiFirmware } from "../firmware/sbi.js";
@@ -21,7 +22,7 @@ import { Bus } from "./bus.js";
 import { type GuestClock, HostClock, VirtualClock } from "./clock.js";
 import type { Component } from "./component.js";
 import { KASLR_SEED_BYTE_LENGTH, RNG_SEED_BYTE_LENGTH } from "./device-tree.js";
-import { GuestMemory } from "./guest-memory.js";
+import { GuestMemory, type MemoryUsage } from "./guest-memory.js";
 import type { HostServices } from "./host-services.js";
 import { Htif } from "./htif.js";
 import type { MachineOptions, MachineWires, ResumeOptions } from "./machine-options.js";
@@ -39,7 +40,7 @@ import {
   refuseUnknownParts,
   sharesOf,
 } from "./resume.js";
-import { type ExitReason, type Halt, RunLoop, type RunnableProcessor } from "./run-loop.js";
+import { type ExitReason, type Halt, RunLoop, type RunnableProcessor, type SliceHooks } from "./run-loop.js";
 import { SeededRandom } from "./seeded-random.js";
 import { SerialInput, SerialOutput } from "./serial-line.js";
 import { StateHash } from "./state-hash.js";
@@ -55,6 +56,11 @@ export interface MachineStats {
   /** How often the processor handed over to the machine, by reason. */
   readonly exits: Readonly<Record<ExitReason, number>>;
   readonly translation: TranslationStats;
+}
+
+export interface MachineTraffic {
+  readonly disks: readonly BlkTraffic[];
+  readonly networks: readonly NetTraffic[];
 }
 
 const A2 = 12;
@@ -155,7 +161,7 @@ export class Machine {
     this.#memory = new GuestMemory(core, (error) => this.#loop.fail(error));
     this.#output = new SerialOutput(wires.serial);
     this.#htif = board.htif === null ? null : new Htif(core.ram, board.htif, this.#output);
-    this.#loop = new RunLoop(processorOf(core, wires.onCommit), clock, host, {
+    const hooks: SliceHooks = {
       budgetMax: this.#htif === null ? Number.MAX_SAFE_INTEGER : HTIF_BUDGET_MAX,
       beforeSlice: () => {
         this.serialInput.feed(this.#board.uart);
@@ -168,7 +174,13 @@ export class Machine {
       drainSlice: virtualClock === null ? () => Promise.resolve() : () => this.#board.drain(),
       drain: () => this.#board.drain(),
       isDead: () => core.harts.every((hart) => hart.runState === "stopped"),
-    });
+      get deviceAccesses() {
+        return bus.accessCount;
+      },
+      wasHeldBack: (ms) => this.#reportSteal(ms),
+    };
+    this.#loop = new RunLoop(processorOf(core, wires.onCommit), clock, host, hooks, wires.turns ?? null);
+    if (wires.turns !== undefined) bus.onAccesses = () => this.#loop.checkDeadline();
     this.#board = new Board(bus, {
       core,
       clock,
@@ -190,7 +202,9 @@ export class Machine {
     this.devices = new Map<string, Component>([
       ...this.#board.devices,
       ["serial-input", this.serialInput],
-      ...(this.#firmware === null ? [] : [["sbi-hsm", this.#firmware.hsm] as const]),
+      ...(this.#firmware === null
+        ? []
+        : [["sbi-hsm", this.#firmware.hsm] as const, ["sbi-sta", this.#firmware.sta] as const]),
       ...(virtualClock === null ? [] : [["clock", virtualClock] as const]),
       ...(random === null ? [] : [["random", random] as const]),
     ]);
@@ -266,6 +280,19 @@ export class Machine {
   /** The keyboards and tablets, in the order of `inputs`. */
   get inputs(): readonly VirtioInput[] {
     return this.#board.inputs;
+  }
+
+  /** What disks and networks have moved since the machine was made. */
+  get traffic(): MachineTraffic {
+    return {
+      disks: this.#board.disks.map(({ traffic }) => traffic),
+      networks: this.#board.networks.map(({ traffic }) => traffic),
+    };
+  }
+
+  /** What guest RAM takes up; costs a look at all of its chunks. */
+  get memoryUsage(): MemoryUsage {
+    return this.#memory.usage();
   }
 
   /** Tells the guest the size of its virtio console, in characters. */
@@ -392,6 +419,11 @@ export class Machine {
   #serveCall(hart: number): void {
     assert(this.#firmware !== null, "an environment call for a firmware that is not there");
     this.#firmware.call(this.#core.harts[hart]!);
+  }
+
+  /** Under virtual time nobody is held back: what the guest sees depends on nothing outside. */
+  #reportSteal(ms: number): void {
+    if (this.#boardState.clock === "host") this.#firmware?.sta.addSteal(ms);
   }
 
   #afterSlice(): void {

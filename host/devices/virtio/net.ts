@@ -98,6 +98,14 @@ export interface VirtioNetOptions {
   readonly wake: () => void;
 }
 
+/** What a device has moved since it was made. */
+export interface NetTraffic {
+  readonly receivedFrames: number;
+  readonly receivedByteLength: number;
+  readonly sentFrames: number;
+  readonly sentByteLength: number;
+}
+
 export class VirtioNet implements VirtioDevice<NetFields> {
   readonly schema = netSchema;
   readonly deviceId = VIRTIO_ID_NET;
@@ -127,6 +135,7 @@ export class VirtioNet implements VirtioDevice<NetFields> {
   readonly #filter = new NetFilter();
   readonly #control: NetControl;
   readonly #waiting = new WaitingFrames();
+  readonly #traffic = { receivedFrames: 0, receivedByteLength: 0, sentFrames: 0, sentByteLength: 0 };
   #mac: Uint8Array;
   /** What the driver is told of the cable, and how it is. They differ after a restore, until the driver is there. */
   #linkUp = true;
@@ -154,6 +163,11 @@ export class VirtioNet implements VirtioDevice<NetFields> {
       announced: () => this.#announced(),
     });
     link.connect(this.#station());
+  }
+
+  /** Frames that were handed to the guest, and those it has sent. */
+  get traffic(): NetTraffic {
+    return { ...this.#traffic };
   }
 
   get config(): Uint8Array {
@@ -310,6 +324,8 @@ export class VirtioNet implements VirtioDevice<NetFields> {
     // A driver that breaks the rules is stopped in the middle of it, and its frames are gone.
     for (let frame = this.#waiting.first; frame !== null; frame = this.#waiting.first) {
       if (handFrame(queue, frame, header, isMergeable) === "wait") break;
+      this.#traffic.receivedFrames++;
+      this.#traffic.receivedByteLength += frame.bytes.length;
       this.#waiting.shift();
     }
     queue.notify();
@@ -333,7 +349,10 @@ export class VirtioNet implements VirtioDevice<NetFields> {
     for (const chain of queue.chains()) {
       const frame = this.#readFrame(chain);
       queue.push(chain, 0);
-      if (frame === null || !this.#linkUp || this.#link.send(frame)) continue;
+      if (frame === null || !this.#linkUp) continue;
+      this.#traffic.sentFrames++;
+      this.#traffic.sentByteLength += frame.bytes.length;
+      if (this.#link.send(frame)) continue;
       this.#refused = frame;
       break;
     }

@@ -1,4 +1,4 @@
-import type { Channel, OpenMachineFile, WorkerPlatform } from "../../api/platform.js";
+import type { Channel, OpenMachineFile, OpenShare, OpenSockets, WorkerPlatform } from "../../api/platform.js";
 import type { WasmModule } from "../../core/wasm.js";
 import type { Image, OpenImageOptions } from "../../images/image.js";
 import type { HostServices } from "../../machine/host-services.js";
@@ -59,6 +59,14 @@ export class BrowserWorkerPlatform implements WorkerPlatform {
 
   openBase(drive: string, name: string): Promise<BaseImage> {
     return this.#fetchDisk(drive, name, true);
+  }
+
+  async openShare(): Promise<OpenShare> {
+    throw new VivariumError("share/unusable", "shares: a page has no folders to share");
+  }
+
+  async openSockets(): Promise<OpenSockets> {
+    throw new VivariumError("vsock/socket", "sockets: a page has no paths; expected a socket without one");
   }
 
   openMachineFile(name: string): Promise<OpenMachineFile> {

@@ -1,8 +1,11 @@
 import { randomFillSync } from "node:crypto";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
-import type { Platform, WorkerChannel } from "../../api/platform.js";
+import type { OpenLink, Platform, WorkerChannel } from "../../api/platform.js";
+import type { LinkRequest } from "../../control/network-options.js";
 import { packageDirectory } from "./core-module.js";
+import { openLink } from "./network/open-link.js";
+import { NodeOutside } from "./network/outside.js";
 
 /** The built one, for sources cannot be run in a worker as they are. */
 const WORKER_PATH = "dist/host/platform/node/machine-worker.js";
@@ -10,23 +13,13 @@ const WORKER_PATH = "dist/host/platform/node/machine-worker.js";
 /** Where the public API runs in Node. */
 export class NodePlatform implements Platform {
   startWorker(): WorkerChannel {
-    const worker = new Worker(join(packageDirectory(), WORKER_PATH), { name: "vivarium" });
-    let isTerminated = false;
-    return {
-      post: (message, transfer = []) => worker.postMessage(message, transfer),
-      onMessage: (receive) => void worker.on("message", receive),
-      onFailure: (callback) => {
-        worker.once("error", callback);
-        worker.once("exit", (code) => {
-          if (!isTerminated) callback(new Error(`exit code ${code}`));
-        });
-      },
-      terminate: () => {
-        isTerminated = true;
-        worker.removeAllListeners("message");
-        void worker.terminate();
-      },
-    };
+    return startWorkerProgram(WORKER_PATH, "vivarium");
+  }
+
+  readonly networkClock = new NodeOutside();
+
+  openLink(request: LinkRequest, { mtu }: { readonly mtu: number }): Promise<OpenLink> {
+    return openLink(request, mtu, this.networkClock);
   }
 
   schedule(callback: () => void, delayMs: number): () => void {
@@ -39,6 +32,27 @@ export class NodePlatform implements Platform {
   randomBytes(into: Uint8Array): void {
     randomFillSync(into);
   }
+}
+
+/** @param path of the program, within the package @param name for debuggers */
+export function startWorkerProgram(path: string, name: string): WorkerChannel {
+  const worker = new Worker(join(packageDirectory(), path), { name });
+  let isTerminated = false;
+  return {
+    post: (message, transfer = []) => worker.postMessage(message, transfer),
+    onMessage: (receive) => void worker.on("message", receive),
+    onFailure: (callback) => {
+      worker.once("error", callback);
+      worker.once("exit", (code) => {
+        if (!isTerminated) callback(new Error(`exit code ${code}`));
+      });
+    },
+    terminate: () => {
+      isTerminated = true;
+      worker.removeAllListeners("message");
+      void worker.terminate();
+    },
+  };
 }
 
 const TIMER_MS_MAX = 2 ** 31 - 1;

@@ -1,18 +1,10 @@
 import type { NetworkRequest } from "../../../control/network-options.js";
 import type { Network } from "../../../machine/machine.js";
 import { LimitedLink } from "../../../network/limited-link.js";
-import type { Link } from "../../../network/link.js";
-import { EgressPolicy } from "../../../network/nat/egress.js";
-import { Nat } from "../../../network/nat/nat.js";
 import { CapturedLink } from "../../../network/pcap.js";
-import { PeerLink } from "../../../network/peer-link.js";
-import { unreachable } from "../../../util/errors.js";
 import { CaptureFile } from "./capture-file.js";
+import { openLink } from "./open-link.js";
 import { NodeOutside } from "./outside.js";
-import { PortForwards } from "./port-forwards.js";
-import { SocketLink } from "./socket-link.js";
-import { openTap } from "./tap-link.js";
-import { WebSocketLink } from "./websocket-link.js";
 
 const NS_PER_MS = 1_000_000;
 
@@ -51,33 +43,12 @@ export class Networks {
 
   async #plug(request: NetworkRequest): Promise<Network> {
     const { mac, mtu, rate } = request;
-    let link = await this.#open(request);
-    const opened = link;
+    const opened = await openLink(request.link, mtu, this.#outside);
     this.#closers.push(() => opened.close());
+    let { link } = opened;
     if (rate !== null) link = new LimitedLink(link, rate, this.#outside);
     if (this.#capture !== null) link = new CapturedLink(link, this.#capture, wallClockNs);
     return { link, mtu, ...(mac === null ? {} : { mac }) };
-  }
-
-  async #open({ link, mtu }: NetworkRequest): Promise<Link> {
-    switch (link.kind) {
-      case "user": {
-        const nat = new Nat({ outside: this.#outside, egress: new EgressPolicy(link.egress), mtu });
-        const forwards = await PortForwards.open(nat, link.forwards);
-        this.#closers.push(() => forwards.close());
-        return nat;
-      }
-      case "socket":
-        return link.role === "connect" ? SocketLink.connect(link.place) : SocketLink.listen(link.place);
-      case "ws":
-        return WebSocketLink.connect(link.url);
-      case "tap":
-        return openTap(link.device);
-      case "unplugged":
-        return new PeerLink();
-      default:
-        return unreachable(link);
-    }
   }
 }
 
