@@ -45,6 +45,12 @@ export function printable(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cf}]/gu, "\u{fffd}");
 }
 
+/** What a guest wrote, without what would ask this terminal something or change it: ECMA-48's sequences and controls. */
+export function plainText(text: string): string {
+  const sequences = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[ -/]*[0-~])/gu;
+  return text.replaceAll(sequences, "").replaceAll(/[^\P{Cc}\n\t]/gu, "");
+}
+
 /** Columns as wide as they have to be; the last is not filled up. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): readonly string[] {
   const lines = [head, ...rows.map((row) => row.map(printable))];

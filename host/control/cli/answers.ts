@@ -12,7 +12,7 @@ import type {
   SnapshotView,
   TokenView,
 } from "../hypervisor/schemas.js";
-import { dateTime, percent, printable, shortBytes, shortTime, table } from "./amounts.js";
+import { dateTime, percent, plainText, printable, shortBytes, shortTime, table } from "./amounts.js";
 
 type Printers = { readonly [A in ActionName]: (answer: ActionOutput<A>, nowMs: number) => readonly string[] };
 
@@ -44,7 +44,7 @@ const PRINTERS: Printers = {
   "machine.reset": status,
   "machine.hibernate": status,
   "machine.exec": ({ stdout }) => [stdout],
-  "machine.logs": ({ text }) => [text.replace(/\n$/, "")],
+  "machine.logs": ({ text }) => [plainText(text).replace(/\n$/, "")],
   "machine.samples": sampleLines,
   "machine.fork": statuses,
   "snapshot.list": snapshotLines,

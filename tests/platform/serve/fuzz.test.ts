@@ -68,7 +68,7 @@ function around(schema: Schema): fc.Arbitrary<unknown> {
 
 function validOf(schema: Schema): fc.Arbitrary<unknown> {
   if (schema.enum !== undefined) return fc.constantFrom(...schema.enum);
-  if (schema.anyOf !== undefined) return fc.oneof(...schema.anyOf.map(valueOf));
+  if (schema.anyOf !== undefined) return fc.oneof(...schema.anyOf.map(around));
   switch (schema.type) {
     case "string":
       return fc.oneof(fc.constantFrom("web", "web-1", "root", "clean", "debian-mini"), nastyText);
