@@ -47,6 +47,7 @@ export function printable(text: string): string {
 
 /** What a guest wrote, without what would ask this terminal something or change it: ECMA-48's sequences and controls. */
 export function plainText(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   const sequences = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[ -/]*[0-~])/gu;
   return text.replaceAll(sequences, "").replaceAll(/[^\P{Cc}\n\t]/gu, "");
 }
