@@ -102,6 +102,7 @@ class MachineServer implements HostedServer {
   readonly #formerFiles: OpenMachineFile[] = [];
   #parts: Parts | null = null;
   #machine: VirtMachine | null = null;
+  #isAttaching = false;
   #status: MachineStatus = "off";
   /** The present run; resolves when it is over and all is settled. */
   #run: Promise<void> = Promise.resolve();
@@ -315,7 +316,10 @@ class MachineServer implements HostedServer {
     this.#size = transit.size;
     this.#console.takeOver(transit.console);
     this.#devices.takeOver(transit.links);
-    const machine = await this.#resume(state, parts, identity);
+    this.#isAttaching = true;
+    const machine = await this.#resume(state, parts, identity).finally(() => {
+      this.#isAttaching = false;
+    });
     this.#machine = machine;
     this.#status = "paused";
     for (const { name, waiting } of transit.ports) for (const bytes of waiting) machine.port(name).write(bytes);
@@ -519,6 +523,8 @@ class MachineServer implements HostedServer {
         name: port,
         receive: (bytes: Uint8Array) => this.#post({ kind: "port", port, bytes }, [bytes.buffer as ArrayBuffer]),
         openChanged: (open: boolean) => {
+          // Of a machine that is only elsewhere now, its users know how its ports are.
+          if (this.#isAttaching) return;
           this.#post({ kind: "port-open", port, open });
           if (open && port === PORT_CONTROL) this.#tellSize();
         },

@@ -18,6 +18,7 @@ import type { ImageProgress } from "../images/image.js";
 import { VivariumError } from "../util/errors.js";
 import { perform } from "./actions.js";
 import { spawnIn } from "./command-session.js";
+import { Division } from "./division.js";
 import { EventLog } from "./event-log.js";
 import { exportFrom, importInto } from "./file-transfer.js";
 import type { HostWorker } from "./host-worker.js";
@@ -29,7 +30,6 @@ import type { LaneReading } from "./messages.js";
 import { totalLoad, totalUsage } from "./meter.js";
 import type { HypervisorPlatform, HypervisorStore } from "./platform.js";
 import { Pools } from "./pools.js";
-import type { Policy } from "./scheduling/settings.js";
 import { Store } from "./store.js";
 import { WorkerPool } from "./worker-pool.js";
 
@@ -61,6 +61,7 @@ export interface HypervisorMachines {
 const HANG_TIMEOUT_MS = 20_000;
 /** Readings between two times that what was used is written down. */
 const READINGS_PER_WRITE = 10;
+const BALANCE_MS = 5000;
 /** Machines that are saved at a time when all are. */
 const SAVED_AT_ONCE = 4;
 const MIB = 2 ** 20;
@@ -78,8 +79,12 @@ export class HypervisorBase implements HypervisorService {
   readonly #events: EventLog;
   readonly #workers: WorkerPool;
   readonly #memory: MemoryKeeper;
+  readonly #division: Division;
   readonly #startedAt: number;
   #readings = 0;
+  #isBalancing = false;
+  /** Before then no machine moves: what the last moves did shows only after a while. */
+  #balanceAtMs = 0;
   #closing: Promise<void> | null = null;
 
   /** @internal */
@@ -101,21 +106,27 @@ export class HypervisorBase implements HypervisorService {
       budgetByteLength: options.memoryMiB === undefined ? platform.memoryByteLength : options.memoryMiB * MIB,
       machines: () => this.managed.all,
       nowMs: () => platform.nowMs(),
+      onFailure: (machine, error) => this.#failed(machine, "give up its memory", error),
+    });
+    this.#division = new Division({
+      workers: this.#workers,
+      pools: () => this.pools.all,
+      machines: () => this.managed.all,
     });
     this.managed = new Machines(
       {
         platform,
-        chooseWorker: () => this.#chooseWorker(),
-        makeRoom: (machine) => this.#memory.makeRoom(machine),
+        chooseWorker: (machine) => this.#workers.worker(this.#division.place(machine)),
+        makeRoom: (machine, come) => this.#memory.makeRoom(machine, come),
         fileOf: (machine) => place.machineFile(machine),
         tell: (kind, machine, message, data) => this.#events.tell(kind, machine, message, data),
       },
       this.#store,
       this.#events,
-      { check: (spec) => this.#check(spec), changed: () => this.divide() },
+      { check: (spec) => this.#check(spec), changed: () => this.#division.update() },
     );
     this.machines = this.#machinesApi();
-    this.divide();
+    this.#division.update();
   }
 
   /** @internal */
@@ -180,7 +191,7 @@ export class HypervisorBase implements HypervisorService {
         return { processors: here.reduce((sum, { meter }) => sum + meter.load.processors, 0), machines: here.length };
       }),
       processors: this.#workers.workers.length,
-      reservedProcessors: all.reduce((sum, { spec }) => sum + spec.cpu.reservation, 0),
+      reservedProcessors: this.#division.reserved,
       memoryBudgetByteLength: this.#memory.budgetByteLength,
       memoryUsedByteLength: this.#memory.usedByteLength,
       machines: { total: all.length, running: count("running"), hibernated: count("hibernated") },
@@ -223,6 +234,11 @@ export class HypervisorBase implements HypervisorService {
     };
   }
 
+  /** Takes a running machine to another worker; which is done by itself when the load is uneven. */
+  async moveMachine(machine: string, worker: number): Promise<void> {
+    await this.managed.get(machine).move(this.#workers.worker(worker));
+  }
+
   spawn(
     machine: string,
     command: string | readonly string[],
@@ -255,19 +271,11 @@ export class HypervisorBase implements HypervisorService {
     return this.close();
   }
 
-  /** @internal What the processors are divided by has changed. */
-  divide(): void {
-    const policy: Policy = {
-      pools: this.pools.all.flatMap(({ name, parent, cpu }) => (parent === null ? [] : [{ name, parent, cpu }])),
-      machines: this.managed.all.map(({ name, spec: { pool, cpu } }) => ({ name, pool, cpu })),
-    };
-    for (const worker of this.#workers.workers) void worker.call("policy", policy).catch(() => {});
-  }
-
   /** @internal */
   async putPool(spec: PoolSpec, what: string): Promise<PoolView> {
+    this.#division.check({ pool: spec });
     this.pools.put(spec);
-    this.divide();
+    this.#division.update();
     this.#events.tell("pool-changed", null, `pool ${spec.name} ${what}`, { pool: spec.name });
     return this.pool(spec.name);
   }
@@ -276,7 +284,7 @@ export class HypervisorBase implements HypervisorService {
   deletePool(name: string): void {
     const members = this.managed.all.flatMap((machine) => (machine.spec.pool === name ? [machine.name] : []));
     this.pools.delete(name, members);
-    this.divide();
+    this.#division.update();
     this.#events.tell("pool-changed", null, `pool ${name} was deleted`, { pool: name });
   }
 
@@ -290,7 +298,6 @@ export class HypervisorBase implements HypervisorService {
   }
 
   async #close(): Promise<void> {
-    this.#memory.close();
     const saved = this.managed.all.filter(({ isPresent }) => isPresent);
     await eachOf(saved, SAVED_AT_ONCE, (machine) => this.#attempt(machine, "be saved", () => machine.hibernate()));
     await Promise.all(this.managed.all.map((machine) => machine.release()));
@@ -304,14 +311,19 @@ export class HypervisorBase implements HypervisorService {
     try {
       await work();
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      this.#events.tell("machine-failure", machine.name, `${machine.name} could not ${what}: ${reason}`);
+      this.#failed(machine, what, error);
     }
+  }
+
+  #failed({ name }: ManagedMachine, what: string, error: unknown): void {
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#events.tell("machine-failure", name, `${name} could not ${what}: ${reason}`);
   }
 
   async #check(spec: Parameters<typeof checkMemory>[0]): Promise<void> {
     this.pools.get(spec.pool);
     checkMemory(spec, this.#memory.budgetByteLength);
+    this.#division.check({ machine: spec });
     for (const { directory } of spec.folders) {
       if ((await this.#options.allowFolder?.(directory)) === true) continue;
       const message = `${directory} is not granted to machines; say so when the hypervisor is made`;
@@ -319,24 +331,21 @@ export class HypervisorBase implements HypervisorService {
     }
   }
 
-  #chooseWorker(): HostWorker {
-    const { workers } = this.#workers;
-    const busy = (worker: HostWorker) =>
-      this.managed.all.reduce(
-        (sum, machine) => (machine.worker === worker ? sum + machine.meter.load.processors : sum),
-        0,
-      );
-    return [...workers].sort((a, b) => a.laneCount - b.laneCount || busy(a) - busy(b) || a.number - b.number)[0]!;
-  }
-
   #read(worker: HostWorker, readings: readonly LaneReading[]): void {
     const byLane = new Map(readings.map((reading) => [reading.lane, reading]));
     for (const machine of this.managed.all) {
       if (machine.worker !== worker || machine.lane === null) continue;
       const reading = byLane.get(machine.lane);
-      if (reading !== undefined) machine.read(reading, 0);
+      if (reading !== undefined) machine.read(reading, this.#division.entitlementOf(machine.name));
     }
-    if (worker.number !== 0) return;
+    if (worker.number === 0) this.#tick();
+  }
+
+  /** About once a second. */
+  #tick(): void {
+    this.#division.update();
+    if (!this.#isBalancing) void this.#balance();
+    void this.#memory.look();
     const nowMs = this.#platform.nowMs();
     for (const { meter } of this.managed.all) meter.sample(nowMs);
     if (++this.#readings % READINGS_PER_WRITE !== 0) return;
@@ -344,9 +353,24 @@ export class HypervisorBase implements HypervisorService {
     this.#store.flush();
   }
 
+  /** Takes machines to other workers until the load is even; after that they stay for a while. */
+  async #balance(): Promise<void> {
+    const nowMs = this.#platform.nowMs();
+    if (nowMs < this.#balanceAtMs) return;
+    this.#isBalancing = true;
+    for (const { name, to } of this.#division.moves()) {
+      const machine = this.managed.all.find((each) => each.name === name);
+      if (machine === undefined || machine.isBusy || machine.handle.isPinned) continue;
+      await this.#attempt(machine, "move", () => machine.move(this.#workers.worker(to)));
+      this.#balanceAtMs = nowMs + BALANCE_MS;
+    }
+    this.#isBalancing = false;
+  }
+
   #workerEnded(worker: HostWorker, error: Error): void {
     this.#events.tell("host", null, `worker ${worker.number}: ${error.message}`);
-    this.divide();
+    this.#division.forget(worker.number);
+    this.#division.update();
     for (const machine of this.managed.all) machine.workerEnded(worker, error);
   }
 

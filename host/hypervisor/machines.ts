@@ -99,7 +99,7 @@ export class Machines {
     const spec = { ...machine.spec, ...rest, cpu: { ...machine.spec.cpu, ...cpu } };
     await this.#rules.check(spec);
     if (memoryTargetMiB !== undefined) {
-      await machine.setBalloon(Math.max(0, machine.spec.memoryMiB - memoryTargetMiB) * MIB);
+      await machine.setBalloon(Math.max(0, machine.spec.memoryMiB - memoryTargetMiB) * MIB, false);
     }
     for (const [index, rate] of (rates ?? []).entries()) {
       if (rate !== null) this.#network(machine, index).setRate(rate);
@@ -196,7 +196,9 @@ export class Machines {
     const around: MachineSurroundings = {
       ...this.#around,
       changed: (machine) => {
-        if (this.#machines.has(machine.name)) this.#store.writeMachine(machine.record());
+        if (!this.#machines.has(machine.name)) return;
+        this.#store.writeMachine(machine.record());
+        this.#rules.changed();
       },
     };
     const machine = new ManagedMachine(around, {

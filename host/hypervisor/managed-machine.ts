@@ -24,9 +24,9 @@ import { Turns } from "./turns.js";
 export interface MachineSurroundings {
   readonly platform: HypervisorPlatform;
   /** The worker that a machine is to come to now. */
-  chooseWorker(): HostWorker;
-  /** Makes room for a machine that is to come to a worker. @throws VivariumError `admission/memory` */
-  makeRoom(machine: ManagedMachine): Promise<void>;
+  chooseWorker(machine: ManagedMachine): HostWorker;
+  /** Lets a machine come when there is room for it. @throws VivariumError `admission/memory` */
+  makeRoom(machine: ManagedMachine, come: () => Promise<void>): Promise<void>;
   /** What the workers know the machine's file by. */
   fileOf(machine: string): string;
   /** The machine is not what it was: it is to be written down. */
@@ -57,6 +57,8 @@ export class ManagedMachine {
   #goesOn: boolean;
   /** Whether it ran when it was hibernated. */
   #wasRunning = false;
+  #isEvicted = false;
+  #balloon = { byteLength: 0, isOurs: false };
   #transit: Transit | null = null;
   #cancelRestart: () => void = () => {};
   #onProgress: (progress: ImageProgress) => void = () => {};
@@ -181,9 +183,9 @@ export class ManagedMachine {
     });
   }
 
-  /** @param isWanted whether it is to run again as soon as it can */
-  hibernate({ isWanted = false } = {}): Promise<void> {
-    return this.#turns.run(() => this.#hibernate(isWanted));
+  /** @param isEvicted whether it is to wake as soon as there is room again */
+  hibernate({ isEvicted = false } = {}): Promise<void> {
+    return this.#turns.run(() => this.#hibernate(isEvicted));
   }
 
   /** A machine that sleeps in its file goes on, running or not as it was. */
@@ -194,11 +196,9 @@ export class ManagedMachine {
   }
 
   /** Whether it sleeps only because somebody else needed its memory. */
-  get isWanted(): boolean {
-    return this.#status === "hibernated" && this.#wasRunning && this.#transit !== null && this.#isEvicted;
+  get isEvicted(): boolean {
+    return this.#status === "hibernated" && this.#isEvicted;
   }
-
-  #isEvicted = false;
 
   /** Takes it to another worker amid everything. */
   move(to: HostWorker): Promise<void> {
@@ -310,10 +310,22 @@ export class ManagedMachine {
     this.#around.changed(this);
   }
 
-  setBalloon(byteLength: number): Promise<void> {
+  /** What its balloon is to take, in bytes. */
+  get balloonTargetByteLength(): number {
+    return this.#balloon.byteLength;
+  }
+
+  /** Whether that is the memory policy's wish, and not an operator's. */
+  get isBalloonOurs(): boolean {
+    return this.#balloon.isOurs;
+  }
+
+  /** @param isOurs whether it is the memory policy's wish */
+  setBalloon(byteLength: number, isOurs = true): Promise<void> {
     return this.#turns.run(async () => {
       const { worker, lane } = this.#place();
       await worker.call("balloon", { lane, byteLength });
+      this.#balloon = { byteLength, isOurs };
     });
   }
 
@@ -385,21 +397,18 @@ export class ManagedMachine {
   ): Promise<void> {
     const before = this.#status;
     if (before !== "hibernated") this.#setStatus("starting");
-    let worker: HostWorker | null = null;
+    let worker = null as HostWorker | null;
     let lane = 0;
     try {
-      await this.#around.makeRoom(this);
-      worker = this.#around.chooseWorker();
-      await this.#plugIn();
-      lane = this.#lane.open(worker);
-      const { isNew, isRunning } = await make(worker, lane);
-      this.meter.begin(this.#around.platform.nowMs());
-      this.#lane.release(worker, lane, isNew);
-      this.#startedAt = this.#around.platform.nowMs();
-      this.#failure = null;
-      this.#isEvicted = false;
-      if (isRunning) await worker.call("start", { lane });
-      this.#setStatus(isRunning ? "running" : "paused");
+      await this.#around.makeRoom(this, async () => {
+        worker = this.#around.chooseWorker(this);
+        await this.#plugIn();
+        lane = this.#lane.open(worker);
+        const { isNew, isRunning } = await make(worker, lane);
+        this.#arrived(worker, lane, isNew);
+        if (isRunning) await worker.call("start", { lane });
+        this.#setStatus(isRunning ? "running" : "paused");
+      });
     } catch (error) {
       worker?.closeLane(lane);
       if (before === "hibernated" && worker?.isAlive !== false) throw error;
@@ -410,6 +419,15 @@ export class ManagedMachine {
       this.#broken(messageOf(error));
       throw error;
     }
+  }
+
+  #arrived(worker: HostWorker, lane: number, isNew: boolean): void {
+    const nowMs = this.#around.platform.nowMs();
+    this.meter.begin(nowMs);
+    this.#lane.release(worker, lane, isNew);
+    this.#startedAt = nowMs;
+    this.#failure = null;
+    this.#isEvicted = false;
   }
 
   async #goOn(): Promise<void> {
@@ -519,6 +537,7 @@ export class ManagedMachine {
     this.handle.forgetSnapshots();
     this.meter.end();
     this.#transit = null;
+    this.#balloon = { byteLength: 0, isOurs: false };
     this.#goesOn = goesOn;
     this.#unplug();
     this.#setStatus(status);
@@ -621,7 +640,7 @@ export class ManagedMachine {
   #fileCall<T extends object>(
     rest: T,
   ): { readonly worker: HostWorker; readonly argument: T & { readonly file: string } } {
-    const worker = this.worker ?? this.#around.chooseWorker();
+    const worker = this.worker ?? this.#around.chooseWorker(this);
     return { worker, argument: { ...rest, file: this.#around.fileOf(this.name) } };
   }
 

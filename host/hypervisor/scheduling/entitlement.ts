@@ -95,7 +95,7 @@ export function divide(claims: readonly Claim[], amount: number): number[] {
   const level = levels[low]!;
   const given = at(level);
   const growing = sum(
-    claims.filter(({ shares, least, most }) => least <= level * shares && level * shares < most).map((c) => c.shares),
+    claims.filter(({ shares, least, most }) => least / shares <= level && level < most / shares).map((c) => c.shares),
   );
   return growing === 0 ? given : at(level + (amount - sum(given)) / growing);
 }
