@@ -3,14 +3,24 @@ import type { LinkRate } from "../network/limited-link.js";
 import type { EgressRule } from "../network/nat/egress.js";
 import type { DiskFormat } from "../storage/format.js";
 import type { ThrottleLimits } from "../storage/throttle.js";
+import type { DaemonAction } from "./cli/daemon-action.js";
 import type { NetworkRequest } from "./network-options.js";
+import type { ServeAction } from "./serve-options.js";
 
 /**
  * Every request an operator can make, its arguments checked but no file opened yet.
  *
- * Front ends (command line, later REST) make actions; whoever performs them switches exhaustively over `action`.
+ * The command line makes actions; whoever performs them switches exhaustively over `action`. What a daemon is asked for is
+ * an action of `hypervisor/actions.ts`.
  */
-export type Action = MachineAction | OpenAction | MachineFileAction | RelayAction | ImageAction;
+export type Action =
+  | MachineAction
+  | OpenAction
+  | MachineFileAction
+  | RelayAction
+  | ImageAction
+  | ServeAction
+  | DaemonAction;
 
 /** Something to do with a machine. */
 export type MachineAction = RunAction | ExecAction;

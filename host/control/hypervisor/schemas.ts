@@ -60,11 +60,17 @@ const Share = Type.Object(
   STRICT,
 );
 
+/** By name alone: a path would be one of the host's. */
+const ImageName = Type.String({
+  pattern: "^[a-z0-9]([a-z0-9._-]{0,98}[a-z0-9])?$",
+  description: 'An image\'s name: a to z, 0 to 9, ".", "_" and "-"',
+});
+
 /** What a machine is made of, and what it is granted. */
 export const MachineSpec = Type.Object(
   {
     name: Name,
-    image: Type.String({ minLength: 1, maxLength: 200 }),
+    image: ImageName,
     memoryMiB: Type.Integer({ minimum: 16, maximum: 3072 }),
     harts: Type.Integer({ minimum: 1, maximum: MAX_HARTS }),
     cpu: CpuSettings,

@@ -16,6 +16,7 @@ import {
 import { MAXIMUM_SHARE_COUNT } from "../../control/share-option.js";
 import { VivariumError } from "../../util/errors.js";
 import { collect } from "./collect.js";
+import { describeDaemonCommands } from "./daemon-commands.js";
 import { describeFileCommands } from "./file-commands.js";
 import { packageVersion } from "./package-version.js";
 
@@ -45,6 +46,9 @@ export function readCommandLine(args: readonly string[]): Request {
     action = readRelayOptions(options);
   });
   describeFileCommands(program, (requested) => {
+    action = requested;
+  });
+  describeDaemonCommands(program, (requested) => {
     action = requested;
   });
   try {
@@ -176,6 +180,8 @@ Examples:
   viv image build debian               make a whole Debian with systemd
   viv run --save lab.viv               keep the machine in a file
   viv open lab.viv                     and go on with it
+  viv serve                            run many machines, with a console in the browser
+  viv create web && viv attach web     one of them
   viv run --help                       all options
 `;
 

@@ -14,7 +14,7 @@ import type { ActionContext, HypervisorService } from "../../../control/hypervis
 import { VivariumError } from "../../../util/errors.js";
 import type { AuditLog } from "./audit-log.js";
 import { failureOf } from "./failure.js";
-import type { FolderGrants } from "./folder-grants.js";
+import type { Grants } from "./grants.js";
 import type { Begun, Operations } from "./operations.js";
 import type { Principal } from "./principal.js";
 import type { Tokens } from "./tokens.js";
@@ -28,7 +28,7 @@ export interface ActionParts {
   readonly tokens: Tokens;
   readonly audit: AuditLog;
   readonly operations: Operations;
-  readonly folders: FolderGrants;
+  readonly grants: Grants;
 }
 
 /** What the daemon does itself. */
@@ -142,7 +142,10 @@ async function perform(
     const action = own[name] as (input: Input, principal: Principal) => unknown;
     return action(input, principal);
   }
-  const granted = name === "machine.create" ? await parts.folders.grant(input as ActionInput<"machine.create">) : input;
+  const granted =
+    name === "machine.create"
+      ? await parts.grants.check(input as ActionInput<"machine.create">, principal.role)
+      : input;
   return parts.service.perform(name, granted as ActionInput<ServiceActionName>, context);
 }
 

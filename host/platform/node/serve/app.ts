@@ -96,6 +96,14 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   app.setErrorHandler((error: FastifyError, request, reply) => answerFailure(parts, error, request, reply));
   app.decorateRequest("principal", null);
 
+  // Before the guard: the connection of a WebSocket that is refused is closed by what this knows of it.
+  await app.register(websocket, {
+    options: {
+      maxPayload: MESSAGE_BYTE_LENGTH_MAX,
+      perMessageDeflate: false,
+      handleProtocols: (offered) => (offered.has(WEBSOCKET_PROTOCOL) ? WEBSOCKET_PROTOCOL : false),
+    },
+  });
   addGuard(app, parts);
   await app.register(rateLimit, {
     max: limits.requestsPerMinute,
@@ -108,13 +116,6 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
       ),
   });
   await app.register(swagger, openApiOptions());
-  await app.register(websocket, {
-    options: {
-      maxPayload: MESSAGE_BYTE_LENGTH_MAX,
-      perMessageDeflate: false,
-      handleProtocols: (offered) => (offered.has(WEBSOCKET_PROTOCOL) ? WEBSOCKET_PROTOCOL : false),
-    },
-  });
   app.setNotFoundHandler({ preHandler: app.rateLimit() }, (request) => {
     throw new VivariumError("request/unknown", `there is no ${request.method} ${request.url.slice(0, 200)}`);
   });

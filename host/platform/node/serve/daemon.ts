@@ -6,14 +6,14 @@ import type { HypervisorService } from "../../../control/hypervisor/service.js";
 import type { ServeAction } from "../../../control/serve-options.js";
 import type { Database } from "../../../snapshot/database.js";
 import { VivariumError } from "../../../util/errors.js";
-import { writeDiscovery } from "../daemon-discovery.js";
+import { writeDiscovery } from "../daemon/discovery.js";
 import { FileLock } from "../machine-file/file-lock.js";
 import { openDatabase } from "../machine-file/sqlite.js";
 import { type AppParts, buildApp, DEFAULT_LIMITS, type Limits } from "./app.js";
 import { AuditLog } from "./audit-log.js";
 import { prepareDaemonDatabase } from "./daemon-database.js";
 import { MachineExports } from "./exports.js";
-import { FolderGrants } from "./folder-grants.js";
+import { Grants } from "./grants.js";
 import { Imports } from "./imports.js";
 import { MetricSource } from "./metrics.js";
 import { Operations } from "./operations.js";
@@ -49,7 +49,7 @@ export class Daemon {
    */
   static async open(
     options: DaemonOptions,
-    openService: (directory: string) => Promise<HypervisorService>,
+    openService: (directory: string, grants: Grants) => Promise<HypervisorService>,
   ): Promise<Daemon> {
     const closers: (() => unknown)[] = [];
     const end = async () => {
@@ -72,13 +72,13 @@ export class Daemon {
       const lock = await FileLock.acquire(join(data, "daemon"));
       onEnd.push(() => lock.release());
       const tls = await readTls(rest.tls);
-      const folders = await FolderGrants.of(rest.shareRoots);
+      const grants = await Grants.of(rest.shareRoots);
       const database = await openDatabase(join(data, "daemon.db"), { readOnly: false });
       onEnd.push(() => database.close());
       prepareDaemonDatabase(database);
-      const service = await open(data);
+      const service = await open(data, grants);
       onEnd.push(() => service.close());
-      const parts = await makeParts({ ...rest, data, log, limits }, { service, database, folders, tls }, onEnd);
+      const parts = await makeParts({ ...rest, data, log, limits }, { service, database, grants, tls }, onEnd);
       const app = await buildApp(parts);
       onEnd.push(() => app.close());
       const url = await listen(app, rest, tls !== null);
@@ -104,13 +104,13 @@ export function consoleUrl(url: string, secret: string): string {
 interface Opened {
   readonly service: HypervisorService;
   readonly database: Database;
-  readonly folders: FolderGrants;
+  readonly grants: Grants;
   readonly tls: AppParts["tls"];
 }
 
 async function makeParts(
   { data, names, log, limits, uploadByteLengthMax, consoleDirectory }: DaemonOptions & { readonly limits: Limits },
-  { service, database, folders, tls }: Opened,
+  { service, database, grants, tls }: Opened,
   onEnd: (() => unknown)[],
 ): Promise<AppParts> {
   const now = () => Date.now();
@@ -126,7 +126,7 @@ async function makeParts(
     tokens: new Tokens(database, now),
     audit,
     operations,
-    folders,
+    grants,
     imports,
     exports,
     metrics: new MetricSource(service),

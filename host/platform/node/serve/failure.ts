@@ -12,10 +12,8 @@ export interface Failure {
 const BY_CODE: Readonly<Record<string, number>> = {
   "authentication/required": 401,
   "authentication/too-many": 429,
-  "permission/role": 403,
-  "permission/folder": 403,
-  "permission/origin": 403,
-  "permission/host": 403,
+  "folder/forbidden": 403,
+  "hypervisor/closed": 503,
   "rate/limit": 429,
   "request/too-large": 413,
   "request/media-type": 415,
@@ -35,7 +33,7 @@ const BY_REASON: Readonly<Record<string, number>> = {
   full: 507,
   "too-many": 503,
 };
-const BY_SUBJECT: Readonly<Record<string, number>> = { request: 400, option: 400, admission: 409 };
+const BY_SUBJECT: Readonly<Record<string, number>> = { request: 400, option: 400, admission: 409, permission: 403 };
 /** An operator's error of which no more is known. */
 const STATUS_OPERATOR_ERROR = 422;
 

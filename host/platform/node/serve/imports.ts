@@ -136,8 +136,12 @@ export class Imports {
       handler: async (request) => this.#view(this.#upload(request)),
     });
     app.head<OfImport>("/v1/imports/:import", {
-      config,
-      schema: { ...common("import.head", "How much has come, as the header Upload-Offset"), params: OF_IMPORT },
+      config: { ...config, swagger: { exposeHeadRoute: true } },
+      schema: {
+        ...common("import.head", "How much has come, as the header Upload-Offset"),
+        params: OF_IMPORT,
+        response: { 204: Type.Null({ description: "Upload-Offset says it" }), ...failed },
+      },
       handler: async (request, reply) => this.#tell(reply, this.#upload(request)),
     });
     app.patch<OfImport>("/v1/imports/:import", {

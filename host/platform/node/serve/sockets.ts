@@ -108,7 +108,10 @@ export class Sockets {
       return;
     }
     this.#open.add(socket);
-    const forget = tokens.onEnd(principal.tokenId, () => socket.close(CLOSE_TOKEN_ENDED, "the token has ended"));
+    const forget = tokens.onEnd(principal.tokenId, () => {
+      socket.close(CLOSE_TOKEN_ENDED, "the token has ended");
+      socket.resume();
+    });
     const stopPinging = keepAlive(socket);
     socket.on("close", () => {
       this.#open.delete(socket);
@@ -263,6 +266,8 @@ function refuse(socket: WebSocket, error: unknown): void {
   const { code, message, data } = failureOf(error);
   say(socket, { type: "error", error: { code, message, data } });
   socket.close(CLOSE_REFUSED, code);
+  // The client's answer to the close has to be read.
+  socket.resume();
 }
 
 /** A client whose computer is gone is noticed by its silence. */
