@@ -34,11 +34,15 @@ function computation(maker: Maker): string {
   const [rd, a, b] = [destination(maker), word(maker), word(maker)];
   return random.weighted<() => string>([
     [8, () => `${random.pick(REGISTERS_32)} ${rd}, ${a}, ${b}`],
-    [6, () => `${random.pick(SHIFTS_32)} ${rd}, ${a}, ${random.below(32)}`],
+    [6, () => `${random.pick(SHIFTS_32)} ${rd}, ${a}, ${random.chance(30) ? random.pick([0, 31]) : random.below(32)}`],
     [8, () => `${random.pick(BITWISE)} ${rd}, ${a}, ${b}`],
     [5, () => `${random.pick(IMMEDIATES)} ${rd}, ${a}, ${random.between(-2048, 2047)}`],
     [7, () => `${random.pick(REGISTERS_64)} ${rd}, ${a}, ${b}`],
-    [3, () => `${random.pick(SHIFTS_64)} ${rd}, ${a}, ${random.below(64)}`],
+    [
+      3,
+      () =>
+        `${random.pick(SHIFTS_64)} ${rd}, ${a}, ${random.chance(50) ? random.pick([0, 31, 32, 33]) : random.below(64)}`,
+    ],
     [3, () => `${random.pick(UNARY)} ${rd}, ${a}`],
     [1, () => `li ${rd}, ${random.pick([0, 1, -1, 255, 0x7fff_ffff, -0x8000_0000, 0x8000_0000])}`],
     [2, () => rotation(maker)],
