@@ -115,8 +115,8 @@ const GROUPS: Readonly<Record<string, readonly (readonly [weight: number, Item])
     [3, system.lendPrivilege],
   ],
   words: [
-    [8, word.words],
-    [8, word.nearby],
+    [6, word.words],
+    [3, word.nearby],
   ],
   code: [
     [6, system.slot],
@@ -166,9 +166,11 @@ const NESTED: readonly (readonly [
 function item(maker: Maker, level: number): Node[] {
   const { random } = maker;
   const roll = random.below(100);
-  if (roll < 30) return maker.straight(6);
+  if (roll < 20) return maker.straight(6);
+  if (roll < 30) return [word.words(maker)];
+  if (roll < 36) return [word.nearby(maker)];
   const inner = (deeper: number) => (deeper >= DEEPEST ? maker.straight(4) : body(maker, deeper));
-  const node = roll < 55 ? random.weighted(NESTED)(maker, level, inner) : random.weighted(maker.items)(maker, level);
+  const node = roll < 60 ? random.weighted(NESTED)(maker, level, inner) : random.weighted(maker.items)(maker, level);
   return node ? [node] : maker.straight(3);
 }
 

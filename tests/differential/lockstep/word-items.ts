@@ -12,8 +12,8 @@ const WORDS: readonly number[] = [10, 11, 12, 13, 14];
 const REGISTERS_32 = "addw subw mulw sllw srlw sraw rolw rorw divw remuw".split(" ");
 const SHIFTS_32 = "slliw srliw sraiw roriw".split(" ");
 const BITWISE = "and or xor andn orn xnor min maxu".split(" ");
-const IMMEDIATES = "andi ori xori slti sltiu addiw addiw".split(" ");
-const REGISTERS_64 = "add sub mul sll srl sra sltu slt add.uw sh2add czero.eqz".split(" ");
+const IMMEDIATES = "andi ori xori slti sltiu addi addiw".split(" ");
+const REGISTERS_64 = "add add sub sub mul sll srl sra sltu sltu slt add.uw sh2add czero.eqz".split(" ");
 const SHIFTS_64 = "slli srli srai rori".split(" ");
 const UNARY = "sext.w sext.h sext.b zext.h mv not clzw".split(" ");
 const LOADS = "lb lh lw ld lbu lhu lwu".split(" ");
@@ -34,11 +34,15 @@ function computation(maker: Maker): string {
   const [rd, a, b] = [destination(maker), word(maker), word(maker)];
   return random.weighted<() => string>([
     [8, () => `${random.pick(REGISTERS_32)} ${rd}, ${a}, ${b}`],
-    [6, () => `${random.pick(SHIFTS_32)} ${rd}, ${a}, ${random.below(32)}`],
+    [6, () => `${random.pick(SHIFTS_32)} ${rd}, ${a}, ${random.chance(30) ? random.pick([0, 31]) : random.below(32)}`],
     [8, () => `${random.pick(BITWISE)} ${rd}, ${a}, ${b}`],
     [5, () => `${random.pick(IMMEDIATES)} ${rd}, ${a}, ${random.between(-2048, 2047)}`],
-    [3, () => `${random.pick(REGISTERS_64)} ${rd}, ${a}, ${b}`],
-    [2, () => `${random.pick(SHIFTS_64)} ${rd}, ${a}, ${random.below(64)}`],
+    [7, () => `${random.pick(REGISTERS_64)} ${rd}, ${a}, ${b}`],
+    [
+      3,
+      () =>
+        `${random.pick(SHIFTS_64)} ${rd}, ${a}, ${random.chance(50) ? random.pick([0, 31, 32, 33]) : random.below(64)}`,
+    ],
     [3, () => `${random.pick(UNARY)} ${rd}, ${a}`],
     [1, () => `li ${rd}, ${random.pick([0, 1, -1, 255, 0x7fff_ffff, -0x8000_0000, 0x8000_0000])}`],
     [2, () => rotation(maker)],
@@ -63,6 +67,7 @@ function access(maker: Maker, pointer: number, offset: number): string {
 /** Computes with words, and now and then branches on one, or loads or stores one. */
 export function words(maker: Maker): Node {
   const { random } = maker;
+  const known = WORDS.filter(() => random.chance(40)).map((r) => leaf(knownWord(maker, r)));
   const parts = Array.from({ length: random.between(3, 14) }, () => {
     if (random.chance(10)) return leaf(access(maker, random.pick(POINTERS), 4 * random.between(-64, 64)));
     if (random.chance(85)) return leaf(computation(maker));
@@ -70,7 +75,22 @@ export function words(maker: Maker): Node {
     const condition = `${random.pick(BRANCHES)} ${word(maker)}, ${word(maker)}, ${label}`;
     return around(condition, [leaf(computation(maker)), leaf(computation(maker))], `${label}:`);
   });
-  return around("", parts, "");
+  return around("", [...known, ...parts], "");
+}
+
+/** Makes a register one of which everybody can tell that it holds 32 bits, mostly large ones. */
+function knownWord(maker: Maker, register: number): string {
+  const { random } = maker;
+  const value = random.pick([1, -1, 0x7fff_ffff, 0x7fff_fff0, -0x8000_0000, -0x7fff_ff00, 0x1234_5678, -0x1234_5678]);
+  return random.weighted<() => string>([
+    [3, () => `li x${register}, ${value}`],
+    [2, () => `addw x${register}, x${register}, ${word(maker)}`],
+    [1, () => `sext.w x${register}, ${word(maker)}`],
+    [
+      1,
+      () => `${random.pick(["lw", "lh", "lbu"])} x${register}, ${4 * random.between(-8, 8)}(x${random.pick(POINTERS)})`,
+    ],
+  ])();
 }
 
 /** Many accesses off one or two pointers, all in one block: in a page, across the end of one, or too far apart. */
