@@ -217,10 +217,11 @@ class MachineServer implements ServedMachine {
     return this.#parts;
   }
 
-  async #adoptFork({ setup, core, state, identity }: Calls["adopt"]["argument"]): Promise<void> {
+  async #adoptFork({ setup, core, state, identity, start }: Calls["adopt"]["argument"]): Promise<void> {
     refuseSharedDrives(setup);
     this.#core = Promise.resolve(core);
     await this.#adopt(setup, this.#packer.unpack(state), identity);
+    if (start) await this.#start();
   }
 
   async #adopt(setup: MachineSetup, state: MachineState, identity: Identity): Promise<void> {

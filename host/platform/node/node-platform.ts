@@ -1,19 +1,18 @@
 import { randomFillSync } from "node:crypto";
-import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import type { OpenLink, Platform, WorkerChannel } from "../../api/platform.js";
 import type { LinkRequest } from "../../control/network-options.js";
-import { packageDirectory } from "./core-module.js";
 import { openLink } from "./network/open-link.js";
 import { NodeOutside } from "./network/outside.js";
-
-/** The built one, for sources cannot be run in a worker as they are. */
-const WORKER_PATH = "dist/host/platform/node/machine-worker.js";
+import { SpareWorkers } from "./spare-workers.js";
+import { workerProgram } from "./worker-program.js";
 
 /** Where the public API runs in Node. */
 export class NodePlatform implements Platform {
+  readonly #workers = new SpareWorkers(() => new Worker(workerProgram(), { name: "vivarium" }));
+
   startWorker(): WorkerChannel {
-    const worker = new Worker(join(packageDirectory(), WORKER_PATH), { name: "vivarium" });
+    const worker = this.#workers.take();
     let isTerminated = false;
     return {
       post: (message, transfer = []) => worker.postMessage(message, transfer),
