@@ -2,14 +2,24 @@ import { randomFillSync } from "node:crypto";
 import { Worker } from "node:worker_threads";
 import type { OpenLink, Platform, WorkerChannel } from "../../api/platform.js";
 import type { LinkRequest } from "../../control/network-options.js";
+import type { WasmModule } from "../../core/wasm.js";
+import { loadCoreModule } from "./core-module.js";
 import { openLink } from "./network/open-link.js";
 import { NodeOutside } from "./network/outside.js";
 import { SpareWorkers } from "./spare-workers.js";
+import type { NodeWorkerData } from "./worker-data.js";
 import { workerProgram } from "./worker-program.js";
 
 /** Where the public API runs in Node. */
 export class NodePlatform implements Platform {
-  readonly #workers = new SpareWorkers(() => new Worker(workerProgram(), { name: "vivarium" }));
+  #core: Promise<WasmModule> | null = null;
+  readonly #workers = new SpareWorkers(
+    () => startWorker({}),
+    async () => {
+      this.#core ??= loadCoreModule();
+      return startWorker({ core: await this.#core });
+    },
+  );
 
   startWorker(): WorkerChannel {
     const worker = this.#workers.take();
@@ -50,3 +60,7 @@ export class NodePlatform implements Platform {
 }
 
 const TIMER_MS_MAX = 2 ** 31 - 1;
+
+function startWorker(workerData: NodeWorkerData): Worker {
+  return new Worker(workerProgram(), { name: "vivarium", workerData });
+}

@@ -16,8 +16,11 @@ import { NodeHostServices } from "./host-services.js";
  */
 export class NodeWorkerPlatform implements WorkerPlatform {
   readonly channel: Channel;
+  readonly #core: WasmModule | undefined;
 
-  constructor(port: MessagePort) {
+  /** @param core the processor, if it has been compiled already */
+  constructor(port: MessagePort, core?: WasmModule) {
+    this.#core = core;
     this.channel = {
       post: (message, transfer = []) => port.postMessage(message, transfer),
       onMessage: (receive) => void port.on("message", receive),
@@ -28,8 +31,8 @@ export class NodeWorkerPlatform implements WorkerPlatform {
     return new NodeHostServices(beforeGuest);
   }
 
-  loadCore(): Promise<WasmModule> {
-    return loadCoreModule();
+  async loadCore(): Promise<WasmModule> {
+    return this.#core ?? loadCoreModule();
   }
 
   async openImage(name: string, options: OpenImageOptions): Promise<Image> {

@@ -11,13 +11,18 @@ const REST_MS = 300;
  */
 export class SpareWorkers {
   readonly #start: () => Worker;
+  readonly #startSpare: () => Promise<Worker>;
   readonly #waiting: Worker[] = [];
   #usedCount = 0;
   #timer: NodeJS.Timeout | null = null;
 
-  /** @param start starts a worker */
-  constructor(start: () => Worker) {
+  /**
+   * @param start starts a worker that is wanted now
+   * @param startSpare starts one that has time to prepare itself; rejects when there can be none
+   */
+  constructor(start: () => Worker, startSpare: () => Promise<Worker>) {
     this.#start = start;
+    this.#startSpare = startSpare;
   }
 
   /** One that is for the caller alone, until it has exited. */
@@ -36,12 +41,13 @@ export class SpareWorkers {
 
   #replenish(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#settle(), REST_MS);
+    // Without spares everything goes as well, but slower.
+    this.#timer = setTimeout(() => void this.#settle().catch(() => {}), REST_MS);
     this.#timer.unref();
   }
 
   /** One after the other, as many as there should be; none without a machine. */
-  #settle(): void {
+  async #settle(): Promise<void> {
     this.#timer = null;
     if (this.#usedCount === 0) {
       for (const worker of this.#waiting.splice(0)) {
@@ -51,7 +57,7 @@ export class SpareWorkers {
       return;
     }
     if (this.#waiting.length >= SPARE_COUNT) return;
-    const worker = this.#start();
+    const worker = await this.#startSpare();
     worker.unref();
     const forget = (): void => {
       const index = this.#waiting.indexOf(worker);
