@@ -1,6 +1,7 @@
+import { tellGuest } from "../control/tell-guest.js";
 import type { WasmModule } from "../core/wasm.js";
 import type { BalloonStatistics, VirtioBalloon } from "../devices/virtio/balloon.js";
-import { encodeTerminalSize, encodeTime, PORT_CONTROL } from "../images/control-port.js";
+import { encodeTerminalSize, PORT_CONTROL } from "../images/control-port.js";
 import { type BoardState, boardSchema } from "../machine/board-state.js";
 import type { Boot, Drive, HostServices, Identity, MachineState } from "../machine/machine.js";
 import { Machine as VirtMachine } from "../machine/machine.js";
@@ -227,7 +228,7 @@ class MachineServer implements ServedMachine {
   async #adopt(setup: MachineSetup, state: MachineState, identity: Identity): Promise<void> {
     this.#machine = await this.#resume(state, await this.#openParts(setup), identity);
     this.#setStatus("paused");
-    this.#tellPorts();
+    this.#tellPorts(identity);
   }
 
   async #openFile({ name, snapshot, identity, connections }: Calls["open"]["argument"]): Promise<MachineSetup> {
@@ -241,9 +242,10 @@ class MachineServer implements ServedMachine {
     const setup = setupOfBoard(decode(boardSchema, state.board), connections);
     await this.#devices.open(setup);
     this.#parts = { setup, boot: () => Promise.reject(cannotRestart()), drives: [] };
-    this.#machine = await this.#resume(state, this.#parts, identity ?? file.identity);
+    const taken = identity ?? file.identity;
+    this.#machine = await this.#resume(state, this.#parts, taken);
     this.#setStatus("paused");
-    this.#tellPorts();
+    this.#tellPorts(taken);
     return setup;
   }
 
@@ -339,7 +341,7 @@ class MachineServer implements ServedMachine {
       this.#devices.renewLinks();
     }
     this.#closePorts();
-    this.#tellPorts();
+    this.#tellPorts(identity);
   }
 
   async #pack({ id, count }: Calls["pack"]["argument"]): Promise<Answer> {
@@ -418,15 +420,24 @@ class MachineServer implements ServedMachine {
   }
 
   /** After the machine has taken over a state. */
-  #tellPorts(): void {
+  #tellPorts(identity: Identity): void {
     this.#tellSize();
+    const machine = this.#present();
     for (const name of this.#requireParts().setup.ports) {
-      const port = this.#machine?.port(name);
-      if (port?.open !== true) continue;
-      this.#post({ kind: "port-open", port: name, open: true });
-      // The guest's clock stood still.
-      if (name === PORT_CONTROL) port.write(encodeTime(Number(this.#host.nowNs() / NS_PER_MS) / MS_PER_S));
+      if (machine.port(name).open) this.#post({ kind: "port-open", port: name, open: true });
     }
+    tellGuest(machine, this.#host, identity);
+    this.#keepAddresses(machine);
+  }
+
+  /** The guest finds the same addresses when it starts anew. */
+  #keepAddresses(machine: VirtMachine): void {
+    const parts = this.#requireParts();
+    const networks = parts.setup.networks.map((network, index) => ({
+      ...network,
+      mac: machine.networks[index]!.ownMac,
+    }));
+    this.#parts = { ...parts, setup: { ...parts.setup, networks } };
   }
 
   /** The machine as it is; one that waits for its console's reader does not stay in the way. */
@@ -520,9 +531,6 @@ export function setupOfBoard(
     translate: connections.translate,
   };
 }
-
-const NS_PER_MS = 1_000_000n;
-const MS_PER_S = 1000;
 
 /** Two machines that write one disk would destroy what is on it. */
 function refuseSharedDrives(setup: MachineSetup): void {
