@@ -105,7 +105,7 @@ export interface ScheduleRequest {
   readonly keepCount: number;
 }
 
-/** What is done to a machine file whose machine does not run. */
+/** What is done to a machine file, whether its machine runs or not. */
 export type MachineFileAction =
   /** Names the point where the machine was left. */
   | { readonly action: "snapshot"; readonly file: string; readonly name: string }

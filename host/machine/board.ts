@@ -114,6 +114,7 @@ const M_SOFTWARE = 3;
 /** The devices of the memory map, on a bus and wired to each other. */
 export class Board {
   readonly uart: Uart16550;
+  readonly generationId: GenerationId;
   /** Absent on a board without ports. */
   readonly console: VirtioConsole | null;
   /** By the memory map's names. */
@@ -202,6 +203,7 @@ export class Board {
     }
     this.devices = devices;
     this.uart = devices.get("uart") as Uart16550;
+    this.generationId = devices.get("generation") as GenerationId;
   }
 
   /** Takes received characters from the UART by its registers, as a polling firmware does. @returns how many */

@@ -338,6 +338,11 @@ export class Machine {
     return this.#board.networks;
   }
 
+  /** Another one for each machine that goes on beside its original; 16 bytes. */
+  get generationId(): Uint8Array {
+    return this.#board.generationId.id;
+  }
+
   /** The socket devices, in the order of `socketCids`: listen and connect by them, at any time. */
   get sockets(): readonly VirtioVsock[] {
     return this.#board.sockets;

@@ -176,6 +176,34 @@ describe.skipIf(!hasApt)("a machine's devices", () => {
     await fork!.close();
   });
 
+  test("forks have network addresses and machine ids of their own, keep them when they restart, and are on the network", async () => {
+    await using machine = await create({ kind: "user" });
+    const identity = "cat /etc/machine-id /sys/class/net/eth0/address";
+    await machine.exec("echo 0123456789abcdef0123456789abcdef > /etc/machine-id");
+    const before = (await machine.exec(identity)).stdout;
+    const forks = await machine.fork({ count: 2 });
+    const [a, b] = forks as [Machine, Machine];
+    const [kept] = await machine.fork({ identity: "kept" });
+    const identities = new Set<string>();
+    for (const fork of forks) {
+      await expect.poll(async () => (await fork.exec(identity)).stdout, SOON).not.toBe(before);
+      identities.add((await fork.exec(identity)).stdout);
+      await expect.poll(() => hostSays(fork, host.port), SOON).toBe("from the host\n");
+    }
+    expect(identities.size).toBe(2);
+    for (const each of identities) expect(each).toMatch(/^[0-9a-f]{32}\n52:54:00(:[0-9a-f]{2}){3}\n$/);
+    expect((await machine.exec(identity)).stdout).toBe(before);
+    expect((await kept!.exec(identity)).stdout).toBe(before);
+    const address = (await a.exec("cat /sys/class/net/eth0/address")).stdout;
+    await a.reset();
+    expect((await a.exec("cat /sys/class/net/eth0/address")).stdout).toBe(address);
+    // A copy of the copy.
+    const [next] = await b.fork();
+    const ofB = (await b.exec(identity)).stdout;
+    await expect.poll(async () => (await next!.exec(identity)).stdout, SOON).not.toBe(ofB);
+    await Promise.all([a, b, kept!, next!].map((fork) => fork.close()));
+  });
+
   test("what a saved machine is connected to is given again when it is opened", async () => {
     const file = join(directory, "connected.viv");
     const shared = await mkdtemp(join(directory, "share-"));
