@@ -1,0 +1,80 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { writeCpio } from "../../host/images/cpio.js";
+import { VivariumError } from "../../host/util/errors.js";
+import { debianPrograms } from "../guests/debian-programs.js";
+import type { LargeFigure } from "../subject.js";
+import { createNumberedDisk } from "./disk.js";
+import { withGuestFiles } from "./guest-files.js";
+import { FigureCollector, type LargeSetting } from "./large-subject.js";
+import { runPrograms } from "./programs.js";
+
+/** What Debian's fio measures in a guest: see guests/tools-init.sh. */
+export const FIO = ["fio-read", "fio-write", "fio-read-4k-1", "fio-read-4k-32", "fio-write-4k-1", "fio-write-4k-32"];
+/** What iperf3 measures between a guest and this host, through each system's NAT. */
+export const IPERF = ["iperf3-send", "iperf3-receive"];
+
+const TRIES = 50;
+const PAUSE_MS = 100;
+const FIRST_PORT = 30_000;
+const PORT_COUNT = 10_000;
+
+/** The archive that makes a guest run Debian's tools, and the folder that has them. */
+export async function toolsGuest(): Promise<{ readonly archive: Uint8Array; readonly share: string }> {
+  const content = await readFile(join(import.meta.dirname, "../guests/tools-init.sh"));
+  const archive = writeCpio([
+    { kind: "directory", path: "bench", mode: 0o755 },
+    { kind: "file", path: "bench/tools-init", mode: 0o755, content },
+  ]);
+  return { archive, share: await debianPrograms(["fio", "iperf3"]) };
+}
+
+/** Disks by fio, the network between guest and host by iperf3. */
+export async function measureByTools(names: readonly string[], setting: LargeSetting): Promise<LargeFigure[]> {
+  const { archive, share } = await toolsGuest();
+  const usesNetwork = names.some((name) => IPERF.includes(name));
+  const server = usesNetwork ? await startIperf() : null;
+  const words = server === null ? "" : ` iperf=10.0.2.2:${server.port}`;
+  const commandLine = `${setting.image.commandLine} rdinit=/bench/tools-init bench=${names.join(",")}${words}`;
+  const figures = new FigureCollector();
+  try {
+    await withGuestFiles(
+      setting.image,
+      [archive],
+      commandLine,
+      (guest) => runPrograms(names, { ...guest, share, network: usesNetwork }, setting, figures),
+      createNumberedDisk,
+    );
+  } finally {
+    server?.close();
+  }
+  return figures.figures;
+}
+
+/** iperf3's server on this host. @throws VivariumError when it is not installed */
+async function startIperf(): Promise<{ readonly port: number; close(): void }> {
+  const port = FIRST_PORT + (process.pid % PORT_COUNT);
+  const server = spawn("iperf3", ["--server", "--bind", "127.0.0.1", "--port", String(port)], { stdio: "ignore" });
+  const failed = once(server, "error").then(([error]) => {
+    throw new VivariumError("bench/iperf3", `iperf3: ${(error as Error).message}; on Debian, apt install iperf3`);
+  });
+  await Promise.race([failed, whenListening(server, port)]);
+  return { port, close: () => void server.kill() };
+}
+
+async function whenListening(server: ChildProcess, port: number): Promise<void> {
+  for (let tries = 0; tries < TRIES && server.exitCode === null; tries++) {
+    const isThere = await new Promise<boolean>((resolve) => {
+      const socket = connect(port, "127.0.0.1", () => resolve(true));
+      socket.once("error", () => resolve(false));
+      socket.once("connect", () => socket.destroy());
+    });
+    if (isThere) return;
+    await sleep(PAUSE_MS);
+  }
+  throw new VivariumError("bench/iperf3", `iperf3: its server on port ${port} does not answer`);
+}
