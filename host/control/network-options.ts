@@ -36,6 +36,8 @@ export type LinkRequest =
   | { readonly kind: "ws"; readonly url: string }
   /** A macvtap device of Linux. */
   | { readonly kind: "tap"; readonly device: string }
+  /** The switch of that name on this host; `uplink` joins a NAT to it. */
+  | { readonly kind: "switch"; readonly name: string; readonly uplink: boolean }
   /** Nothing: the cable is out. */
   | { readonly kind: "unplugged" };
 
@@ -53,12 +55,14 @@ const MTU_MAX = 65_521;
 const DEFAULT_BURST_MS = 50;
 const BURST_BYTE_LENGTH_MIN = 65_536;
 
-const KINDS = "user, socket, ws, tap, unplugged or none";
+const KINDS = "user, switch, socket, ws, tap, unplugged or none";
+const DEFAULT_SWITCH = "default";
 
 /** The options every kind takes, and those of each. */
-const COMMON = ["mac", "mtu", "rate", "burst"];
+const COMMON = ["mac", "mtu", "rate", "burst", "guarantee"];
 const OPTIONS: Readonly<Record<string, readonly string[]>> = {
   user: ["forward", "hostfwd", "allow", "deny"],
+  switch: ["name", "uplink"],
   socket: ["connect", "listen"],
   ws: ["url"],
   tap: ["device"],
@@ -139,6 +143,8 @@ function readLink(kind: string, settings: readonly Setting[]): LinkRequest {
           .map(({ name, value }) => readForward(name, value)),
         egress: readEgress("--net: ", settings),
       };
+    case "switch":
+      return readSwitch(settingOf(settings, "name") ?? DEFAULT_SWITCH, settingOf(settings, "uplink"));
     case "socket":
       return readSocket(settingOf(settings, "connect"), settingOf(settings, "listen"));
     case "ws":
@@ -174,6 +180,18 @@ function readForward(option: string, text: string): PortForward {
     guestAddress,
     guestPort: ports[1],
   };
+}
+
+function readSwitch(name: string, uplink: string | undefined): LinkRequest {
+  if (!/^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$/.test(name)) {
+    throw badNet(
+      `name: ${JSON.stringify(name)} is no name of a switch; expected letters, digits, ".", "_" and "-", at most 32`,
+    );
+  }
+  if (uplink !== undefined && uplink !== "user") {
+    throw badNet(`uplink: ${JSON.stringify(uplink)} cannot be joined to a switch; expected user`);
+  }
+  return { kind: "switch", name, uplink: uplink !== undefined };
 }
 
 function readSocket(connect: string | undefined, listen: string | undefined): LinkRequest {

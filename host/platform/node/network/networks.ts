@@ -6,11 +6,13 @@ import { EgressPolicy } from "../../../network/nat/egress.js";
 import { Nat } from "../../../network/nat/nat.js";
 import { CapturedLink } from "../../../network/pcap.js";
 import { PeerLink } from "../../../network/peer-link.js";
+import { Switch } from "../../../network/switch.js";
 import { unreachable } from "../../../util/errors.js";
 import { CaptureFile } from "./capture-file.js";
 import { NodeOutside } from "./outside.js";
 import { PortForwards } from "./port-forwards.js";
 import { SocketLink } from "./socket-link.js";
+import { openSwitch } from "./switch-link.js";
 import { openTap } from "./tap-link.js";
 import { WebSocketLink } from "./websocket-link.js";
 
@@ -59,6 +61,21 @@ export class Networks {
     return { link, mtu, ...(mac === null ? {} : { mac }) };
   }
 
+  /** A machine that brings the NAT has a switch of its own between itself, the NAT and the others. */
+  async #openSwitch(name: string, uplink: boolean, mtu: number): Promise<Link> {
+    const trunk = await openSwitch(name);
+    if (!uplink) return trunk;
+    const nat = new Nat({ outside: this.#outside, mtu });
+    this.#closers.push(
+      () => trunk.close(),
+      () => nat.close(),
+    );
+    const own = new Switch();
+    own.join(trunk);
+    own.join(nat);
+    return own.port();
+  }
+
   async #open({ link, mtu }: NetworkRequest): Promise<Link> {
     switch (link.kind) {
       case "user": {
@@ -67,6 +84,8 @@ export class Networks {
         this.#closers.push(() => forwards.close());
         return nat;
       }
+      case "switch":
+        return this.#openSwitch(link.name, link.uplink, mtu);
       case "socket":
         return link.role === "connect" ? SocketLink.connect(link.place) : SocketLink.listen(link.place);
       case "ws":
