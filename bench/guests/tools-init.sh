@@ -51,7 +51,11 @@ disk() {
 stream() {
   name=$1
   shift
-  tool iperf3 --format k --omit 2 --time 5 --client "${server%:*}" --port "${server#*:}" "$@" > /run/said 2>&1
+  # Another guest may not be there yet.
+  for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    tool iperf3 --format k --omit 2 --time 5 --client "${server%:*}" --port "${server#*:}" "$@" > /run/said 2>&1 && break
+    sleep 1
+  done
   awk -v name="$name" '$NF == "receiver" { for (n = 2; n < NF; n++) if ($n == "Kbits/sec") rate = $(n - 1) }
     END { if (rate > 0) printf "%.4f", 8 * 1048576 * 1.024 / rate }' /run/said > /run/seconds
   [ -s /run/seconds ] || { cat /run/said; return 1; }

@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { connect } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { writeCpio } from "../../host/images/cpio.js";
@@ -18,6 +19,12 @@ export const FIO = ["fio-read", "fio-write", "fio-read-4k-1", "fio-read-4k-32", 
 /** What iperf3 measures between a guest and this host, through each system's NAT. */
 export const IPERF = ["iperf3-send", "iperf3-receive"];
 
+/** And between two guests, joined by a switch of ours or a cable of QEMU's. */
+export const GUEST_TO_GUEST = "iperf3-guest-to-guest";
+
+const TIMEOUT_MS = 180_000;
+/** After which the end of a cable that listens is there. */
+const HEAD_START_MS = 2000;
 const TRIES = 50;
 const PAUSE_MS = 100;
 const FIRST_PORT = 30_000;
@@ -51,6 +58,34 @@ export async function measureByTools(names: readonly string[], setting: LargeSet
     );
   } finally {
     server?.close();
+  }
+  return figures.figures;
+}
+
+/** A stream from one guest to another. */
+export async function measureGuestToGuest(setting: LargeSetting): Promise<LargeFigure[]> {
+  const { archive, share } = await toolsGuest();
+  const { image, systems, runs } = setting;
+  const figures = new FigureCollector();
+  const commandLine = (program: string, address: string) =>
+    `${image.commandLine} rdinit=/bench/tools-init bench=${program} iperf=10.0.2.20:5201 address=${address}`;
+  for (let run = 0; run < runs; run++) {
+    for (const each of systems) {
+      const path = join(tmpdir(), `vivarium-bench-${process.pid}-${run}`);
+      const one: LargeSetting = { ...setting, systems: [each], runs: 1 };
+      await withGuestFiles(image, [archive], commandLine("iperf3-server", "10.0.2.20"), async (server) => {
+        const console = each.start({ ...server, share, cable: { path, isListening: true } });
+        const served = console.lines(() => {}, TIMEOUT_MS);
+        // Reported by the client: one that waits in vain ends with an error of its own.
+        served.catch(() => {});
+        await sleep(HEAD_START_MS);
+        await withGuestFiles(image, [archive], commandLine(GUEST_TO_GUEST, "10.0.2.21"), (client) =>
+          runPrograms([GUEST_TO_GUEST], { ...client, share, cable: { path, isListening: false } }, one, figures),
+        );
+        await served;
+      });
+      await rm(path, { force: true });
+    }
   }
   return figures.figures;
 }

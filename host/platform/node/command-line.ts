@@ -128,7 +128,11 @@ function describeRun(program: Command, onRun: (options: RunOptions) => void): vo
 
 function describeImage(program: Command, onAction: (action: ImageAction) => void): void {
   const image = program.command("image").summary("list, make, remove and import guest images").helpCommand(false);
-  image.action(() => image.help());
+  image.allowExcessArguments().action((_, { args }: Command) => {
+    if (args.length === 0) image.help();
+    const words = image.commands.map((command) => command.name()).join(", ");
+    throw new VivariumError("usage/invalid", `image: ${JSON.stringify(args[0])} is no command; expected ${words}`);
+  });
   image
     .command("ls")
     .summary("list the images, and what they take")

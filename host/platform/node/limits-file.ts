@@ -52,7 +52,7 @@ export class LimitsFile {
       this.#apply(this.#limits);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      this.#warn(`viv: --limits: ${reason}; the limits stay as they are`);
+      this.#warn(`viv: ${reason}; the limits stay as they are`);
     }
   }
 }
@@ -69,7 +69,10 @@ async function read(file: string): Promise<Limits> {
     text = await readFile(file, "utf8");
   } catch (error) {
     const reason = (error as NodeJS.ErrnoException).code ?? String(error);
-    throw new VivariumError("option/invalid", `${file} cannot be read (${reason}); expected a file of limits`);
+    throw new VivariumError(
+      "option/invalid",
+      `--limits: ${file} cannot be read (${reason}); expected a file of limits`,
+    );
   }
-  return readLimits(text, file);
+  return readLimits(text, `--limits: ${file}`);
 }
