@@ -13,6 +13,7 @@ import { measureNetwork, NETWORK } from "./large/network.js";
 import { COREMARK, measurePrograms, PROGRAMS } from "./large/programs.js";
 import { GIT_STATUS, measureShare } from "./large/share.js";
 import { peerSystem, vivarium } from "./large/systems.js";
+import { FIO, GUEST_TO_GUEST, IPERF, measureByTools, measureGuestToGuest } from "./large/tools.js";
 import { findPeers } from "./peers.js";
 import { formatReport, type HostDescription, OURS, type Report, writeJson } from "./report.js";
 import { decode } from "./small/decode.js";
@@ -28,7 +29,7 @@ import type { LargeFigure, SmallFigure, Unmeasured } from "./subject.js";
 const SMALL = [dispatch, decode, tlb, trap, mmio, virtqueue];
 const LARGE = [BOOT, ...PROGRAMS];
 /** What guests have to do with the world outside. */
-const IO = [...NETWORK, ...DISK_PROGRAMS, GIT_STATUS];
+const IO = [...NETWORK, ...DISK_PROGRAMS, ...FIO, ...IPERF, GUEST_TO_GUEST, GIT_STATUS];
 const DEFAULT_RUNS = 3;
 
 const USAGE = `npm run bench [-- [SUBJECT...] [--runs N] [--json FILE]]
@@ -119,7 +120,9 @@ async function measureLarge(options: Options): Promise<Pick<Report, "systems" | 
   const networks = NETWORK.filter((name) => options.subjects.has(name));
   const disks = DISK_PROGRAMS.filter((name) => options.subjects.has(name));
   const shares = options.subjects.has(GIT_STATUS);
-  const isIdle = programs.length === 0 && networks.length === 0 && disks.length === 0 && !shares;
+  const tools = [FIO, IPERF].map((names) => names.filter((name) => options.subjects.has(name)));
+  const pairs = options.subjects.has(GUEST_TO_GUEST);
+  const isIdle = [programs, networks, disks, ...tools].every(({ length }) => length === 0) && !pairs && !shares;
   if (!boots && isIdle) return { systems: [], large: [], unmeasured: [] };
   const peers = findPeers();
   const systems = [{ system: OURS, version: await packageVersion() }, ...peers.present];
@@ -142,6 +145,10 @@ async function measureLarge(options: Options): Promise<Pick<Report, "systems" | 
     if (programs.length > 0) await attempt(programs.join(", "), () => measurePrograms(programs, setting));
     if (networks.length > 0) await attempt(networks.join(", "), () => measureNetwork(networks, setting));
     if (disks.length > 0) await attempt(disks.join(", "), () => measurePrograms(disks, setting));
+    for (const names of tools) {
+      if (names.length > 0) await attempt(names.join(", "), () => measureByTools(names, setting));
+    }
+    if (pairs) await attempt(GUEST_TO_GUEST, () => measureGuestToGuest(setting));
     if (shares) await attempt(GIT_STATUS, () => measureShare(setting));
     return [];
   });

@@ -1,6 +1,7 @@
 import type { InputKind } from "../devices/virtio/input.js";
 import type { LinkRate } from "../network/limited-link.js";
 import type { EgressRule } from "../network/nat/egress.js";
+import type { Rate } from "../network/token-bucket.js";
 import type { DiskFormat } from "../storage/format.js";
 import type { ThrottleLimits } from "../storage/throttle.js";
 import type { DaemonAction } from "./cli/daemon-action.js";
@@ -165,6 +166,10 @@ export interface MachineRequest {
   readonly ownDisk?: string;
   /** Network devices, in slot order. */
   readonly networks: readonly NetworkRequest[];
+  /** What all networks carry together. */
+  readonly sharedRate?: Rate;
+  /** File with limits of networks and disks, which may change while the machine runs: see `limits-file.ts`. */
+  readonly limits?: string;
   /** File that receives what passes on the networks, in pcap's format. */
   readonly capture?: string;
   /** `virtual` makes guest time a function of retired instructions. */

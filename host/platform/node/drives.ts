@@ -6,7 +6,7 @@ import { HttpStore } from "../../storage/http-store.js";
 import { type ImageSource, openImage } from "../../storage/open-image.js";
 import { OverlayDisk } from "../../storage/overlay.js";
 import { createQcow2 } from "../../storage/qcow2/create-qcow2.js";
-import { ThrottledDisk } from "../../storage/throttle.js";
+import { ThrottledDisk, type ThrottleLimits } from "../../storage/throttle.js";
 import { VivariumError } from "../../util/errors.js";
 import { FetchClient } from "./fetch-client.js";
 import { FileStore } from "./file-store.js";
@@ -17,6 +17,8 @@ import { FileLock } from "./machine-file/file-lock.js";
 export interface OpenDrive {
   readonly backend: BlockBackend;
   readonly serial: string;
+  /** Sets its limits, if it was opened so that they can change: null for none, undefined for those of the beginning. */
+  readonly setLimits?: (limits: ThrottleLimits | null | undefined) => void;
 }
 
 /** A file that a drive uses, and whether it writes it. */
@@ -30,16 +32,18 @@ interface UsedFile {
 /**
  * Opens every drive, or none.
  *
+ * @param isLimited whether limits may be set later
  * @throws VivariumError `drive/unusable` naming the drive as `disk0`, `disk1` and so on
  */
-export async function openDrives(requests: readonly DriveRequest[]): Promise<readonly OpenDrive[]> {
+export async function openDrives(requests: readonly DriveRequest[], isLimited = false): Promise<readonly OpenDrive[]> {
   const drives: OpenDrive[] = [];
   const used: UsedFile[] = [];
   try {
     for (const [index, request] of requests.entries()) {
       const name = `disk${index}`;
-      const backend = await explained(name, request.file, () => openDrive(name, request, used));
-      drives.push({ backend, serial: request.serial ?? name });
+      const disk = await explained(name, request.file, () => openDrive(name, request, used));
+      const serial = request.serial ?? name;
+      drives.push(isLimited ? { ...limited(disk, request.limits), serial } : { backend: disk, serial });
     }
     return drives;
   } catch (error) {
@@ -50,6 +54,12 @@ export async function openDrives(requests: readonly DriveRequest[]): Promise<rea
 
 export async function closeDrives(drives: readonly OpenDrive[]): Promise<void> {
   await Promise.all(drives.map(({ backend }) => backend.close()));
+}
+
+/** A disk whose limits can change. @param limits those at first */
+export function limited(disk: BlockBackend, limits: ThrottleLimits | null): Omit<OpenDrive, "serial"> {
+  const backend = disk instanceof ThrottledDisk ? disk : new ThrottledDisk(disk, new NodeHostServices());
+  return { backend, setLimits: (set) => backend.setLimits((set === undefined ? limits : set) ?? {}) };
 }
 
 /** How a disk image is opened: as `--drive` has it, see `control/drive-options.ts`. */

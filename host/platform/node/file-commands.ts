@@ -4,11 +4,11 @@ import { type ConnectionOptions, daemonAction, isMachineName } from "../../contr
 import { readCount } from "../../control/cli/machine-options.js";
 import {
   type OpenOptions,
+  type ReplayOptions,
   readExportOptions,
   readForkOptions,
   readImportOptions,
   readInspectOptions,
-  type ReplayOptions,
   readOpenOptions,
   readReplayOptions,
   readRestoreOptions,

@@ -8,17 +8,31 @@ import { VivariumError } from "../../../util/errors.js";
 /** How long after a connection has gone, or could not be made, the next is tried. */
 const RECONNECT_MS = 1000;
 
+/** How to connect. */
+export interface SocketLinkOptions {
+  /** Done before each connection after the first. */
+  readonly prepare?: () => Promise<void>;
+  readonly retryMs?: number;
+}
+
 /** Frames over TCP or a Unix socket, as QEMU's `-netdev stream` speaks. */
 export class SocketLink {
   readonly #link = new PeerLink();
   readonly #place: SocketPlace;
+  readonly #prepare: () => Promise<void>;
+  readonly #retryMs: number;
   #server: Server | null = null;
   #socket: Socket | null = null;
   #reconnectTimer: NodeJS.Timeout | null = null;
   #isClosed = false;
 
-  private constructor(place: SocketPlace) {
+  private constructor(
+    place: SocketPlace,
+    { prepare = async () => {}, retryMs = RECONNECT_MS }: SocketLinkOptions = {},
+  ) {
     this.#place = place;
+    this.#prepare = prepare;
+    this.#retryMs = retryMs;
   }
 
   /**
@@ -26,11 +40,18 @@ export class SocketLink {
    *
    * @throws VivariumError `network/connect` when there is nobody the first time
    */
-  static async connect(place: SocketPlace): Promise<Link> {
-    const link = new SocketLink(place);
+  static async connect(place: SocketPlace, options: SocketLinkOptions = {}): Promise<Link> {
+    const link = new SocketLink(place, options);
     await new Promise<void>((resolve, reject) => {
-      const socket = link.#dial(() => resolve());
-      socket.once("error", (error: NodeJS.ErrnoException) => reject(unusable("connect to", place, error)));
+      const failed = (error: NodeJS.ErrnoException) => {
+        link.#isClosed = true;
+        reject(unusable("connect to", place, error));
+      };
+      const socket = link.#dial(() => {
+        socket.off("error", failed);
+        resolve();
+      });
+      socket.once("error", failed);
     });
     return link.#asLink();
   }
@@ -108,8 +129,14 @@ export class SocketLink {
       this.#link.setPeer(null);
     }
     if (this.#server !== null || this.#isClosed) return;
-    this.#reconnectTimer = setTimeout(() => this.#dial(), RECONNECT_MS);
+    this.#reconnectTimer = setTimeout(() => void this.#redial(), this.#retryMs);
     this.#reconnectTimer.unref();
+  }
+
+  async #redial(): Promise<void> {
+    // What cannot be prepared now may be later: without it, nobody answers, and it is tried again.
+    await this.#prepare().catch(() => {});
+    if (!this.#isClosed) this.#dial();
   }
 
   async #close(): Promise<void> {
@@ -121,7 +148,8 @@ export class SocketLink {
   }
 }
 
-function socketPeer(socket: Socket): FramePeer {
+/** The other end of a stream that carries frames. */
+export function socketPeer(socket: Socket): FramePeer {
   return {
     get pendingByteLength() {
       return socket.writableLength;
