@@ -96,7 +96,9 @@ Signed-By: /usr/share/keyrings/debian-archive-keyring.pgp
 `;
   const main = source(archive, `${suite} ${suite}-updates`);
   // Other mirrors need not have it.
-  return archive.replace("https:", "http:") === PUBLIC_ARCHIVE ? `${main}\n${source(`${archive}-security`, `${suite}-security`)}` : main;
+  return archive.replace("https:", "http:") === PUBLIC_ARCHIVE
+    ? `${main}\n${source(`${archive}-security`, `${suite}-security`)}`
+    : main;
 }
 
 /**
