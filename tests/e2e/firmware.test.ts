@@ -53,8 +53,8 @@ test("OpenSBI: an image of fw_payload's shape starts the kernel that is in it", 
   const image = await defaultImage(context);
   needs(context, FW_JUMP_BIN);
   // Both fw_jump and fw_payload go on 2 MiB above their start.
-  const payload = Buffer.concat([readFileSync(FW_JUMP_BIN.path), new Uint8Array(2 * MIB)]).subarray(0, 2 * MIB);
-  const firmware = file("fw_payload", Buffer.concat([payload, image.kernel]));
+  const below = Buffer.concat([readFileSync(FW_JUMP_BIN.path), new Uint8Array(2 * MIB)]).subarray(0, 2 * MIB);
+  const firmware = file("fw_payload", Buffer.concat([below, image.kernel]));
   const console = new VivConsole(["run", "--bios", firmware]);
   await console.expect("OpenSBI v");
   await console.expect("Linux version 6.");
