@@ -119,16 +119,24 @@ describe.each(DIVIDERS)("%s", (_, simulate) => {
     }
   });
 
-  test("a limit holds for one that sleeps, too: it saves nothing up", async () => {
-    const nextBurst = (): Burst => ({ runMs: 40, sleepMs: 400 });
-    const machines = [{ name: "sleeper", cpu: { limit: 0.1 }, nextBurst }, ...busy(1)];
-    const { turns } = await simulate({ machines }, TEN_SECONDS);
-    // In any second it has no more than a tenth, and the little that one period holds.
-    const begins = turns.get("sleeper")!;
-    for (const fromMs of begins) {
-      const inSecond = begins.filter((ms) => ms >= fromMs && ms < fromMs + 1000).length;
-      expect(inSecond * SLICE_MS).toBeLessThan(100 * 1.5 + 4);
-    }
+  test.each([
+    ["its shares", {}, 0.5],
+    ["its limit", { limit: 0.1, shares: 1000 }, 0.1],
+    ["its reservation", { reservation: 0.6 }, 0.6],
+  ])("who sleeps for long saves nothing up: it has of what follows what %s says", async (_, cpu, part) => {
+    let bursts = 0;
+    const nextBurst = (): Burst => {
+      return bursts++ === 0 ? { runMs: 1, sleepMs: 5000 } : { runMs: Number.POSITIVE_INFINITY, sleepMs: 0 };
+    };
+    const machines = [{ name: "sleeper", cpu, nextBurst }, ...busy(1)];
+    const wokenMs = 200;
+    const before = await simulate({ machines }, 5000);
+    bursts = 0;
+    const after = await simulate({ machines }, 5000 + wokenMs);
+    // What a limit brings in 50 ms, or two turns.
+    const bucketMs = Math.max(0.1 * 50, 2 * SLICE_MS);
+    const hadMs = used(after, "sleeper") - used(before, "sleeper");
+    expect(hadMs).toBeLessThan(wokenMs * part + bucketMs + SLICE_MS);
   });
 
   test("nothing is left unused while somebody wants it, and nobody starves", async () => {
