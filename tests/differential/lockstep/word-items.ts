@@ -1,3 +1,4 @@
+import { call } from "./flow-items.js";
 import { POINTERS } from "./instructions.js";
 import { PAGE } from "./layout.js";
 import type { Maker } from "./maker.js";
@@ -64,12 +65,14 @@ function access(maker: Maker, pointer: number, offset: number): string {
     : `${maker.random.pick(STORES)} ${word(maker)}, ${offset}(x${pointer})`;
 }
 
-/** Computes with words, and now and then branches on one, or loads or stores one. */
+/** Computes with words, and now and then branches on one, loads or stores one, or calls a function that does the same. */
 export function words(maker: Maker): Node {
   const { random } = maker;
   const known = WORDS.filter(() => random.chance(40)).map((r) => leaf(knownWord(maker, r)));
   const parts = Array.from({ length: random.between(3, 14) }, () => {
     if (random.chance(10)) return leaf(access(maker, random.pick(POINTERS), 4 * random.between(-64, 64)));
+    // What was known of registers is not known behind a call.
+    if (random.chance(6)) return call(maker) ?? leaf(computation(maker));
     if (random.chance(85)) return leaf(computation(maker));
     const label = maker.label();
     const condition = `${random.pick(BRANCHES)} ${word(maker)}, ${word(maker)}, ${label}`;
