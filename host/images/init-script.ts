@@ -124,7 +124,11 @@ new_identity() {
       read -r address < "$directory/address" && [ "$address" = "\${pair%/*}" ] || continue
       interface=\${directory##*/}
       ifconfig "$interface" hw ether "\${pair#*/}"
-      [ -e "/run/dhcp.$interface" ] && keep=yes udhcpc -qb -t 2 -T 1 -O mtu -i "$interface" > /dev/null 2>&1 &
+      # The addresses of IPv6 that are made of it.
+      for disabled in 1 0; do echo $disabled > "/proc/sys/net/ipv6/conf/$interface/disable_ipv6"; done
+      [ -e "/run/dhcp.$interface" ] || continue
+      # In a shell of its own, which leaves it to process 1.
+      (keep=yes udhcpc -qb -t 2 -T 1 -O mtu -i "$interface" > /dev/null 2>&1 &)
     done
   done
 }

@@ -47,7 +47,7 @@ const hostSays = async (machine: Machine, port: number) =>
   (await machine.exec(`nc -w 3 10.0.2.2 ${port} < /dev/null; true`)).stdout;
 
 // Without apt there is nothing to build the image with.
-describe.skipIf(!hasApt)("a machine's devices", () => {
+describe.skipIf(!hasApt)("a machine's devices", { timeout: 180_000 }, () => {
   let directory: string;
   let host: { server: Server; port: number };
 

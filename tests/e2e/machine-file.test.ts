@@ -126,7 +126,7 @@ test("a plain machine is booted once; afterwards its prompt is there at once", {
 });
 
 test("while a machine runs from its file, snapshots are taken, listed and deleted, it goes back, and is forked", {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async (context) => {
   await defaultImage(context);
   const lab = at("running.viv");
