@@ -1,7 +1,7 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
 import type { SocketPlace } from "../../../control/network-options.js";
-import { FrameReader, frameWithLength } from "../../../network/frame-stream.js";
-import type { Link } from "../../../network/link.js";
+import { FrameReader, frameWithLength, packFrame, unpackFrame } from "../../../network/frame-stream.js";
+import { type Frame, type Link, plainFrame } from "../../../network/link.js";
 import { type FramePeer, PeerLink } from "../../../network/peer-link.js";
 import { VivariumError } from "../../../util/errors.js";
 
@@ -13,6 +13,8 @@ export interface SocketLinkOptions {
   /** Done before each connection after the first. */
   readonly prepare?: () => Promise<void>;
   readonly retryMs?: number;
+  /** Whether the other end is one of ours, and takes frames with work left undone. */
+  readonly isOurs?: boolean;
 }
 
 /** Frames over TCP or a Unix socket, as QEMU's `-netdev stream` speaks. */
@@ -21,16 +23,16 @@ export class SocketLink {
   readonly #place: SocketPlace;
   readonly #prepare: () => Promise<void>;
   readonly #retryMs: number;
+  readonly #isOurs: boolean;
   #server: Server | null = null;
   #socket: Socket | null = null;
   #reconnectTimer: NodeJS.Timeout | null = null;
   #isClosed = false;
 
-  private constructor(
-    place: SocketPlace,
-    { prepare = async () => {}, retryMs = RECONNECT_MS }: SocketLinkOptions = {},
-  ) {
+  private constructor(place: SocketPlace, options: SocketLinkOptions = {}) {
+    const { prepare = async () => {}, retryMs = RECONNECT_MS, isOurs = false } = options;
     this.#place = place;
+    this.#isOurs = isOurs;
     this.#prepare = prepare;
     this.#retryMs = retryMs;
   }
@@ -113,14 +115,9 @@ export class SocketLink {
     }
     this.#socket = socket;
     socket.setNoDelay(true);
-    const reader = new FrameReader();
-    socket.on("data", (bytes: Buffer) => {
-      const frames = reader.push(bytes);
-      if (frames === null) socket.destroy();
-      for (const frame of frames ?? []) this.#link.received(frame);
-    });
+    readFrames(socket, this.#isOurs, (frame) => this.#link.receivedFrame(frame));
     socket.on("drain", () => this.#link.drained());
-    this.#link.setPeer(socketPeer(socket));
+    this.#link.setPeer(socketPeer(socket, this.#isOurs));
   }
 
   #lost(socket: Socket): void {
@@ -148,9 +145,23 @@ export class SocketLink {
   }
 }
 
-/** The other end of a stream that carries frames. */
-export function socketPeer(socket: Socket): FramePeer {
+/** Hands on the frames that come; a stream that is not one of frames ends. @param isOurs as in `SocketLinkOptions` */
+export function readFrames(socket: Socket, isOurs: boolean, receive: (frame: Frame) => void): void {
+  const reader = new FrameReader();
+  socket.on("data", (bytes: Buffer) => {
+    const frames = reader.push(bytes)?.map((each) => (isOurs ? unpackFrame(each) : plainFrame(each)));
+    for (const frame of frames ?? [null]) {
+      if (frame === null) socket.destroy();
+      else receive(frame);
+    }
+  });
+}
+
+/** The other end of a stream that carries frames. @param isOurs as in `SocketLinkOptions` */
+export function socketPeer(socket: Socket, isOurs = false): FramePeer {
+  const unfinished = (frame: Frame) => void socket.write(frameWithLength(packFrame(frame)));
   return {
+    ...(isOurs ? { sendUnfinished: unfinished } : {}),
     get pendingByteLength() {
       return socket.writableLength;
     },

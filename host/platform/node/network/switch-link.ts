@@ -4,14 +4,15 @@ import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { SocketPlace } from "../../../control/network-options.js";
-import { FrameReader } from "../../../network/frame-stream.js";
 import type { Link } from "../../../network/link.js";
 import { PeerStation } from "../../../network/peer-link.js";
 import { Switch } from "../../../network/switch.js";
 import { VivariumError } from "../../../util/errors.js";
 import { FileLock } from "../machine-file/file-lock.js";
-import { SocketLink, socketPeer } from "./socket-link.js";
+import { readFrames, SocketLink, socketPeer } from "./socket-link.js";
 
+/** Behind the name of the socket at which frames may have work left to do. */
+const OURS = ".viv";
 /** How soon after a switch has gone the next is looked for. */
 const RETRY_MS = 100;
 const TRIES = 50;
@@ -27,15 +28,16 @@ const STATIONS_MAX = 256;
  * @throws VivariumError `network/connect` when there can be none
  */
 export async function openSwitch(name: string, directory: string = switchDirectory()): Promise<Link> {
-  const place: SocketPlace = { kind: "unix", path: join(directory, `switch-${name}.sock`) };
+  const path = join(directory, `switch-${name}.sock`);
+  const place: SocketPlace = { kind: "unix", path: `${path}${OURS}` };
   let hub: SwitchHub | null = null;
   const prepare = async () => {
-    if (hub === null || hub.isClosed) hub = await SwitchHub.serve(place.path);
+    if (hub === null || hub.isClosed) hub = await SwitchHub.serve(path);
   };
   for (let tries = 1; ; tries++) {
     await prepare();
     try {
-      const link = await SocketLink.connect(place, { prepare, retryMs: RETRY_MS });
+      const link = await SocketLink.connect(place, { prepare, retryMs: RETRY_MS, isOurs: true });
       const closed = async () => {
         await link.close();
         await hub?.close();
@@ -68,17 +70,20 @@ export function switchDirectory(): string {
   return directory;
 }
 
-/** The switch as one program serves it. */
+/** The switch as one program serves it: to machines of ours at one socket, to QEMU's at another. */
 class SwitchHub {
   readonly #lock: FileLock;
-  readonly #server: Server;
+  readonly #servers: readonly { readonly path: string; readonly server: Server }[];
   readonly #exchange = new Switch();
   readonly #sockets = new Set<Socket>();
   isClosed = false;
 
-  private constructor(lock: FileLock) {
+  private constructor(path: string, lock: FileLock) {
     this.#lock = lock;
-    this.#server = createServer((socket) => this.#welcome(socket));
+    this.#servers = [
+      { path, server: createServer((socket) => this.#welcome(socket, false)) },
+      { path: `${path}${OURS}`, server: createServer((socket) => this.#welcome(socket, true)) },
+    ];
   }
 
   /** @returns null when a program serves it already */
@@ -88,32 +93,25 @@ class SwitchHub {
       throw error;
     });
     if (lock === null) return null;
-    const hub = new SwitchHub(lock);
-    // What a program that was killed has left behind.
-    rmSync(path, { force: true });
+    const hub = new SwitchHub(path, lock);
     try {
-      await new Promise<void>((resolve, reject) => {
-        hub.#server.once("error", reject);
-        hub.#server.listen(path, () => resolve());
-      });
+      for (const { path: place, server } of hub.#servers) await listen(server, place);
     } catch (error) {
-      lock.release();
-      const reason = (error as NodeJS.ErrnoException).code ?? String(error);
-      throw new VivariumError("network/connect", `--net: cannot listen on unix:${path}: ${reason}`, { path });
+      await hub.close();
+      throw error;
     }
-    hub.#server.on("error", () => {});
     return hub;
   }
 
   async close(): Promise<void> {
     if (this.isClosed) return;
     this.isClosed = true;
-    this.#server.close();
+    for (const { server } of this.#servers) server.close();
     for (const socket of this.#sockets) socket.destroy();
     this.#lock.release();
   }
 
-  #welcome(socket: Socket): void {
+  #welcome(socket: Socket, isOurs: boolean): void {
     socket.on("error", () => {});
     if (this.#sockets.size >= STATIONS_MAX || this.isClosed) {
       socket.destroy();
@@ -121,17 +119,25 @@ class SwitchHub {
     }
     this.#sockets.add(socket);
     const port = this.#exchange.port();
-    const station = new PeerStation(socketPeer(socket), port);
-    const reader = new FrameReader();
-    socket.on("data", (bytes: Buffer) => {
-      const frames = reader.push(bytes);
-      if (frames === null) socket.destroy();
-      for (const frame of frames ?? []) station.received(frame);
-    });
+    const station = new PeerStation(socketPeer(socket, isOurs), port);
+    readFrames(socket, isOurs, (frame) => station.receivedFrame(frame));
     socket.on("drain", () => station.drained());
     socket.once("close", () => {
       this.#sockets.delete(socket);
       void port.close();
     });
   }
+}
+
+/** @throws VivariumError `network/connect` */
+async function listen(server: Server, path: string): Promise<void> {
+  // What a program that was killed has left behind.
+  rmSync(path, { force: true });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      reject(new VivariumError("network/connect", `--net: cannot listen on unix:${path}: ${error.code}`, { path }));
+    });
+    server.listen(path, () => resolve());
+  });
+  server.on("error", () => {});
 }
