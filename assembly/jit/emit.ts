@@ -59,6 +59,13 @@ export const UNWIND: u64 = u64.MAX_VALUE;
 const RA: u32 = 1;
 /** Index of a module's first region among its functions: the imported ones come first. */
 export const FIRST_REGION_FUNCTION: u32 = helper.FIRST_FLOAT + FLOAT_HELPER_COUNT;
+/**
+ * A region with no more of them has a frame of some hundred bytes. V8 gives up on sharing stack slots when a function has
+ * some thousand values: 1,500 instructions in 200 loops have a frame of 25 KB, and the host's stack may be 1 MB.
+ */
+const USUAL_INSTRUCTIONS: u32 = 256;
+/** Of a longer region: what a frame grows by then is a level of MAX_DEPTH. */
+const INSTRUCTIONS_A_LEVEL: u32 = 16;
 /** No instruction has an odd address. */
 const NO_TARGET: u64 = 1;
 const WINDOW_BYTE_LENGTH: u64 = <u64>WINDOW_PAGES << 12;
@@ -96,6 +103,7 @@ const EXIT_SHIFT: u32 = 4;
     t.isNarrow = false;
     t.isResultNarrow = false;
     t.spanLocal = 0;
+    this.countDepth();
     this.checkFloats();
     t.loadRegisters(this.b.block(this.b.root).liveIn);
     this.emitTree(this.b.root);
@@ -129,6 +137,23 @@ const EXIT_SHIFT: u32 = 4;
     t.call(helper.EXTEND_AND_UNWIND);
     t.op(w.END);
     t.fill(place);
+  }
+
+  /** A long region may have a long frame, and counts as several that are nested. */
+  countDepth(): void {
+    const t = this.t;
+    const count = this.b.instructionCount;
+    if (count <= USUAL_INSTRUCTIONS) return;
+    const more = (count - USUAL_INSTRUCTIONS) / INSTRUCTIONS_A_LEVEL;
+    t.get_(LOCAL_DEPTH);
+    t.i32(more);
+    t.op(w.I32_SUB);
+    t.i32(0);
+    t.get_(LOCAL_DEPTH);
+    t.i32(more);
+    t.op(w.I32_GE_U);
+    t.op(w.SELECT);
+    t.set_(LOCAL_DEPTH);
   }
 
   /** Another region may have called this one while floats are not as it needs them: the interpreter goes on. */
