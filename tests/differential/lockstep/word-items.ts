@@ -29,10 +29,21 @@ function destination({ random }: Maker): string {
   return `x${random.pick(WORDS)}`;
 }
 
-/** An instruction on words; most of them take 32-bit values to such. */
-function computation(maker: Maker): string {
+/** An instruction on words; most of them take 32-bit values to such, and all of them if it `isPure`. */
+function computation(maker: Maker, isPure = false): string {
   const { random } = maker;
   const [rd, a, b] = [destination(maker), word(maker), word(maker)];
+  if (isPure && random.chance(85)) {
+    return random.pick([
+      `${random.pick(REGISTERS_32)} ${rd}, ${a}, ${b}`,
+      `${random.pick(SHIFTS_32)} ${rd}, ${a}, ${random.below(32)}`,
+      `${random.pick(BITWISE)} ${rd}, ${a}, ${b}`,
+      `${random.pick(BITWISE)} ${rd}, ${a}, ${b}`,
+      `${random.pick(["andi", "ori", "xori"])} ${rd}, ${a}, ${random.between(-2048, 2047)}`,
+      `${random.pick(["slt", "sltu"])} ${rd}, ${a}, ${b}`,
+    ]);
+  }
+  if (isPure) return `addiw ${rd}, ${a}, ${random.between(-2048, 2047)}`;
   return random.weighted<() => string>([
     [8, () => `${random.pick(REGISTERS_32)} ${rd}, ${a}, ${b}`],
     [6, () => `${random.pick(SHIFTS_32)} ${rd}, ${a}, ${random.chance(30) ? random.pick([0, 31]) : random.below(32)}`],
@@ -68,17 +79,20 @@ function access(maker: Maker, pointer: number, offset: number): string {
 /** Computes with words, and now and then branches on one, loads or stores one, or calls a function that does the same. */
 export function words(maker: Maker): Node {
   const { random } = maker;
-  const known = WORDS.filter(() => random.chance(40)).map((r) => leaf(knownWord(maker, r)));
+  // As compiled code is: with registers that nobody wants in full, and in the end at all.
+  const isPure = random.chance(50);
+  const known = WORDS.filter(() => random.chance(isPure ? 80 : 40)).map((r) => leaf(knownWord(maker, r)));
   const parts = Array.from({ length: random.between(3, 14) }, () => {
     if (random.chance(10)) return leaf(access(maker, random.pick(POINTERS), 4 * random.between(-64, 64)));
     // What was known of registers is not known behind a call.
-    if (random.chance(6)) return call(maker) ?? leaf(computation(maker));
-    if (random.chance(85)) return leaf(computation(maker));
+    if (random.chance(6)) return call(maker) ?? leaf(computation(maker, isPure));
+    if (random.chance(85)) return leaf(computation(maker, isPure));
     const label = maker.label();
     const condition = `${random.pick(BRANCHES)} ${word(maker)}, ${word(maker)}, ${label}`;
-    return around(condition, [leaf(computation(maker)), leaf(computation(maker))], `${label}:`);
+    return around(condition, [leaf(computation(maker, isPure)), leaf(computation(maker, isPure))], `${label}:`);
   });
-  return around("", [...known, ...parts], "");
+  const after = (isPure ? WORDS : []).map((r) => leaf(`ld x${r}, ${8 * r}(x${random.pick(POINTERS)})`));
+  return around("", [...known, ...parts, ...after], "");
 }
 
 /** Makes a register one of which everybody can tell that it holds 32 bits, mostly large ones. */
