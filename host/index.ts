@@ -8,6 +8,8 @@ import { defaultPlatform } from "#platform";
 import { MachineBase, type OpenOptions } from "./api/machine.js";
 import type { MachineOptions } from "./api/machine-options.js";
 import type { Platform } from "./api/platform.js";
+import { HypervisorBase, type HypervisorOptions } from "./hypervisor/hypervisor-base.js";
+import type { HypervisorPlatform } from "./hypervisor/platform.js";
 
 /** A RISC-V machine in a worker of its own: see `MachineBase` for what it can do. */
 export class Machine extends MachineBase {
@@ -40,6 +42,22 @@ export class Machine extends MachineBase {
 }
 
 export type { ShareOptions, SocketOptions } from "./api/device-options.js";
+/** Many machines on one host: see `HypervisorBase` for what it can do, and docs/hypervisor.md. */
+export class Hypervisor extends HypervisorBase {
+  /**
+   * Opens what is kept in `directory`, and lets machines go on that ran when it was closed.
+   *
+   * @param options `platform`: where it runs, unless it is where this program does
+   * @throws VivariumError `store/unusable`, `file/in-use` when another hypervisor has the directory
+   */
+  static create({
+    platform = defaultPlatform,
+    ...options
+  }: HypervisorOptions & { readonly platform?: HypervisorPlatform } = {}): Promise<Hypervisor> {
+    return Hypervisor.createOn(platform, options);
+  }
+}
+
 export type { GuestFileSystem, ReadOptions, WriteOptions } from "./api/guest-file-system.js";
 export type { Command, GuestProcess, ProcessExit, ProcessOptions } from "./api/guest-process.js";
 export type { Limits } from "./api/limits.js";
@@ -71,6 +89,9 @@ export type { InputEvent } from "./devices/virtio/input-events.js";
 export type { VirtioVsock, VsockListener } from "./devices/virtio/vsock.js";
 export type { VsockEvents, VsockStream } from "./devices/virtio/vsock-connection.js";
 export type { FileEntry, FileKind, FileStat } from "./guest-agent/guest-files.js";
+export type { HypervisorMachines, HypervisorOptions } from "./hypervisor/hypervisor-base.js";
+export type { FileSnapshots, HypervisorForkOptions, HypervisorMachine } from "./hypervisor/hypervisor-machine.js";
+export type { HypervisorPlatform } from "./hypervisor/platform.js";
 export type { ImageProgress } from "./images/image.js";
 export {
   type Boot,

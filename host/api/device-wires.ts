@@ -2,7 +2,7 @@ import type { InputEvent } from "../devices/virtio/input-events.js";
 import type { Machine, MachineOptions, ResumeOptions, Share } from "../machine/machine.js";
 import { VIRTIO_SLOTS } from "../machine/virtio-slots.js";
 import { PeerLink } from "../network/peer-link.js";
-import { RemoteLink } from "../network/remote-link.js";
+import { type LinkTransit, RemoteLink } from "../network/remote-link.js";
 import { ABSENT_FOLDER } from "../share/absent-folder.js";
 import { unreachable } from "../util/errors.js";
 import type { FromWorker, MachineSetup, ToWorker } from "./messages.js";
@@ -106,6 +106,15 @@ export class DeviceWires {
   /** The guest is another one, or its past self: what was connected is not any more. */
   renewLinks(): void {
     for (const [index] of this.#machine?.networks.entries() ?? []) this.#links[index]!.renew();
+  }
+
+  /** What wires elsewhere need to go on amid everything; these are of no use afterwards. */
+  handOver(): readonly LinkTransit[] {
+    return this.#links.map((link) => link.handOver());
+  }
+
+  takeOver(links: readonly LinkTransit[]): void {
+    for (const [index, transit] of links.entries()) this.#links[index]!.takeOver(transit);
   }
 
   receive(message: DeviceMessage): void {

@@ -5,6 +5,7 @@ import { encodeTerminalSize, PORT_CONTROL } from "../images/control-port.js";
 import { type BoardState, boardSchema } from "../machine/board-state.js";
 import type { Boot, Drive, HostServices, Identity, MachineState } from "../machine/machine.js";
 import { Machine as VirtMachine } from "../machine/machine.js";
+import type { ProcessorTurns } from "../machine/processor-turns.js";
 import { POWER_ON } from "../snapshot/snapshot-name.js";
 import { unreachable, VivariumError } from "../util/errors.js";
 import { decode } from "../util/schema.js";
@@ -25,6 +26,7 @@ import {
 } from "./messages.js";
 import { buffersOf, StatePacker } from "./packed-state.js";
 import type { OpenMachineFile, WorkerPlatform } from "./platform.js";
+import type { DetachedMachine } from "./transit.js";
 
 /** The machine as the worker's own program sees it, beside the caller at the channel: what keeps it in a file. */
 export interface ServedMachine {
@@ -34,6 +36,38 @@ export interface ServedMachine {
   adopt(setup: MachineSetup, state: MachineState, identity: Identity): Promise<void>;
   /** Goes back to a state of its own, as it was running or not. */
   restore(state: MachineState, identity: Identity): Promise<void>;
+}
+
+/** A machine whose worker decides about it, not the caller: one of many that a worker serves. */
+export interface HostedServer extends ServedMachine {
+  receive(message: ToWorker): void;
+  /** Null while it is off. */
+  readonly machine: VirtMachine | null;
+  readonly status: MachineStatus;
+  /** What it is made of, the image's own disk included; null before `create`. */
+  readonly setup: MachineSetup | null;
+  /** The end of what the guest has written. */
+  readonly consoleTail: Uint8Array;
+  create(setup: MachineSetup): Promise<MachineSetup>;
+  /** With the image's own disk, as `create` answers. */
+  complete(setup: MachineSetup): Promise<MachineSetup>;
+  start(): Promise<void>;
+  pause(): Promise<void>;
+  /** Switches the machine off at once, and closes what it is made of. */
+  close(): Promise<void>;
+  /**
+   * Takes the machine out amid everything. Its users are told nothing, and nothing more comes from here.
+   *
+   * @throws VivariumError `machine/status` when it is off
+   */
+  detach(): Promise<DetachedMachine>;
+  /** Goes on, paused, with a machine that was taken out of a server elsewhere; its users are told nothing. */
+  attach(machine: Pick<DetachedMachine, "setup" | "state" | "transit">, identity: Identity): Promise<void>;
+}
+
+/** Serves one machine to the program at the other end of the channel, which hands over its messages itself. */
+export function hostMachine(platform: WorkerPlatform, turns: ProcessorTurns): HostedServer {
+  return new MachineServer(platform, turns);
 }
 
 /** Serves one machine to the program at the other end of the channel: what a worker does. */
@@ -51,8 +85,9 @@ interface Parts {
   readonly drives: readonly Drive[];
 }
 
-class MachineServer implements ServedMachine {
+class MachineServer implements HostedServer {
   readonly #platform: WorkerPlatform;
+  readonly #turns: ProcessorTurns | null;
   readonly #host: HostServices;
   readonly #console: ConsoleRelay;
   readonly #sources: MachineSources;
@@ -71,14 +106,17 @@ class MachineServer implements ServedMachine {
   #machine: VirtMachine | null = null;
   /** The one that was switched off last: its disks are those of the next. */
   #former: VirtMachine | null = null;
+  #isAttaching = false;
   #status: MachineStatus = "off";
   /** The present run; resolves when it is over and all is settled. */
   #run: Promise<void> = Promise.resolve();
   /** Calls are served one after the other. */
   #turn: Promise<void> = Promise.resolve();
 
-  constructor(platform: WorkerPlatform) {
+  /** @param turns null for a machine that has the thread for itself */
+  constructor(platform: WorkerPlatform, turns: ProcessorTurns | null = null) {
     this.#platform = platform;
+    this.#turns = turns;
     this.#console = new ConsoleRelay((message) => this.#post(message));
     this.#sources = new MachineSources(platform, (progress) => this.#post({ kind: "progress", progress }));
     this.#devices = new DeviceWires(platform, (message, transfer) => this.#post(message, transfer));
@@ -100,6 +138,8 @@ class MachineServer implements ServedMachine {
       case "socket":
       case "input":
         this.#devices.receive(message);
+        return;
+      case "wanted":
         return;
       case "type":
         this.#console.type(message.bytes, this.#machine);
@@ -129,6 +169,50 @@ class MachineServer implements ServedMachine {
 
   restore(state: MachineState, identity: Identity): Promise<void> {
     return this.#inTurn(() => this.#restore(state, identity));
+  }
+
+  get machine(): VirtMachine | null {
+    return this.#machine;
+  }
+
+  get status(): MachineStatus {
+    return this.#status;
+  }
+
+  get setup(): MachineSetup | null {
+    return this.#parts?.setup ?? null;
+  }
+
+  get consoleTail(): Uint8Array {
+    return this.#console.tail();
+  }
+
+  complete(setup: MachineSetup): Promise<MachineSetup> {
+    return this.#sources.withImageDisk(setup);
+  }
+
+  create(setup: MachineSetup): Promise<MachineSetup> {
+    return this.#inTurn(() => this.#create(setup));
+  }
+
+  start(): Promise<void> {
+    return this.#inTurn(() => this.#start());
+  }
+
+  pause(): Promise<void> {
+    return this.#inTurn(() => this.#halt("paused"));
+  }
+
+  close(): Promise<void> {
+    return this.#inTurn(() => this.#close());
+  }
+
+  detach(): Promise<DetachedMachine> {
+    return this.#inTurn(() => this.#detach());
+  }
+
+  attach(machine: Pick<DetachedMachine, "setup" | "state" | "transit">, identity: Identity): Promise<void> {
+    return this.#inTurn(() => this.#attach(machine, identity));
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -193,16 +277,58 @@ class MachineServer implements ServedMachine {
       case "stateHash":
         return answer(await this.#stateHash());
       case "close":
-        await this.#halt("off");
-        await this.#devices.close();
-        await this.#sources.close();
-        await this.#closeFormerFiles();
-        await this.#file?.opened.close();
-        this.#file = null;
-        return answer(undefined);
+        return answer(await this.#close());
       default:
         return unreachable(name);
     }
+  }
+
+  async #close(): Promise<void> {
+    await this.#halt("off");
+    await this.#closeParts();
+    await this.#closeFormerFiles();
+    await this.#file?.opened.close();
+    this.#file = null;
+  }
+
+  async #closeParts(): Promise<void> {
+    await this.#devices.close();
+    await this.#sources.close();
+  }
+
+  async #detach(): Promise<DetachedMachine> {
+    const isRunning = this.#status === "running";
+    if (isRunning) await this.#standStill();
+    const machine = this.#present();
+    const { setup } = this.#requireParts();
+    const ports = setup.ports.map((name) => ({ name, waiting: machine.port(name).takeWaiting() }));
+    const links = this.#devices.handOver();
+    const transit = { console: this.#console.handOver(), ports, size: this.#size, links };
+    const state = await machine.capture();
+    this.#forget();
+    this.#status = "off";
+    this.#parts = null;
+    await this.#closeParts();
+    return { setup, state, transit, isRunning };
+  }
+
+  async #attach(
+    { setup, state, transit }: Pick<DetachedMachine, "setup" | "state" | "transit">,
+    identity: Identity,
+  ): Promise<void> {
+    const parts = await this.#openParts(setup);
+    this.#size = transit.size;
+    this.#console.takeOver(transit.console);
+    this.#devices.takeOver(transit.links);
+    this.#isAttaching = true;
+    const machine = await this.#resume(state, parts, identity).finally(() => {
+      this.#isAttaching = false;
+    });
+    this.#machine = machine;
+    this.#status = "paused";
+    for (const { name, waiting } of transit.ports) for (const bytes of waiting) machine.port(name).write(bytes);
+    tellGuest(machine, this.#host, identity);
+    this.#keepAddresses(machine);
   }
 
   async #create(given: MachineSetup): Promise<MachineSetup> {
@@ -352,11 +478,7 @@ class MachineServer implements ServedMachine {
 
   /** Ends the present run: the machine stands still, or is gone. */
   async #halt(status: "paused" | "off"): Promise<void> {
-    if (this.#status === "running") {
-      this.#machine?.stop();
-      this.#console.release();
-      await this.#run;
-    }
+    if (this.#status === "running") await this.#standStill();
     if (status === "off") {
       this.#closePorts();
       this.#console.settle();
@@ -365,6 +487,13 @@ class MachineServer implements ServedMachine {
     } else if (this.#machine !== null) {
       this.#setStatus("paused");
     }
+  }
+
+  /** Ends the present run, amid everything. */
+  async #standStill(): Promise<void> {
+    this.#machine?.stop();
+    this.#console.release();
+    await this.#run;
   }
 
   /** The machine is off. */
@@ -439,11 +568,14 @@ class MachineServer implements ServedMachine {
     return {
       core: await this.#loadCore(),
       translate,
+      ...(this.#turns === null ? {} : { turns: this.#turns }),
       serial: this.#console,
       ports: ports.map((port) => ({
         name: port,
         receive: (bytes: Uint8Array) => this.#post({ kind: "port", port, bytes }, [bytes.buffer as ArrayBuffer]),
         openChanged: (open: boolean) => {
+          // Of a machine that is only elsewhere now, its users know how its ports are.
+          if (this.#isAttaching) return;
           this.#post({ kind: "port-open", port, open });
           if (open && port === PORT_CONTROL) this.#tellSize();
         },

@@ -239,6 +239,11 @@ export class MachineBase {
     return this.#status;
   }
 
+  /** Whether the guest's agent answers: what `ready` waits for. */
+  get isAgentReady(): boolean {
+    return this.#agent.isReady;
+  }
+
   /** Its network devices, in their order: what each is plugged into can change at any time. */
   get networks(): readonly MachineNetwork[] {
     return this.#networks;
@@ -553,7 +558,10 @@ export class MachineBase {
     if (this.#qemuAgent !== null) {
       throw new VivariumError("agent/unsupported", "QEMU's guest agent cannot do this; Vivarium's own can");
     }
-    if (!this.#agent.isReady && this.#stopAgentTimer === null) this.#watchForAgent();
+    if (!this.#agent.isReady) {
+      this.#remote.tell({ kind: "wanted" });
+      if (this.#stopAgentTimer === null) this.#watchForAgent();
+    }
     return this.#agent;
   }
 

@@ -183,6 +183,8 @@ export type ToWorker =
   | { readonly kind: "socket"; readonly index: number; readonly message: ToGuestSocket }
   /** Happens at a keyboard or tablet. */
   | { readonly kind: "input"; readonly index: number; readonly events: readonly InputEvent[] }
+  /** Somebody waits for the guest's agent: nothing to a machine that is there. */
+  | { readonly kind: "wanted" }
   | { readonly kind: "type"; readonly bytes: Uint8Array }
   | { readonly kind: "resize"; readonly columns: number; readonly rows: number }
   /** Whether the guest is held back while its console's output is not taken. */

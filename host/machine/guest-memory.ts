@@ -5,6 +5,12 @@ import { assert } from "../util/errors.js";
 
 const PAGES_PER_CHUNK = CHUNK_BYTE_LENGTH / PAGE_BYTE_LENGTH;
 
+/** In whole chunks. */
+export interface MemoryUsage {
+  readonly touchedByteLength: number;
+  readonly residentByteLength: number;
+}
+
 /**
  * Guest RAM as chunks. What was captured last is remembered, so that the next capture copies only what was written
  * since; what is restored is brought in when it is first touched.
@@ -34,6 +40,19 @@ export class GuestMemory {
     this.#core.forgetWritten();
     this.#base = { byteLength, chunks };
     return this.#base;
+  }
+
+  /** How much of RAM there is something in, and how much of that takes up memory here and now. */
+  usage(): MemoryUsage {
+    let touched = 0;
+    let resident = 0;
+    const { pages } = this.#core.ram;
+    for (const [index, chunk] of this.#base.chunks.entries()) {
+      if (chunk === null && !this.#isWritten(index)) continue;
+      touched += this.#pageCount(index);
+      if (!pages.isAbsent(firstPage(index))) resident += this.#pageCount(index);
+    }
+    return { touchedByteLength: touched * PAGE_BYTE_LENGTH, residentByteLength: resident * PAGE_BYTE_LENGTH };
   }
 
   /** Makes RAM what was captured. Right after `Core.reset`: nothing of RAM may be cached in the processor. */

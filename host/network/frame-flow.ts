@@ -98,6 +98,26 @@ export class FrameFlow {
     this.#gatheredCost = 0;
   }
 
+  /** Forgets also what is under way: the other end is another one, which will not say that it took it. */
+  restart(): void {
+    this.clear();
+    this.#underWay = 0;
+    if (!this.#isSenderWaiting) return;
+    this.#isSenderWaiting = false;
+    this.#wires.hasRoom();
+  }
+
+  /** @returns what is under way, for the end that goes on in the place of this one */
+  handOver(): number {
+    for (const frame of this.#held.splice(0)) this.#take(frame);
+    this.#flush();
+    return this.#underWay;
+  }
+
+  takeOver(underWay: number): void {
+    this.#underWay = underWay;
+  }
+
   #take(frame: Frame): void {
     this.#taken += costOf(frame);
     this.#flushLater();

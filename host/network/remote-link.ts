@@ -17,6 +17,13 @@ export type LinkMessage =
 
 export type PostLinkMessage = (message: LinkMessage, transfer: readonly ArrayBuffer[]) => void;
 
+/** A machine's end on its way to another thread. Frames that it held are lost, as networks lose frames. */
+export interface LinkTransit {
+  readonly isIn: boolean;
+  /** Cost of the frames that the other end has not taken yet. */
+  readonly underWay: number;
+}
+
 /** At the machine. The cable is out until the other end says that it is in. */
 export class RemoteLink implements Link {
   readonly #post: PostLinkMessage;
@@ -55,6 +62,17 @@ export class RemoteLink implements Link {
   renew(): void {
     this.#flow.clear();
     this.#post({ kind: "renewed" }, []);
+  }
+
+  /** What a link elsewhere needs to go on in the place of this one. */
+  handOver(): LinkTransit {
+    return { isIn: this.#isIn, underWay: this.#flow.handOver() };
+  }
+
+  /** Before a device is plugged in. */
+  takeOver({ isIn, underWay }: LinkTransit): void {
+    this.#isIn = isIn;
+    this.#flow.takeOver(underWay);
   }
 
   connect(station: Station): void {
@@ -125,7 +143,7 @@ export class RemoteStation {
         this.#flow.taken(message.cost);
         return;
       case "renewed":
-        this.#flow.clear();
+        this.#flow.restart();
         if (this.#link !== null) this.#connect(this.#link);
         return;
       case "cable":

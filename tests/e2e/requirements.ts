@@ -15,6 +15,7 @@ const OPENSBI = "/usr/lib/riscv64-linux-gnu/opensbi/generic";
 const U_BOOT = "/usr/lib/u-boot";
 
 export const FW_JUMP_ELF: PackagedFile = { path: `${OPENSBI}/fw_jump.elf`, debianPackage: "opensbi" };
+export const FW_JUMP_BIN: PackagedFile = { path: `${OPENSBI}/fw_jump.bin`, debianPackage: "opensbi" };
 export const FW_DYNAMIC_BIN: PackagedFile = { path: `${OPENSBI}/fw_dynamic.bin`, debianPackage: "opensbi" };
 /** U-Boot for M-mode. */
 export const U_BOOT_M: PackagedFile = { path: `${U_BOOT}/qemu-riscv64/u-boot.bin`, debianPackage: "u-boot-qemu" };

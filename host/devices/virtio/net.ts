@@ -106,6 +106,14 @@ export interface VirtioNetOptions {
   readonly wake: () => void;
 }
 
+/** What a device has moved since it was made. */
+export interface NetTraffic {
+  readonly receivedFrames: number;
+  readonly receivedByteLength: number;
+  readonly sentFrames: number;
+  readonly sentByteLength: number;
+}
+
 export class VirtioNet implements VirtioDevice<NetFields> {
   readonly schema = netSchema;
   readonly deviceId = VIRTIO_ID_NET;
@@ -137,6 +145,7 @@ export class VirtioNet implements VirtioDevice<NetFields> {
   readonly #filter = new NetFilter();
   readonly #control: NetControl;
   readonly #waiting = new WaitingFrames();
+  readonly #traffic = { receivedFrames: 0, receivedByteLength: 0, sentFrames: 0, sentByteLength: 0 };
   #mac: Uint8Array;
   /** What the driver is told of the cable, and how it is. They differ after a restore, until the driver is there. */
   #linkUp = true;
@@ -164,6 +173,11 @@ export class VirtioNet implements VirtioDevice<NetFields> {
       announced: () => this.#announced(),
     });
     link.connect(this.#station());
+  }
+
+  /** Frames that were handed to the guest, and those it has sent. */
+  get traffic(): NetTraffic {
+    return { ...this.#traffic };
   }
 
   /** What frames for the guest are addressed to: what its driver has set, or the device's own address. */
@@ -250,6 +264,11 @@ export class VirtioNet implements VirtioDevice<NetFields> {
     if (!this.#isLinkWaiting || !this.#waiting.hasRoom) return;
     this.#isLinkWaiting = false;
     this.#link.resume();
+  }
+
+  /** Whether no frame is under way in the device, which a device that is loaded with its saved state would not have. */
+  get isSettled(): boolean {
+    return this.#waiting.isEmpty && this.#refused === null;
   }
 
   stop(): void {
@@ -342,6 +361,8 @@ export class VirtioNet implements VirtioDevice<NetFields> {
     // A driver that breaks the rules is stopped in the middle of it, and its frames are gone.
     for (let frame = this.#waiting.first; frame !== null; frame = this.#waiting.first) {
       if (handFrame(queue, frame, header, isMergeable) === "wait") break;
+      this.#traffic.receivedFrames++;
+      this.#traffic.receivedByteLength += frame.bytes.length;
       this.#waiting.shift();
     }
     queue.notify();
@@ -365,7 +386,10 @@ export class VirtioNet implements VirtioDevice<NetFields> {
     for (const chain of queue.chains()) {
       const frame = this.#readFrame(chain);
       queue.push(chain, 0);
-      if (frame === null || !this.#linkUp || this.#link.send(frame)) continue;
+      if (frame === null || !this.#linkUp) continue;
+      this.#traffic.sentFrames++;
+      this.#traffic.sentByteLength += frame.bytes.length;
+      if (this.#link.send(frame)) continue;
       this.#refused = frame;
       break;
     }

@@ -56,6 +56,7 @@ export async function createKept(
     path: opened.path,
     wires: { ...translationOf(request, line, regionDump), core, serial, ports, ...connectedTo(makings) },
     schedule: keep.schedule,
+    record: keep.record,
     discard: false,
     keepIdentity: true,
   });
@@ -84,7 +85,8 @@ export interface OpenKeptOptions extends Connections, Pick<KeptMachineOptions, "
 /** @throws VivariumError those of `openMachineFile` */
 export async function openKept(keep: KeepRequest, options: OpenKeptOptions): Promise<Kept & { console: Uint8Array }> {
   const opened = await openMachineFile(keep.file);
-  const machine = new KeptMachine({ ...options, file: opened.file, path: opened.path, schedule: keep.schedule });
+  const { file, path } = opened;
+  const machine = new KeptMachine({ ...options, file, path, schedule: keep.schedule, record: keep.record });
   const { present } = opened.file;
   return {
     path: keep.file,

@@ -2,6 +2,7 @@ import type { ScheduleRequest } from "../../control/actions.js";
 import type { GuestEnd } from "../../control/guest-end.js";
 import { tellGuest } from "../../control/tell-guest.js";
 import { boardSchema } from "../../machine/board-state.js";
+import { type RecordEnd, Recorder } from "../../machine/history/recorder.js";
 import type { HostServices } from "../../machine/host-services.js";
 import { type Identity, Machine, type MachineState, type ResumeOptions } from "../../machine/machine.js";
 import { reportFile } from "../../snapshot/file-report.js";
@@ -25,6 +26,8 @@ export interface KeptMachineOptions {
   readonly path: string;
   readonly wires: KeptWires;
   readonly schedule: ScheduleRequest | null;
+  /** Whether its history is recorded, each time it goes on or starts anew. */
+  readonly record: boolean;
   /** Whether nothing is saved. */
   readonly discard: boolean;
   readonly keepIdentity: boolean;
@@ -51,6 +54,7 @@ export class KeptMachine {
     const { file } = this.#options;
     this.#host = host;
     const before = this.#machine;
+    await before?.endRecord();
     if (before === null) {
       const present = file.present;
       if (present === null) throw new VivariumError("file/empty", "there is no machine in this file yet");
@@ -62,6 +66,7 @@ export class KeptMachine {
     } else {
       this.#machine = await this.#resume(await this.#switchedOn(before), "renewed", host);
     }
+    if (this.#options.record) await this.#machine.record(await file.record());
     return this.#machine;
   }
 
@@ -99,14 +104,20 @@ export class KeptMachine {
     });
   }
 
-  /** Saves the machine where it stands, or switched off if it has switched itself off. */
-  async conclude(end: GuestEnd): Promise<void> {
+  /**
+   * Saves the machine where it stands, or switched off if it has switched itself off.
+   *
+   * @returns the end of its history, if that was recorded
+   */
+  async conclude(end: GuestEnd): Promise<RecordEnd | null> {
     if (this.#timer !== null) clearInterval(this.#timer);
     await this.#saving;
     const machine = this.#machine;
-    if (machine === null || this.#options.discard) return;
+    if (machine === null || this.#options.discard) return null;
+    const record = await machine.endRecord();
     const state = isOver(end) ? await this.#switchedOn(machine) : await machine.capture();
     await this.#save(state, isOver(end) ? {} : { console: this.#options.consoleTail() });
+    return record;
   }
 
   /**
@@ -120,7 +131,9 @@ export class KeptMachine {
 
   async #resume(state: MachineState, identity: Identity, host: HostServices): Promise<Machine> {
     const { attach, ...wires } = this.#options.wires;
-    const machine = await Machine.resume(state, { ...wires, host, identity });
+    const recorder = { border: new Recorder({ host, onFailure: (error) => this.#recordingFailed(error) }) };
+    const options = { ...wires, host, identity, ...(this.#options.record ? recorder : {}) };
+    const machine = await Machine.resume(state, options);
     attach?.(machine);
     return machine;
   }
@@ -157,6 +170,12 @@ export class KeptMachine {
 
   async #save(state: MachineState, options: SaveOptions): Promise<void> {
     await this.#options.file.save(state, options);
+  }
+
+  #recordingFailed(error: unknown): void {
+    this.#options.notice(
+      `viv: nothing is recorded any more: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
 
   async #saveNow(options: Pick<SaveOptions, "name">): Promise<void> {

@@ -1,9 +1,10 @@
 import { randomFillSync } from "node:crypto";
+import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import type { OpenLink, Platform, WorkerChannel } from "../../api/platform.js";
 import type { LinkRequest } from "../../control/network-options.js";
 import type { WasmModule } from "../../core/wasm.js";
-import { loadCoreModule } from "./core-module.js";
+import { loadCoreModule, packageDirectory } from "./core-module.js";
 import { openLink } from "./network/open-link.js";
 import { NodeOutside } from "./network/outside.js";
 import { SpareWorkers } from "./spare-workers.js";
@@ -22,23 +23,7 @@ export class NodePlatform implements Platform {
   );
 
   startWorker(): WorkerChannel {
-    const worker = this.#workers.take();
-    let isTerminated = false;
-    return {
-      post: (message, transfer = []) => worker.postMessage(message, transfer),
-      onMessage: (receive) => void worker.on("message", receive),
-      onFailure: (callback) => {
-        worker.once("error", callback);
-        worker.once("exit", (code) => {
-          if (!isTerminated) callback(new Error(`exit code ${code}`));
-        });
-      },
-      terminate: () => {
-        isTerminated = true;
-        worker.removeAllListeners("message");
-        void worker.terminate();
-      },
-    };
+    return channelOf(this.#workers.take());
   }
 
   readonly networkClock = new NodeOutside();
@@ -57,6 +42,30 @@ export class NodePlatform implements Platform {
   randomBytes(into: Uint8Array): void {
     randomFillSync(into);
   }
+}
+
+/** @param path of the program, within the package @param name for debuggers */
+export function startWorkerProgram(path: string, name: string): WorkerChannel {
+  return channelOf(new Worker(join(packageDirectory(), path), { name }));
+}
+
+function channelOf(worker: Worker): WorkerChannel {
+  let isTerminated = false;
+  return {
+    post: (message, transfer = []) => worker.postMessage(message, transfer),
+    onMessage: (receive) => void worker.on("message", receive),
+    onFailure: (callback) => {
+      worker.once("error", callback);
+      worker.once("exit", (code) => {
+        if (!isTerminated) callback(new Error(`exit code ${code}`));
+      });
+    },
+    terminate: () => {
+      isTerminated = true;
+      worker.removeAllListeners("message");
+      void worker.terminate();
+    },
+  };
 }
 
 const TIMER_MS_MAX = 2 ** 31 - 1;

@@ -14,6 +14,7 @@ import {
   type OpenMachineFile,
   openMachineFile,
 } from "./machine-file/open-machine-file.js";
+import { performReplay } from "./perform-replay.js";
 import { performExport, performImport } from "./perform-stream.js";
 import type { StandardStreams } from "./standard-streams.js";
 
@@ -35,6 +36,8 @@ export async function performFileAction(action: MachineFileAction, streams: Stan
       return fork(action, streams);
     case "inspect":
       return inspect(action, streams);
+    case "replay":
+      return performReplay(action, streams);
     case "export":
       return performExport(action, streams);
     case "import":
