@@ -1,7 +1,9 @@
 import type { InputEvent } from "../devices/virtio/input-events.js";
 import type { Machine, MachineOptions, ResumeOptions, Share } from "../machine/machine.js";
 import { VIRTIO_SLOTS } from "../machine/virtio-slots.js";
+import { PeerLink } from "../network/peer-link.js";
 import { type LinkTransit, RemoteLink } from "../network/remote-link.js";
+import { ABSENT_FOLDER } from "../share/absent-folder.js";
 import { unreachable } from "../util/errors.js";
 import type { FromWorker, MachineSetup, ToWorker } from "./messages.js";
 import type { OpenShare, OpenSockets, WorkerPlatform } from "./platform.js";
@@ -63,6 +65,16 @@ export class DeviceWires {
       socketCids: sockets.map(({ cid }) => cid),
       balloonCount: balloonByteLength === null ? 0 : 1,
       inputs: inputs.map((kind, index) => ({ kind, onEvent: this.#onInput(index) })),
+    };
+  }
+
+  /** The same devices, of a machine that is not run. */
+  disconnected(setup: MachineSetup): ReturnType<DeviceWires["atPowerOn"]> {
+    const wires = this.atPowerOn(setup);
+    return {
+      ...wires,
+      networks: setup.networks.map(({ mac, mtu }) => ({ link: new PeerLink(), mtu, ...(mac === null ? {} : { mac }) })),
+      shares: setup.shares.map(({ tag }) => ({ tag, folder: ABSENT_FOLDER })),
     };
   }
 

@@ -6,6 +6,7 @@ import { type BoardState, boardSchema } from "../machine/board-state.js";
 import type { Boot, Drive, HostServices, Identity, MachineState } from "../machine/machine.js";
 import { Machine as VirtMachine } from "../machine/machine.js";
 import type { ProcessorTurns } from "../machine/processor-turns.js";
+import { POWER_ON } from "../snapshot/snapshot-name.js";
 import { unreachable, VivariumError } from "../util/errors.js";
 import { decode } from "../util/schema.js";
 import { ConsoleRelay } from "./console-relay.js";
@@ -103,6 +104,8 @@ class MachineServer implements HostedServer {
   readonly #formerFiles: OpenMachineFile[] = [];
   #parts: Parts | null = null;
   #machine: VirtMachine | null = null;
+  /** The one that was switched off last: its disks are those of the next. */
+  #former: VirtMachine | null = null;
   #isAttaching = false;
   #status: MachineStatus = "off";
   /** The present run; resolves when it is over and all is settled. */
@@ -377,7 +380,9 @@ class MachineServer implements HostedServer {
 
   async #save({ name, label }: Calls["save"]["argument"]): Promise<void> {
     const machine = this.#present();
-    if (name !== null && name !== this.#file?.name) {
+    const former = this.#file?.opened ?? null;
+    const isNew = name !== null && name !== this.#file?.name;
+    if (isNew) {
       const opened = await this.#platform.createMachineFile(name);
       if (this.#file !== null) this.#formerFiles.push(this.#file.opened);
       this.#file = { name, opened };
@@ -385,12 +390,50 @@ class MachineServer implements HostedServer {
     if (this.#file === null) {
       throw new VivariumError("option/invalid", "save: this machine has no file yet; expected the name of a new one");
     }
+    if (isNew) await this.#savePowerOn(this.#file.opened, former);
     this.#console.release();
     const state = await machine.capture();
     const options = { console: this.#console.tail(), ...(label === null ? {} : { name: label }) };
     await this.#file.opened.file.save(state, options);
     // What the machine still had in a former file is in this one, too.
     if (this.#snapshots.size === 0) await this.#closeFormerFiles();
+  }
+
+  /** The machine as it is when it is switched on, for when it is: a file has nothing else to boot. */
+  async #savePowerOn({ file }: OpenMachineFile, former: OpenMachineFile | null): Promise<void> {
+    const { setup, boot, drives } = this.#requireParts();
+    if (setup.guest.kind === "saved") {
+      const state = former === null ? null : powerOnOf(former);
+      if (state !== null) await file.save(state, { name: POWER_ON });
+      return;
+    }
+    const { hartCount, memoryByteLength, clock } = setup;
+    const machine = await VirtMachine.create({
+      ...(await this.#wires(setup)),
+      ...this.#devices.disconnected(setup),
+      hartCount,
+      memoryByteLength,
+      clock,
+      boot: await boot(),
+      drives,
+    });
+    await file.save(await machine.capture(), { name: POWER_ON });
+  }
+
+  /** A machine out of a file is switched on as it was first, with the disks that it has now. */
+  async #powerOnFromFile(parts: Parts): Promise<VirtMachine> {
+    const state = this.#file === null ? null : powerOnOf(this.#file.opened);
+    if (state === null) throw cannotRestart();
+    const drives = this.#former === null ? state.drives : (await this.#former.capture()).drives;
+    const machine = await this.#resume({ ...state, drives }, parts, "renewed");
+    this.#former = null;
+    this.#devices.renewLinks();
+    return machine;
+  }
+
+  #canRestart(): boolean {
+    if (this.#requireParts().setup.guest.kind !== "saved") return true;
+    return this.#file !== null && powerOnOf(this.#file.opened) !== null;
   }
 
   async #closeFormerFiles(): Promise<void> {
@@ -412,13 +455,14 @@ class MachineServer implements HostedServer {
         this.#console.flush();
         if (halt.kind === "stopped") return;
         this.#closePorts();
-        if (halt.kind !== "reboot" || this.#requireParts().setup.guest.kind === "saved") {
+        if (halt.kind !== "reboot" || !this.#canRestart()) {
           this.#forget();
           this.#console.settle();
           this.#setStatus("off");
           this.#post({ kind: "halt", halt });
           return;
         }
+        this.#forget();
         this.#machine = await this.#powerOn(this.#requireParts());
         this.#post({ kind: "reboot" });
         await this.#host.yieldToEvents();
@@ -454,6 +498,7 @@ class MachineServer implements HostedServer {
 
   /** The machine is off. */
   #forget(): void {
+    if (this.#parts?.setup.guest.kind === "saved") this.#former = this.#machine ?? this.#former;
     this.#machine = null;
     this.#devices.detach();
   }
@@ -487,7 +532,9 @@ class MachineServer implements HostedServer {
     return this.#present().stateHash();
   }
 
-  async #powerOn({ setup, boot, drives }: Parts): Promise<VirtMachine> {
+  async #powerOn(parts: Parts): Promise<VirtMachine> {
+    const { setup, boot, drives } = parts;
+    if (setup.guest.kind === "saved") return this.#powerOnFromFile(parts);
     const { hartCount, memoryByteLength, clock } = setup;
     const wires = await this.#wires(setup);
     const machine = await VirtMachine.create({
@@ -625,6 +672,12 @@ class MachineServer implements HostedServer {
   #post(message: FromWorker, transfer: readonly ArrayBuffer[] = []): void {
     this.#platform.channel.post(message, transfer);
   }
+}
+
+/** Null for a file that has none. */
+function powerOnOf({ file }: OpenMachineFile): MachineState | null {
+  const point = file.snapshots.find(({ name }) => name === POWER_ON);
+  return point === undefined ? null : file.load(point);
 }
 
 /** A machine as its state says, connected again. */

@@ -1,6 +1,8 @@
 import { VivariumError } from "../util/errors.js";
 
 const NAME_LENGTH_MAX = 64;
+/** The name of the snapshot that a machine boots from when it restarts. */
+export const POWER_ON = "power-on";
 
 /** @throws VivariumError `snapshot/name` for a text that cannot name a snapshot */
 export function checkName(name: string): void {

@@ -65,7 +65,17 @@ describe("the package", () => {
     await writeFile(join(project, "types", "node.ts"), imports.slice(0, 2).join(""));
     await writeFile(join(project, "types", "page.ts"), imports.join(""));
     const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
-    const strict = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2022", "--skipLibCheck", "false"];
+    const strict = [
+      "--ignoreConfig",
+      "--noEmit",
+      "--strict",
+      "--module",
+      "nodenext",
+      "--target",
+      "es2022",
+      "--skipLibCheck",
+      "false",
+    ];
     for (const [file, lib] of [
       ["node.ts", "es2022"],
       ["page.ts", "es2022,dom,dom.asynciterable,esnext.disposable"],
@@ -76,7 +86,7 @@ describe("the package", () => {
     }
   });
 
-  test("runs a machine in a page that a bundler has made", async (context) => {
+  test("runs a machine in a page that a bundler has made", { timeout: 240_000 }, async (context) => {
     needs(context, CHROMIUM);
     const page = join(project, "page");
     await mkdir(page);

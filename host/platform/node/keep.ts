@@ -1,7 +1,8 @@
 import type { KeepRequest, MachineRequest } from "../../control/actions.js";
 import type { HostServices } from "../../machine/host-services.js";
+import { POWER_ON } from "../../snapshot/snapshot-name.js";
 import { createFreshMachine, type MachineMakings, translationOf } from "./fresh-machine.js";
-import { KeptMachine, type KeptMachineOptions, type KeptWires, POWER_ON } from "./kept-machine.js";
+import { KeptMachine, type KeptMachineOptions, type KeptWires } from "./kept-machine.js";
 import { ControlSocket } from "./machine-file/control-socket.js";
 import {
   createMachineFile,

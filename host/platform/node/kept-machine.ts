@@ -8,13 +8,11 @@ import { type Identity, Machine, type MachineState, type ResumeOptions } from ".
 import { reportFile } from "../../snapshot/file-report.js";
 import type { MachineFile, SaveOptions } from "../../snapshot/machine-file.js";
 import { automaticName, retire } from "../../snapshot/schedule.js";
+import { POWER_ON } from "../../snapshot/snapshot-name.js";
 import { unreachable, VivariumError } from "../../util/errors.js";
 import { decode } from "../../util/schema.js";
 import type { ControlRequest } from "./machine-file/control-socket.js";
 import { copyMachineFile } from "./machine-file/copy-machine-file.js";
-
-/** The name of the snapshot that a machine boots from when it restarts. */
-export const POWER_ON = "power-on";
 
 /** What a machine is connected to each time it goes on. */
 export interface KeptWires extends Omit<ResumeOptions, "host" | "identity" | "drives"> {

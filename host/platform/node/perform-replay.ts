@@ -2,12 +2,12 @@ import type { ReplayAction } from "../../control/actions.js";
 import { ConsoleTail } from "../../control/console-tail.js";
 import { type ExitReport, STATUS_OK } from "../../control/guest-end.js";
 import { type Replay, replay } from "../../snapshot/replay.js";
+import { POWER_ON } from "../../snapshot/snapshot-name.js";
 import { VivariumError } from "../../util/errors.js";
 import { loadCoreModule } from "./core-module.js";
 import { translationOf } from "./fresh-machine.js";
 import { NodeHostServices } from "./host-services.js";
 import { writtenBy } from "./keep.js";
-import { POWER_ON } from "./kept-machine.js";
 import {
   createMachineFile,
   inspectMachineFile,

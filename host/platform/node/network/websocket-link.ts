@@ -1,4 +1,4 @@
-import { type RawData, WebSocket } from "ws";
+import { WebSocket } from "ws";
 import type { Link } from "../../../network/link.js";
 import { type FramePeer, PeerLink } from "../../../network/peer-link.js";
 import { VivariumError } from "../../../util/errors.js";
@@ -7,6 +7,16 @@ const RECONNECT_MS = 1000;
 const CONNECT_TIMEOUT_MS = 10_000;
 /** The largest message: a frame, and some more for what relays may put around it. */
 export const MESSAGE_BYTE_LENGTH_MAX = 1 << 17;
+
+/** What of a WebSocket carries frames. Not the type of `ws`: programs that use this package do not have its types. */
+export interface FrameSocket {
+  readonly bufferedAmount: number;
+  readonly readyState: number;
+  send(frame: Uint8Array, sent: () => void): void;
+  pause(): void;
+  resume(): void;
+  terminate(): void;
+}
 
 /** A frame a message over a WebSocket, as the relays speak that v86 users run. */
 export class WebSocketLink {
@@ -88,7 +98,7 @@ export class WebSocketLink {
 }
 
 /** @param drained called when nothing is pending any more */
-export function webSocketPeer(socket: WebSocket, drained: () => void): FramePeer {
+export function webSocketPeer(socket: FrameSocket, drained: () => void): FramePeer {
   return {
     get pendingByteLength() {
       return socket.bufferedAmount;
@@ -108,7 +118,7 @@ export function webSocketPeer(socket: WebSocket, drained: () => void): FramePeer
 }
 
 /** A copy, for a message's bytes may be part of a larger buffer. */
-export function messageBytes(data: RawData): Uint8Array {
+export function messageBytes(data: Buffer | ArrayBuffer | Buffer[]): Uint8Array {
   if (Array.isArray(data)) return Uint8Array.from(Buffer.concat(data));
   return data instanceof ArrayBuffer ? new Uint8Array(data) : Uint8Array.from(data);
 }
