@@ -160,19 +160,27 @@ function readLink(kind: string, settings: readonly Setting[]): LinkRequest {
   }
 }
 
-/** `[tcp:|udp:]HOST:PORT:GUESTPORT`, and QEMU's `tcp:HOST:PORT-GUESTADDRESS:GUESTPORT` with parts left out. */
 function readForward(option: string, text: string): PortForward {
-  const bad = () =>
-    badNet(
-      `${option}: ${JSON.stringify(text)} is no forward; expected [tcp:|udp:]HOST:PORT:GUESTPORT, such as 127.0.0.1:2222:22`,
-    );
+  const forward = parseForward(text);
+  if (forward !== null) return forward;
+  throw badNet(
+    `${option}: ${JSON.stringify(text)} is no forward; expected [tcp:|udp:]HOST:PORT:GUESTPORT, such as 127.0.0.1:2222:22`,
+  );
+}
+
+/**
+ * `[tcp:|udp:]HOST:PORT:GUESTPORT`, and QEMU's `tcp:HOST:PORT-GUESTADDRESS:GUESTPORT` with parts left out.
+ *
+ * @returns null for what is no forward
+ */
+export function parseForward(text: string): PortForward | null {
   const match = /^(?:(tcp|udp):)?(?:(\[[0-9a-f:]+\]|[^:[\]]*):)?(\d+)(?::|-([\d.]*):)(\d+)$/i.exec(text);
-  if (match === null) throw bad();
+  if (match === null) return null;
   const [, protocol = "tcp", host = "", port, guest = "", guestPort] = match;
   const guestAddress = guest === "" ? null : parseIpv4(guest);
-  if (guest !== "" && guestAddress === null) throw bad();
+  if (guest !== "" && guestAddress === null) return null;
   const ports = [Number(port), Number(guestPort)] as const;
-  if (ports.some((each) => each < 1 || each > 65_535)) throw bad();
+  if (ports.some((each) => each < 1 || each > 65_535)) return null;
   return {
     protocol: protocol.toLowerCase() as "tcp" | "udp",
     // Nobody else's machine gets in unless the operator says so.

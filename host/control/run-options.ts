@@ -46,6 +46,7 @@ export interface RunOptions {
   readonly save?: string;
   readonly snapshotEvery?: string;
   readonly keep?: string;
+  readonly record?: boolean;
   readonly cold?: boolean;
 }
 

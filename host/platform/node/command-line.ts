@@ -16,6 +16,7 @@ import {
 import { MAXIMUM_SHARE_COUNT } from "../../control/share-option.js";
 import { VivariumError } from "../../util/errors.js";
 import { collect } from "./collect.js";
+import { describeDaemonCommands } from "./daemon-commands.js";
 import { describeFileCommands } from "./file-commands.js";
 import { packageVersion } from "./package-version.js";
 
@@ -45,6 +46,9 @@ export function readCommandLine(args: readonly string[]): Request {
     action = readRelayOptions(options);
   });
   describeFileCommands(program, (requested) => {
+    action = requested;
+  });
+  describeDaemonCommands(program, (requested) => {
     action = requested;
   });
   try {
@@ -116,6 +120,7 @@ function describeRun(program: Command, onRun: (options: RunOptions) => void): vo
     .option("--save <file>", 'keep the machine in this new file: "viv open" goes on where it was left')
     .option("--snapshot-every <time>", "with --save: take snapshots while it runs, such as every 30s, 10m or 2h")
     .option("--keep <count>", `how many of those stay (default: ${DEFAULT_KEEP_COUNT})`)
+    .option("--record", 'with --save: record its history, which "viv replay" runs again')
     .option("--cold", "boot the image, even if a machine like this has been booted before")
     .option("--dump-region <pc>", "show at the end what the code at this address (hexadecimal) was translated to")
     .option("--commit-log <file>", "write each retired instruction to this file, in Spike's format")
@@ -181,6 +186,8 @@ Examples:
   viv image build debian               make a whole Debian with systemd
   viv run --save lab.viv               keep the machine in a file
   viv open lab.viv                     and go on with it
+  viv serve                            run many machines, with a console in the browser
+  viv create web && viv attach web     one of them
   viv run --help                       all options
 `;
 

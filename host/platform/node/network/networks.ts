@@ -2,21 +2,11 @@ import type { Limits } from "../../../control/limits-file.js";
 import type { NetworkRequest } from "../../../control/network-options.js";
 import type { Network } from "../../../machine/machine.js";
 import { LimitedLink, type LinkRate, SharedRate } from "../../../network/limited-link.js";
-import type { Link } from "../../../network/link.js";
-import { EgressPolicy } from "../../../network/nat/egress.js";
-import { Nat } from "../../../network/nat/nat.js";
 import { CapturedLink } from "../../../network/pcap.js";
-import { PeerLink } from "../../../network/peer-link.js";
-import { Switch } from "../../../network/switch.js";
 import { type Rate, UNLIMITED } from "../../../network/token-bucket.js";
-import { unreachable } from "../../../util/errors.js";
 import { CaptureFile } from "./capture-file.js";
+import { openLink } from "./open-link.js";
 import { NodeOutside } from "./outside.js";
-import { PortForwards } from "./port-forwards.js";
-import { SocketLink } from "./socket-link.js";
-import { openSwitch } from "./switch-link.js";
-import { openTap } from "./tap-link.js";
-import { WebSocketLink } from "./websocket-link.js";
 
 const NS_PER_MS = 1_000_000;
 
@@ -80,9 +70,9 @@ export class Networks {
 
   async #plug(request: NetworkRequest): Promise<Network> {
     const { mac, mtu, rate } = request;
-    let link = await this.#open(request);
-    const opened = link;
+    const opened = await openLink(request.link, mtu, this.#outside);
     this.#closers.push(() => opened.close());
+    let { link } = opened;
     if (rate !== null || this.#shared !== null) {
       const limited = new LimitedLink(link, rate, this.#outside, this.#shared);
       this.#limited.push({ link: limited, rate });
@@ -90,44 +80,6 @@ export class Networks {
     }
     if (this.#capture !== null) link = new CapturedLink(link, this.#capture, wallClockNs);
     return { link, mtu, ...(mac === null ? {} : { mac }) };
-  }
-
-  /** A machine that brings the NAT has a switch of its own between itself, the NAT and the others. */
-  async #openSwitch(name: string, uplink: boolean, mtu: number): Promise<Link> {
-    const trunk = await openSwitch(name);
-    if (!uplink) return trunk;
-    const nat = new Nat({ outside: this.#outside, mtu });
-    this.#closers.push(
-      () => trunk.close(),
-      () => nat.close(),
-    );
-    const own = new Switch();
-    own.join(trunk);
-    own.join(nat);
-    return own.port();
-  }
-
-  async #open({ link, mtu }: NetworkRequest): Promise<Link> {
-    switch (link.kind) {
-      case "user": {
-        const nat = new Nat({ outside: this.#outside, egress: new EgressPolicy(link.egress), mtu });
-        const forwards = await PortForwards.open(nat, link.forwards);
-        this.#closers.push(() => forwards.close());
-        return nat;
-      }
-      case "switch":
-        return this.#openSwitch(link.name, link.uplink, mtu);
-      case "socket":
-        return link.role === "connect" ? SocketLink.connect(link.place) : SocketLink.listen(link.place);
-      case "ws":
-        return WebSocketLink.connect(link.url);
-      case "tap":
-        return openTap(link.device);
-      case "unplugged":
-        return new PeerLink();
-      default:
-        return unreachable(link);
-    }
   }
 }
 
