@@ -20,6 +20,11 @@ const stageTexts: Readonly<Record<ImageStage, string>> = {
   download: "fetching the image",
 };
 
+/** What is being done, in a few words. */
+export function stageText(stage: ImageStage): string {
+  return stageTexts[stage];
+}
+
 const BAR_LENGTH = 24;
 /** A screen reader or a slow line should not be busy with the bar alone. */
 const REPLACE_INTERVAL_MS = 100;

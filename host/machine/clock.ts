@@ -23,9 +23,11 @@ export interface GuestClock extends AlarmClock {
    * Sets the processor's time for a slice and calls back the alarms that are due.
    *
    * @param budgetMax instructions
+   * @param granted what the machine's turn grants it, in instructions; a clock whose slices are all alike keeps to
+   *   its own
    * @returns how many instructions the slice shall have: at least 1, at most `budgetMax`
    */
-  startSlice(budgetMax: number): number;
+  startSlice(budgetMax: number, granted?: number): number;
   /** @param retired instructions retired since startSlice, all of them without waiting if `isBusy` */
   endSlice(retired: number, isBusy: boolean): void;
   /**
@@ -44,6 +46,8 @@ export interface GuestClock extends AlarmClock {
   resume(): void;
   /** The guest sets mtime. */
   setMtime(mtime: bigint): void;
+  /** Calls back the alarms that are due at `nowNs`. */
+  fireAlarms(nowNs: bigint): void;
 }
 
 const TICKS_PER_MS = TIMEBASE_HZ / 1000;
@@ -83,6 +87,10 @@ export class VirtualClock implements GuestClock {
 
   at(untilNs: bigint, callback: () => void): () => void {
     return this.#alarms.add(untilNs, callback);
+  }
+
+  fireAlarms(nowNs: bigint): void {
+    this.#alarms.fire(nowNs);
   }
 
   startSlice(budgetMax: number): number {
@@ -183,10 +191,14 @@ export class HostClock implements GuestClock {
     return this.#alarms.add(untilNs, callback);
   }
 
-  startSlice(budgetMax: number): number {
+  fireAlarms(nowNs: bigint): void {
+    this.#alarms.fire(nowNs);
+  }
+
+  startSlice(budgetMax: number, granted?: number): number {
     this.#alarms.fire(this.now());
     this.#sliceStartMs = this.#host.monotonicMs();
-    const wanted = Math.round(this.#speed * SLICE_MS);
+    const wanted = granted ?? Math.round(this.#speed * SLICE_MS);
     const budget = Math.min(budgetMax, Math.max(BUDGET_MIN, Math.min(wanted, BUDGET_MAX)));
     const durationMs = budget / this.#speed;
 
@@ -227,7 +239,12 @@ export class HostClock implements GuestClock {
   setMtime(mtime: bigint): void {
     this.#origin += mtime - this.#processor.mtime;
     // The rest of the slice goes on at its pace; the next one finds its own.
-    this.#processor.setTime(mtime, TICKS_PER_MS / this.#speed);
+    this.#processor.setTime(mtime, this.ticksPerInstruction);
+  }
+
+  /** At the speed of the last slices. */
+  get ticksPerInstruction(): number {
+    return TICKS_PER_MS / this.#speed;
   }
 
   #hostTime(monotonicMs: number): bigint {

@@ -28,6 +28,11 @@ export const QEMU: PackagedFile = { path: "/usr/bin/qemu-system-riscv64", debian
 /** Reads our captures. */
 export const TCPDUMP: PackagedFile = { path: "/usr/bin/tcpdump", debianPackage: "tcpdump" };
 
+/** For tests that are defined or not. @returns true in CI, where what is missing makes them fail */
+export function isThere({ path }: PackagedFile): boolean {
+  return isCi || existsSync(path);
+}
+
 /**
  * Skips the test where a file is missing, saying which package has it.
  *

@@ -1,58 +1,130 @@
 import type { Command } from "commander";
 import type { Action } from "../../control/actions.js";
+import { type ConnectionOptions, daemonAction, isMachineName } from "../../control/cli/daemon-action.js";
+import { readCount } from "../../control/cli/machine-options.js";
 import {
   type OpenOptions,
+  type ReplayOptions,
   readExportOptions,
   readForkOptions,
   readImportOptions,
   readInspectOptions,
   readOpenOptions,
+  readReplayOptions,
   readRestoreOptions,
   readSnapshotOptions,
   type StreamOptions,
 } from "../../control/file-options.js";
 import { DEFAULT_KEEP_COUNT } from "../../control/keep-options.js";
+import { VivariumError } from "../../util/errors.js";
 import { collect } from "./collect.js";
+import { withConnection } from "./daemon-commands.js";
+
+/** What is about a machine, wherever it is: a name is one of the daemon, anything else is a file. */
+const WHICH = "a machine file such as lab.viv or ./lab, or the name of a machine of the daemon";
 
 /** Adds the commands about machine files to the program. */
 export function describeFileCommands(program: Command, onAction: (action: Action) => void): void {
   describeOpen(program, onAction);
-  program
-    .command("snapshot")
-    .summary("name the point where a machine was left")
-    .description("Names the point where a machine was left, or deletes such points.")
-    .argument("<file>", "machine file")
+  describeSnapshots(program, onAction);
+  withConnection(program.command("inspect"))
+    .summary("say what is in a machine file, or what a machine of the daemon is")
+    .argument("<machine>", WHICH)
+    .action((machine: string, options: ConnectionOptions) => {
+      if (isMachineName(machine)) {
+        onAction(daemonAction({ kind: "perform", request: { action: "machine.get", machine } }, options));
+      } else onAction(readInspectOptions(machine, options));
+    });
+  describeReplay(program, onAction);
+  describeStreams(program, onAction);
+}
+
+type SnapshotOptions = ConnectionOptions & { readonly delete?: readonly string[] };
+type ForkOptions = ConnectionOptions & {
+  count?: string;
+  names?: readonly string[];
+  snapshot?: string;
+  keepIdentity?: boolean;
+};
+
+function describeSnapshots(program: Command, onAction: (action: Action) => void): void {
+  withConnection(program.command("snapshot"))
+    .summary("take, name, list or delete snapshots")
+    .description(
+      "Names the point where a machine was left, takes a snapshot of one of the daemon while it runs, or deletes such\n" +
+        "points. Without a name, lists those of a machine of the daemon.",
+    )
+    .argument("<machine>", WHICH)
     .argument("[name]", "name of the new snapshot")
     .option("--delete <name...>", "delete these, and what only they used")
-    .action((file: string, name: string | undefined, options: { delete?: readonly string[] }) =>
-      onAction(readSnapshotOptions(file, name, options)),
+    .action((machine: string, name: string | undefined, options: SnapshotOptions) =>
+      onAction(
+        isMachineName(machine)
+          ? snapshotOf(machine, name, options)
+          : readSnapshotOptions(machine, name, options.delete === undefined ? {} : { delete: options.delete }),
+      ),
     );
-  program
-    .command("restore")
+  withConnection(program.command("restore"))
     .summary("go back to a snapshot")
-    .description("Makes a snapshot the point where the machine goes on. Where it was left is kept as a snapshot.")
-    .argument("<file>", "machine file")
+    .description("Makes a snapshot the point where a machine goes on. Where a file was left is kept as a snapshot.")
+    .argument("<machine>", WHICH)
     .argument("<name>", "name of the snapshot")
-    .action((file: string, name: string) => onAction(readRestoreOptions(file, name)));
-  program
-    .command("fork")
+    .action((machine: string, snapshot: string, options: ConnectionOptions) => {
+      if (isMachineName(machine)) {
+        const request = { action: "snapshot.restore", machine, snapshot } as const;
+        onAction(daemonAction({ kind: "perform", request }, options));
+      } else onAction(readRestoreOptions(machine, snapshot));
+    });
+  withConnection(program.command("fork"))
     .summary("make more machines out of one")
     .description(
-      "Makes machines that go on where this one was left, each in a file of its own: lab-1.viv, lab-2.viv, ...",
+      "Makes machines that go on where this one was left, each in a file of its own: lab-1.viv, lab-2.viv, ...\n" +
+        "Those of the daemon go on beside it: lab-1, lab-2, ...",
     )
-    .argument("<file>", "machine file")
+    .argument("<machine>", WHICH)
     .option("--count <number>", "how many (default: 1)")
-    .option("--keep-identity", "leave generation id and randomness as they are, to run the same history again")
-    .action((file: string, options: { count?: string; keepIdentity?: boolean }) =>
-      onAction(readForkOptions(file, options)),
+    .option("--names <name...>", "of the daemon: what they are called")
+    .option("--snapshot <name>", "of the daemon: go on from this snapshot")
+    .option(
+      "--keep-identity",
+      "of a file: leave generation id and randomness as they are, to run the same history again",
+    )
+    .action((machine: string, options: ForkOptions) =>
+      onAction(isMachineName(machine) ? forkOf(machine, options) : readForkOptions(machine, options)),
     );
-  program
-    .command("inspect")
-    .summary("say what is in a machine file")
-    .argument("<file>", "machine file")
-    .option("--json", "as JSON")
-    .action((file: string, options: { json?: boolean }) => onAction(readInspectOptions(file, options)));
-  describeStreams(program, onAction);
+}
+
+function snapshotOf(machine: string, name: string | undefined, options: SnapshotOptions): Action {
+  if (options.delete === undefined) {
+    const request =
+      name === undefined
+        ? ({ action: "snapshot.list", machine } as const)
+        : ({ action: "snapshot.create", machine, snapshot: name } as const);
+    return daemonAction({ kind: "perform", request }, options);
+  }
+  if (name !== undefined) {
+    throw new VivariumError("option/invalid", "--delete takes the names of the snapshots to delete, and no other");
+  }
+  const requests = options.delete.map((snapshot) => ({ action: "snapshot.delete", machine, snapshot }) as const);
+  return daemonAction({ kind: "perform-each", requests }, options);
+}
+
+function forkOf(machine: string, options: ForkOptions): Action {
+  const { count, names, snapshot, keepIdentity } = options;
+  if (keepIdentity) {
+    throw new VivariumError(
+      "option/invalid",
+      "--keep-identity is for files: machines of the daemon go on beside each other",
+    );
+  }
+  const request = {
+    action: "machine.fork",
+    machine,
+    ...(count === undefined ? {} : { count: readCount("--count", count) }),
+    ...(names === undefined ? {} : { names: [...names] }),
+    ...(snapshot === undefined ? {} : { snapshot }),
+  } as const;
+  return daemonAction({ kind: "perform", request }, options);
 }
 
 function describeOpen(program: Command, onAction: (action: Action) => void): void {
@@ -67,6 +139,7 @@ function describeOpen(program: Command, onAction: (action: Action) => void): voi
     .option("--exec <command>", "run a shell command in the guest and exit with its status")
     .option("--snapshot-every <time>", "take snapshots while it runs, such as every 30s, 10m or 2h")
     .option("--keep <count>", `how many of those stay (default: ${DEFAULT_KEEP_COUNT})`)
+    .option("--record", 'record its history, which "viv replay" runs again')
     .option("--net <kind[,option...]>", "plug its network devices into this, in their order, as with viv run", collect)
     .option("--share <directory:target>", "give it these folders again, in the same order as to viv run", collect)
     .option("--translate <mode>", "on, off or eager, as with viv run")
@@ -77,24 +150,52 @@ function describeOpen(program: Command, onAction: (action: Action) => void): voi
     .action((file: string, options: OpenOptions) => onAction(readOpenOptions(file, options)));
 }
 
+function describeReplay(program: Command, onAction: (action: Action) => void): void {
+  program
+    .command("replay")
+    .summary("run a recorded history again")
+    .description(
+      "Runs the history that --record recorded again, without the world it was recorded in: what came in comes from the\n" +
+        "file, at the same instructions. Stops at the first difference, with status 1.",
+    )
+    .argument("<file>", "machine file")
+    .option("--until <instruction>", "stop at this instruction, counted from power-on")
+    .option("--back <count>", "stop so many instructions before the end")
+    .option("--save <file>", 'make a machine file of where it stopped, for "viv open"')
+    .option("--history <number>", 'the history of that number in "viv inspect" (default: the newest)')
+    .option("--from <snapshot>", "begin at this snapshot")
+    .option("--translate <mode>", "on, off or eager, as with viv run")
+    .option("--translation-cache <size>", "as with viv run")
+    .option("--json", "say how it ended as JSON, in place of what the guest wrote")
+    .action((file: string, options: ReplayOptions) => onAction(readReplayOptions(file, options)));
+}
+
 function describeStreams(program: Command, onAction: (action: Action) => void): void {
   const passphrase = "--passphrase-file <file>";
-  program
-    .command("export")
+  withConnection(program.command("export"))
     .summary("write a machine as one stream")
     .description("Writes where a machine was left, and all its snapshots, as one compressed and checked stream.")
-    .argument("<file>", "machine file")
+    .argument("<machine>", WHICH)
     .argument("[output]", "where to write it (default: standard output)")
     .option(passphrase, "encrypt it with the first line of this file")
-    .action((file: string, output: string | undefined, options: StreamOptions) =>
-      onAction(readExportOptions(file, output, options)),
-    );
-  program
-    .command("import")
-    .summary("make a machine file of such a stream")
+    .action((machine: string, output: string | undefined, options: StreamOptions & ConnectionOptions) => {
+      if (!isMachineName(machine)) return onAction(readExportOptions(machine, output, options));
+      const where = output === undefined || output === "-" ? {} : { output };
+      onAction(daemonAction({ kind: "export", machine, ...where, ...passphraseOf(options) }, options));
+    });
+  withConnection(program.command("import"))
+    .summary("make a machine of such a stream")
     .argument("<input>", 'what "viv export" wrote, or - for standard input')
-    .argument("<file>", "machine file to make")
+    .argument("<machine>", "machine file to make, or the name of a machine of the daemon to make")
     .option(passphrase, "what it is encrypted with: the first line of this file")
     .option("--keep-identity", "it does not go on beside its original: leave generation id and randomness as they are")
-    .action((input: string, file: string, options: StreamOptions) => onAction(readImportOptions(input, file, options)));
+    .action((input: string, machine: string, options: StreamOptions & ConnectionOptions) => {
+      if (!isMachineName(machine)) return onAction(readImportOptions(input, machine, options));
+      const from = input === "-" ? {} : { input };
+      onAction(daemonAction({ kind: "import", machine, ...from, ...passphraseOf(options) }, options));
+    });
+}
+
+function passphraseOf({ passphraseFile }: StreamOptions) {
+  return passphraseFile === undefined ? {} : { passphraseFile };
 }

@@ -52,6 +52,11 @@ export async function perform(action: Action, streams: StandardStreams): Promise
       return { status: STATUS_OK };
     case "relay":
       return performRelay(action, streams);
+    // What no other command needs is loaded when it is needed.
+    case "serve":
+      return (await import("./perform-serve.js")).performServe(action, streams);
+    case "daemon":
+      return (await import("./daemon/perform-daemon.js")).performDaemon(action, streams);
     default:
       return performFileAction(action, streams);
   }
@@ -190,11 +195,12 @@ async function runKept(
     const result = await runMachines({ create, hash: false }, session, streams);
     disconnect();
     try {
-      await kept.machine.conclude(result.end);
+      const record = await kept.machine.conclude(result.end);
+      if (record === null) return result;
+      return { ...result, report: { ...result.report, recordedTo: record.retired, stateHash: record.stateHash } };
     } catch (error) {
       throw nameMachineFile(kept.path, error);
     }
-    return result;
   } finally {
     await kept.close();
   }
