@@ -77,6 +77,7 @@ systemctl -q disable apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer e
 ln -sf ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf
 rm -f /etc/motd /var/log/*.log /var/log/apt/* /var/cache/debconf/*-old /var/lib/dpkg/*-old
 : > /etc/machine-id
+ln -sf /etc/machine-id /var/lib/dbus/machine-id
 touch -r /usr /etc/.updated /var/.updated
 `;
 
