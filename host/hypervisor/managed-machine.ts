@@ -34,6 +34,9 @@ export interface MachineSurroundings {
   tell(kind: EventKind, machine: string, message: string, data?: Record<string, unknown>): void;
 }
 
+/** Why a machine is hibernated: one that had to make room, or whose hypervisor ends, goes on as soon as it can. */
+export type HibernationReason = "asked" | "memory" | "closing";
+
 /** Where a new machine comes from. */
 export type Origin = Pick<MachineControls, "fork" | "set"> & { readonly record: MachineRecord };
 
@@ -57,7 +60,10 @@ export class ManagedMachine {
   #goesOn: boolean;
   /** Whether it ran when it was hibernated. */
   #wasRunning = false;
-  #isEvicted = false;
+  /** Why it sleeps in its file. */
+  #sleepsFor: HibernationReason = "asked";
+  /** The worker that it is about to come to. */
+  #heading: HostWorker | null = null;
   #balloon = { byteLength: 0, isOurs: false };
   #transit: Transit | null = null;
   #cancelRestart: () => void = () => {};
@@ -107,6 +113,11 @@ export class ManagedMachine {
     return this.#lane.place?.worker ?? null;
   }
 
+  /** The worker that it is in, or is about to come to. */
+  get heading(): HostWorker | null {
+    return this.worker ?? this.#heading;
+  }
+
   /** Its number there. */
   get lane(): number | null {
     return this.#lane.place?.lane ?? null;
@@ -128,7 +139,7 @@ export class ManagedMachine {
       createdAt: this.createdAt,
       startedAt: this.#startedAt,
       goesOn: this.#goesOn,
-      wasRunning: this.#status === "hibernated" && this.#wasRunning,
+      wasRunning: this.#status === "hibernated" && this.#wasRunning && this.#sleepsFor !== "asked",
       failure: this.#failure,
       usage: this.meter.usage,
       savedByteLength: this.meter.load.savedByteLength,
@@ -183,9 +194,8 @@ export class ManagedMachine {
     });
   }
 
-  /** @param isEvicted whether it is to wake as soon as there is room again */
-  hibernate({ isEvicted = false } = {}): Promise<void> {
-    return this.#turns.run(() => this.#hibernate(isEvicted));
+  hibernate(reason: HibernationReason = "asked"): Promise<void> {
+    return this.#turns.run(() => this.#hibernate(reason));
   }
 
   /** A machine that sleeps in its file goes on, running or not as it was. */
@@ -197,7 +207,7 @@ export class ManagedMachine {
 
   /** Whether it sleeps only because somebody else needed its memory. */
   get isEvicted(): boolean {
-    return this.#status === "hibernated" && this.#isEvicted;
+    return this.#status === "hibernated" && this.#sleepsFor === "memory";
   }
 
   /** Takes it to another worker amid everything. */
@@ -336,14 +346,19 @@ export class ManagedMachine {
       await this.#stop();
       const { worker, argument } = this.#fileCall({});
       await worker.call("removeFile", argument);
-      await this.handle.release();
+      await this.#release();
     });
+  }
+
+  async #release(): Promise<void> {
+    this.#lane.switchOff(new VivariumError("machine/closed", `${this.name} has been closed`));
+    await this.handle.release();
   }
 
   /** The hypervisor ends: nobody asks anything of it any more. */
   release(): Promise<void> {
     this.#cancelRestart();
-    return this.#turns.run(() => this.handle.release());
+    return this.#turns.run(() => this.#release());
   }
 
   /** @param entitlement processors that it has a right to */
@@ -402,6 +417,7 @@ export class ManagedMachine {
     try {
       await this.#around.makeRoom(this, async () => {
         worker = this.#around.chooseWorker(this);
+        this.#heading = worker;
         await this.#plugIn();
         lane = this.#lane.open(worker);
         const { isNew, isRunning } = await make(worker, lane);
@@ -418,6 +434,8 @@ export class ManagedMachine {
       }
       this.#broken(messageOf(error));
       throw error;
+    } finally {
+      this.#heading = null;
     }
   }
 
@@ -427,7 +445,6 @@ export class ManagedMachine {
     this.#lane.release(worker, lane, isNew);
     this.#startedAt = nowMs;
     this.#failure = null;
-    this.#isEvicted = false;
   }
 
   async #goOn(): Promise<void> {
@@ -441,7 +458,7 @@ export class ManagedMachine {
     this.#leave("off", "the machine was switched off");
   }
 
-  async #hibernate(isEvicted: boolean): Promise<void> {
+  async #hibernate(reason: HibernationReason): Promise<void> {
     const place = this.#place();
     this.#lane.hold();
     try {
@@ -454,7 +471,7 @@ export class ManagedMachine {
       this.#took(reading);
       this.#transit = transit;
       this.#wasRunning = isRunning;
-      this.#isEvicted = isEvicted;
+      this.#sleepsFor = reason;
       this.#goesOn = true;
       this.handle.forgetSnapshots();
       this.meter.end();
@@ -547,6 +564,7 @@ export class ManagedMachine {
   #sleepInFile(): void {
     this.#transit = null;
     this.#wasRunning = true;
+    this.#sleepsFor = "asked";
     this.#lane.hold();
     this.#setStatus("hibernated");
     // Its users find a guest that answers, only late.
