@@ -1,6 +1,5 @@
 import type { FromWorker, MachineSetup } from "../api/messages.js";
 import { buffersOf, type PackedState } from "../api/packed-state.js";
-import type { Platform } from "../api/platform.js";
 import type { Transit } from "../api/transit.js";
 import type { MachineSpec, MachineStatus, MachineView, SnapshotView } from "../control/hypervisor/schemas.js";
 import type { WasmModule } from "../core/wasm.js";
@@ -9,14 +8,15 @@ import type { Halt } from "../machine/run-loop.js";
 import { unreachable, VivariumError } from "../util/errors.js";
 import { ConsoleHub } from "./console-hub.js";
 import type { EventKind } from "./event-log.js";
+import { controlsOf, plugIn, throughLane, unplug } from "./handle-wires.js";
 import type { HostWorker } from "./host-worker.js";
 import { HypervisorMachine, type MachineControls } from "./hypervisor-machine.js";
 import { Lane, type LanePlace } from "./lane.js";
-import { IMPORTED_IMAGE, networksOfSpec, refuseImported, setupOfSpec } from "./machine-setup.js";
+import { IMPORTED_IMAGE, refuseImported, setupOfSpec } from "./machine-setup.js";
 import type { FileFacts, LaneReading } from "./messages.js";
 import { Meter } from "./meter.js";
 import type { HypervisorPlatform } from "./platform.js";
-import { BackOff, isRestarted, type MachineEnd } from "./restart.js";
+import { BackOff, endOf, isRestarted, type MachineEnd } from "./restart.js";
 import type { MachineRecord } from "./store.js";
 import { Turns } from "./turns.js";
 
@@ -83,8 +83,11 @@ export class ManagedMachine {
       (message, from) => this.#hear(message, from),
     );
     const setup = setupOfSpec(record.spec, (into) => around.platform.randomBytes(into));
-    this.handle = new HypervisorMachine(this.#callerPlatform(), setup, this.#controls(fork, set), (progress) =>
-      this.#onProgress(progress),
+    this.handle = new HypervisorMachine(
+      throughLane(around.platform, this.#lane),
+      setup,
+      controlsOf(this, fork, set),
+      (progress) => this.#onProgress(progress),
     );
     void this.handle.connectDevices(setup, []);
     if (record.goesOn) this.#sleepInFile();
@@ -418,7 +421,7 @@ export class ManagedMachine {
       await this.#around.makeRoom(this, async () => {
         worker = this.#around.chooseWorker(this);
         this.#heading = worker;
-        await this.#plugIn();
+        await plugIn(this.handle, this.#spec);
         lane = this.#lane.open(worker);
         const { isNew, isRunning } = await make(worker, lane);
         this.#arrived(worker, lane, isNew);
@@ -556,7 +559,7 @@ export class ManagedMachine {
     this.#transit = null;
     this.#balloon = { byteLength: 0, isOurs: false };
     this.#goesOn = goesOn;
-    this.#unplug();
+    unplug(this.handle);
     this.#setStatus(status);
   }
 
@@ -569,23 +572,9 @@ export class ManagedMachine {
     this.#setStatus("hibernated");
     // Its users find a guest that answers, only late.
     this.#lane.say({ kind: "status", status: "running" });
-    void this.#plugIn().catch((error: unknown) => this.#notPlugged(error));
-  }
-
-  async #plugIn(): Promise<void> {
-    const options = networksOfSpec(this.#spec);
-    for (const [index, network] of this.handle.networks.entries()) {
-      const wanted = options[index];
-      if (wanted !== undefined && network.options.kind === "unplugged") await network.plug(wanted);
-    }
-  }
-
-  #unplug(): void {
-    for (const network of this.handle.networks) void network.unplug();
-  }
-
-  #notPlugged(error: unknown): void {
-    this.#around.tell("machine-failure", this.name, `${this.name}: ${messageOf(error)}`);
+    plugIn(this.handle, this.#spec).catch((error: unknown) => {
+      this.#around.tell("machine-failure", this.name, `${this.name}: ${messageOf(error)}`);
+    });
   }
 
   #wanted(): void {
@@ -685,40 +674,6 @@ export class ManagedMachine {
     this.#around.changed(this);
     this.#around.tell(kind, this.name, message, { status: this.#status });
   }
-
-  #controls(fork: MachineControls["fork"], set: MachineControls["set"]): MachineControls {
-    return {
-      view: () => this.view(),
-      start: () => this.start(),
-      stop: () => this.stop(),
-      pause: () => this.pause(),
-      resume: () => this.resume(),
-      reset: () => this.reset(),
-      hibernate: () => this.hibernate(),
-      set,
-      fork,
-      snapshots: () => this.snapshots(),
-      save: () => this.save(null),
-      saveSnapshot: async (name) => {
-        await this.save(name);
-        return (await this.snapshots()).find((snapshot) => snapshot.name === name)!;
-      },
-      restoreSnapshot: (name) => this.restore(name),
-      deleteSnapshot: (name) => this.deleteSnapshot(name),
-    };
-  }
-
-  /** To the handle its worker is the lane. */
-  #callerPlatform(): Platform {
-    const { platform } = this.#around;
-    return {
-      startWorker: () => this.#lane,
-      schedule: (callback, delayMs) => platform.schedule(callback, delayMs),
-      randomBytes: (into) => platform.randomBytes(into),
-      networkClock: platform.networkClock,
-      openLink: (request, options) => platform.openLink(request, options),
-    };
-  }
 }
 
 export interface PackedForFork {
@@ -731,24 +686,6 @@ export interface AdoptedState {
   readonly core: WasmModule;
   readonly setup: MachineSetup;
   readonly state: PackedState;
-}
-
-function endOf(halt: Halt): MachineEnd {
-  switch (halt.kind) {
-    case "poweroff":
-    case "stopped":
-      return { kind: "off" };
-    case "reboot":
-      return { kind: "failure", reason: "the guest asked for a restart, and what it was started from is not known" };
-    case "fail":
-      return { kind: "failure", reason: `the guest reported failure ${halt.code}` };
-    case "htif":
-      return halt.exitCode === 0
-        ? { kind: "off" }
-        : { kind: "failure", reason: `the program ended with status ${halt.exitCode}` };
-    default:
-      return unreachable(halt);
-  }
 }
 
 function messageOf(error: unknown): string {

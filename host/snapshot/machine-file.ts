@@ -123,6 +123,12 @@ export class MachineFile {
     return FORMAT_VERSION;
   }
 
+  /** Of the file as it is, what was deleted and not given back yet included. */
+  get byteLength(): number {
+    const pragma = (name: string) => Number(this.#database.prepare(`PRAGMA ${name}`).get()?.[name] ?? 0);
+    return pragma("page_count") * pragma("page_size");
+  }
+
   /** Oldest first. */
   get snapshots(): readonly Snapshot[] {
     return this.#list.all().map(snapshotOf);
