@@ -8,7 +8,9 @@ test("whoever comes later is shown what was written last, then what is written",
   const hub = new ConsoleHub();
   hub.write(bytes("before "));
   let seen = "";
-  const stop = hub.watch((piece) => void (seen += Buffer.from(piece).toString()));
+  const stop = hub.watch((piece) => {
+    seen += Buffer.from(piece).toString();
+  });
   hub.write(bytes("after"));
   await new Promise((resolve) => setImmediate(resolve));
   expect(seen).toBe("before after");
@@ -52,7 +54,9 @@ test("one who throws is not given anything any more, and nobody else notices", a
     calls++;
     throw new Error("gone");
   });
-  hub.watch((piece) => void (seen += Buffer.from(piece).toString()));
+  hub.watch((piece) => {
+    seen += Buffer.from(piece).toString();
+  });
   hub.write(bytes("a"));
   await new Promise((resolve) => setImmediate(resolve));
   hub.write(bytes("b"));
