@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { packageDirectory } from "../host/platform/node/core-module.js";
 import { VivariumError } from "../host/util/errors.js";
+import { benchHypervisor, HYPERVISOR } from "./hypervisor/measure.js";
 import { BOOT, measureBoot } from "./large/boot.js";
 import { GUEST_FAILED } from "./large/console.js";
 import { DISK_PROGRAMS } from "./large/disk.js";
@@ -35,8 +36,9 @@ const USAGE = `npm run bench [-- [SUBJECT...] [--runs N] [--json FILE]]
 Subjects: "small" is all of ${SMALL.map(({ name }) => name).join(", ")};
           "large" is all of ${LARGE.join(", ")};
           "io" is all of ${IO.join(", ")}.
-          "snapshot", by itself: saving a machine and going on with it.
-Without a subject, all but "snapshot". With COREMARK_DIR set to a checkout of CoreMark, ${COREMARK} is one of "large".
+          "snapshot", by itself: saving a machine and going on with it;
+          "hypervisor", by itself: dividing the processor among machines.
+Without a subject, all but these two. With COREMARK_DIR set to a checkout of CoreMark, ${COREMARK} is one of "large".
 
 --runs N     how often each large subject runs on each system; the table shows medians (default: ${DEFAULT_RUNS})
 --json FILE  where all figures go (default: bench/results/DATE.json)
@@ -50,6 +52,7 @@ interface Options {
 
 async function main(args: readonly string[]): Promise<void> {
   if (args[0] === SNAPSHOT) return benchSnapshots(args.slice(1));
+  if (args[0] === HYPERVISOR) return benchHypervisor(args.slice(1));
   const date = new Date().toISOString();
   const options = readOptions(args, date);
   if (options === null) {

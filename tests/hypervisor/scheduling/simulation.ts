@@ -18,9 +18,9 @@ export interface SimulatedMachine {
   readonly cpu?: Partial<ProcessorSettings>;
   /** Asked for again and again, with the time; a machine without it is always busy. */
   readonly nextBurst?: (nowMs: number) => Burst;
-  /** 100,000 unless given. */
+  /** 100,000 unless given; asked for at each turn. */
   readonly instructionsPerMs?: number;
-  /** Accesses of devices in each millisecond that it runs. */
+  /** Accesses of devices in each millisecond that it runs; asked for at each turn. */
   readonly accessesPerMs?: number;
 }
 
@@ -39,8 +39,8 @@ export interface Change {
 
 export interface Options {
   readonly changes?: readonly Change[];
-  /** By how much the host's clock jumps in a turn that begins at this moment. */
-  readonly stallMs?: (nowMs: number) => number;
+  /** By how much the host's clock jumps in a turn that this machine begins at this moment. */
+  readonly stallMs?: (nowMs: number, name: string) => number;
   /** Of an access of a device, in the processor's time. */
   readonly accessMs?: number;
 }
@@ -158,20 +158,21 @@ async function runMachine(
   { stallMs = () => 0, accessMs = 0 }: Options,
   startMs: number,
 ): Promise<void> {
-  const { name, nextBurst, instructionsPerMs = INSTRUCTIONS_PER_MS, accessesPerMs = 0 } = machine;
+  const { name, nextBurst } = machine;
   let burst = nextBurst?.(0) ?? FOR_EVER;
-  let left = burst.runMs * instructionsPerMs;
+  let left = burst.runMs * (machine.instructionsPerMs ?? INSTRUCTIONS_PER_MS);
   for (;;) {
     const askedMs = thread.nowMs;
     const turn = await turns.take();
     if (turn === null) return;
+    const { instructionsPerMs = INSTRUCTIONS_PER_MS, accessesPerMs = 0 } = machine;
     const beganMs = thread.nowMs;
     const retired = Math.round(Math.min(left, turn.budget));
     left -= retired;
     const ranMs = retired / instructionsPerMs;
     const deviceAccesses = Math.round(ranMs * accessesPerMs);
     const usedMs = ranMs + deviceAccesses * accessMs;
-    thread.nowMs += usedMs + stallMs(beganMs - startMs);
+    thread.nowMs += usedMs + stallMs(beganMs - startMs, name);
     recorder.note(name, beganMs - startMs, usedMs, beganMs - askedMs);
     const waits = left < 1;
     turns.give({ retired, elapsedMs: thread.nowMs - beganMs, deviceAccesses, waits });
@@ -179,7 +180,7 @@ async function runMachine(
     if (!waits) continue;
     await thread.sleep(burst.sleepMs).done;
     burst = nextBurst?.(thread.nowMs - startMs) ?? FOR_EVER;
-    left = burst.runMs * instructionsPerMs;
+    left = burst.runMs * (machine.instructionsPerMs ?? INSTRUCTIONS_PER_MS);
   }
 }
 
