@@ -421,6 +421,8 @@ export class ManagedMachine {
       await this.#around.makeRoom(this, async () => {
         worker = this.#around.chooseWorker(this);
         this.#heading = worker;
+        // What the machine's first words are answered with waits until it is there.
+        this.#lane.hold();
         await plugIn(this.handle, this.#spec);
         lane = this.#lane.open(worker);
         const { isNew, isRunning } = await make(worker, lane);
@@ -432,6 +434,7 @@ export class ManagedMachine {
       worker?.closeLane(lane);
       if (before === "hibernated" && worker?.isAlive !== false) throw error;
       if (error instanceof VivariumError && error.code.startsWith("admission/")) {
+        this.#lane.switchOff(error);
         this.#setStatus(before);
         throw error;
       }
