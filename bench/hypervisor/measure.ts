@@ -2,6 +2,7 @@ import { Worker } from "node:worker_threads";
 import { type ProcessorSettings, UNLIMITED } from "../../host/hypervisor/scheduling/settings.js";
 import { median } from "../statistics.js";
 import { BUSY, sleeper, TICKS_PER_MS } from "./guests.js";
+import { measureMachines } from "./machines.js";
 import type { ThreadFigures, ThreadMachine, ThreadSpec } from "./thread.js";
 
 export const HYPERVISOR = "hypervisor";
@@ -9,6 +10,7 @@ const DEFAULT_RUNS = 1;
 const DURATION_MS = 10_000;
 const SHORT_MS = 5000;
 const SLEEP_MS = 37;
+const IDLE_COUNT = 200;
 
 interface Row {
   readonly what: string;
@@ -35,7 +37,7 @@ class Table {
   }
 }
 
-/** How the host's processor is divided among machines, with bare guests of a few instructions. */
+/** How the host's processor is divided among machines, with bare guests of a few instructions; and what whole guests cost. */
 export async function benchHypervisor(args: readonly string[]): Promise<void> {
   const runs = Number(args[args.indexOf("--runs") + 1] ?? DEFAULT_RUNS) || DEFAULT_RUNS;
   const table = new Table();
@@ -53,7 +55,13 @@ const MEASUREMENTS: readonly (readonly [string, (table: Table) => Promise<void>]
   ["limits and reservations", addBounds],
   ["waking", addWaking],
   ["two workers", addWorkers],
+  ["whole guests", (table) => measureMachines(table, idleCount())],
 ];
+
+/** 200 unless VIV_IDLE_MACHINES says otherwise: they take some GiB of memory. */
+function idleCount(): number {
+  return Number(process.env.VIV_IDLE_MACHINES ?? IDLE_COUNT);
+}
 
 async function addShares(table: Table): Promise<void> {
   const shares = [1, 2, 3, 4, 5, 6, 7, 8].map((n) => n * 100);
