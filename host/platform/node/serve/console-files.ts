@@ -4,7 +4,7 @@ import type { FastifyInstance } from "fastify";
 import { packageDirectory } from "../core-module.js";
 
 /** Where the console's page is built. */
-const CONSOLE_PATH = "dist/web/console";
+const CONSOLE_PATH = "build/console";
 
 /** xterm.js makes style elements; scripts are files of ours alone, and nothing is asked of any other host. */
 const CONTENT_SECURITY_POLICY = [
