@@ -1,6 +1,7 @@
+import { tellGuest } from "../control/tell-guest.js";
 import type { WasmModule } from "../core/wasm.js";
 import type { BalloonStatistics, VirtioBalloon } from "../devices/virtio/balloon.js";
-import { encodeTerminalSize, encodeTime, PORT_CONTROL } from "../images/control-port.js";
+import { encodeTerminalSize, PORT_CONTROL } from "../images/control-port.js";
 import { type BoardState, boardSchema } from "../machine/board-state.js";
 import type { Boot, Drive, HostServices, Identity, MachineState } from "../machine/machine.js";
 import { Machine as VirtMachine } from "../machine/machine.js";
@@ -323,7 +324,8 @@ class MachineServer implements HostedServer {
     this.#machine = machine;
     this.#status = "paused";
     for (const { name, waiting } of transit.ports) for (const bytes of waiting) machine.port(name).write(bytes);
-    this.#tellTime();
+    tellGuest(machine, this.#host, identity);
+    this.#keepAddresses(machine);
   }
 
   async #create(given: MachineSetup): Promise<MachineSetup> {
@@ -342,16 +344,17 @@ class MachineServer implements HostedServer {
     return this.#parts;
   }
 
-  async #adoptFork({ setup, core, state, identity }: Calls["adopt"]["argument"]): Promise<void> {
+  async #adoptFork({ setup, core, state, identity, start }: Calls["adopt"]["argument"]): Promise<void> {
     refuseSharedDrives(setup);
     this.#core = Promise.resolve(core);
     await this.#adopt(setup, this.#packer.unpack(state), identity);
+    if (start) await this.#start();
   }
 
   async #adopt(setup: MachineSetup, state: MachineState, identity: Identity): Promise<void> {
     this.#machine = await this.#resume(state, await this.#openParts(setup), identity);
     this.#setStatus("paused");
-    this.#tellPorts();
+    this.#tellPorts(identity);
   }
 
   async #openFile({ name, snapshot, identity, connections }: Calls["open"]["argument"]): Promise<MachineSetup> {
@@ -365,9 +368,10 @@ class MachineServer implements HostedServer {
     const setup = setupOfBoard(decode(boardSchema, state.board), connections);
     await this.#devices.open(setup);
     this.#parts = { setup, boot: () => Promise.reject(cannotRestart()), drives: [] };
-    this.#machine = await this.#resume(state, this.#parts, identity ?? file.identity);
+    const taken = identity ?? file.identity;
+    this.#machine = await this.#resume(state, this.#parts, taken);
     this.#setStatus("paused");
-    this.#tellPorts();
+    this.#tellPorts(taken);
     return setup;
   }
 
@@ -466,7 +470,7 @@ class MachineServer implements HostedServer {
       this.#devices.renewLinks();
     }
     this.#closePorts();
-    this.#tellPorts();
+    this.#tellPorts(identity);
   }
 
   async #pack({ id, count }: Calls["pack"]["argument"]): Promise<Answer> {
@@ -548,21 +552,24 @@ class MachineServer implements HostedServer {
   }
 
   /** After the machine has taken over a state. */
-  #tellPorts(): void {
+  #tellPorts(identity: Identity): void {
     this.#tellSize();
+    const machine = this.#present();
     for (const name of this.#requireParts().setup.ports) {
-      const port = this.#machine?.port(name);
-      if (port?.open !== true) continue;
-      this.#post({ kind: "port-open", port: name, open: true });
+      if (machine.port(name).open) this.#post({ kind: "port-open", port: name, open: true });
     }
-    this.#tellTime();
+    tellGuest(machine, this.#host, identity);
+    this.#keepAddresses(machine);
   }
 
-  /** The guest's clock stood still. */
-  #tellTime(): void {
-    if (!this.#requireParts().setup.ports.includes(PORT_CONTROL)) return;
-    const control = this.#machine?.port(PORT_CONTROL);
-    if (control?.open === true) control.write(encodeTime(Number(this.#host.nowNs() / NS_PER_MS) / MS_PER_S));
+  /** The guest finds the same addresses when it starts anew. */
+  #keepAddresses(machine: VirtMachine): void {
+    const parts = this.#requireParts();
+    const networks = parts.setup.networks.map((network, index) => ({
+      ...network,
+      mac: machine.networks[index]!.ownMac,
+    }));
+    this.#parts = { ...parts, setup: { ...parts.setup, networks } };
   }
 
   /** The machine as it is; one that waits for its console's reader does not stay in the way. */
@@ -656,9 +663,6 @@ export function setupOfBoard(
     translate: connections.translate,
   };
 }
-
-const NS_PER_MS = 1_000_000n;
-const MS_PER_S = 1000;
 
 /** Two machines that write one disk would destroy what is on it. */
 function refuseSharedDrives(setup: MachineSetup): void {

@@ -476,9 +476,8 @@ export class MachineBase {
             fork.#setup,
             networks?.(index) ?? this.#networks.map(({ options }) => forFork(options)),
           );
-          const argument = { setup: fork.#setup, core, state: states[index]!, identity };
+          const argument = { setup: fork.#setup, core, state: states[index]!, identity, start: isRunning };
           await fork.#remote.call("adopt", argument, buffersOf(argument.state));
-          if (isRunning) await fork.start();
         }),
       );
       return forks;

@@ -123,13 +123,14 @@ export interface WorkerStats extends MachineStats {
 export interface Calls {
   /** Opens what the machine is made of, and answers with all of it, the image's own disk included. It is off then. */
   create: { readonly argument: MachineSetup; readonly answer: MachineSetup };
-  /** Makes the machine that goes on from a state, paused. */
+  /** Makes the machine that goes on from a state, paused unless `start`. */
   adopt: {
     readonly argument: {
       readonly setup: MachineSetup;
       readonly core: WasmModule;
       readonly state: PackedState;
       readonly identity: Identity;
+      readonly start: boolean;
     };
     readonly answer: undefined;
   };

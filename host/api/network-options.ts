@@ -1,5 +1,10 @@
 /** The networks, folders, sockets and input devices of a machine, as a program asks for them. */
-import { type LinkRequest, type PortForward, parseForward, readRate } from "../control/network-options.js";
+import {
+  type LinkRequest,
+  type PortForward,
+  parseForward,
+  readRate as readCeiling,
+} from "../control/network-options.js";
 import { parseMac } from "../network/address.js";
 import type { LinkRate } from "../network/limited-link.js";
 import type { Link } from "../network/link.js";
@@ -20,6 +25,8 @@ export type LinkOptions =
     }
   /** A switch that machines of this program have together. */
   | { readonly kind: "switch"; readonly switch: Switch }
+  /** The switch of that name on this host, which machines of all programs share; with a NAT of its own or none. */
+  | { readonly kind: "host-switch"; readonly name: string; readonly uplink?: boolean }
   /** The network of a relay (`viv relay`), by a WebSocket. */
   | { readonly kind: "relay"; readonly url: string }
   /** Frames over a stream, as QEMU's `-netdev stream`; not in a page. */
@@ -57,7 +64,7 @@ export function networkSetupOf(options: NetworkOptions, randomBytes: (into: Uint
   const { mac, mtu = DEFAULT_MTU, kind } = options;
   if (!Number.isInteger(mtu) || mtu < MTU_MIN || mtu > MTU_MAX) throw bad("mtu", mtu, `${MTU_MIN} to ${MTU_MAX}`);
   if (mac !== undefined) return { mac: readMac(mac), mtu };
-  return { mac: kind === "switch" ? randomMac(randomBytes) : null, mtu };
+  return { mac: kind === "switch" || kind === "host-switch" ? randomMac(randomBytes) : null, mtu };
 }
 
 /** What a platform is asked to open; null for what needs no platform. @throws VivariumError `option/invalid` */
@@ -67,6 +74,8 @@ export function linkRequestOf(options: LinkOptions): LinkRequest | null {
       return { kind: "user", forwards: (options.forwards ?? []).map(readForward), egress: readEgress(options.egress) };
     case "relay":
       return { kind: "ws", url: options.url };
+    case "host-switch":
+      return { kind: "switch", name: options.name, uplink: options.uplink ?? false };
     case "socket":
     case "tap":
       return options;
@@ -85,6 +94,7 @@ export function forFork(options: NetworkOptions): NetworkOptions {
     case "user":
       return { ...options, forwards: [] };
     case "switch":
+    case "host-switch":
     case "relay":
     case "unplugged":
       return options;
@@ -100,7 +110,7 @@ export function forFork(options: NetworkOptions): NetworkOptions {
 
 /** @throws VivariumError `option/invalid` */
 export function readRateOption(rate: RateOption | null | undefined): LinkRate | null {
-  return typeof rate === "string" ? readRate("", rate, undefined) : (rate ?? null);
+  return typeof rate === "string" ? { ceiling: readCeiling("", rate, undefined)! } : (rate ?? null);
 }
 
 /** @throws VivariumError `option/invalid` */

@@ -1,6 +1,7 @@
 import type { InputKind } from "../devices/virtio/input.js";
 import type { LinkRate } from "../network/limited-link.js";
 import type { EgressRule } from "../network/nat/egress.js";
+import type { Rate } from "../network/token-bucket.js";
 import type { DiskFormat } from "../storage/format.js";
 import type { ThrottleLimits } from "../storage/throttle.js";
 import type { DaemonAction } from "./cli/daemon-action.js";
@@ -95,6 +96,8 @@ export interface KeepRequest {
   readonly file: string;
   /** Null without a schedule. */
   readonly schedule: ScheduleRequest | null;
+  /** Whether the machine's history is recorded, to be run again. */
+  readonly record: boolean;
 }
 
 export interface ScheduleRequest {
@@ -103,7 +106,7 @@ export interface ScheduleRequest {
   readonly keepCount: number;
 }
 
-/** What is done to a machine file whose machine does not run. */
+/** What is done to a machine file, whether its machine runs or not. */
 export type MachineFileAction =
   /** Names the point where the machine was left. */
   | { readonly action: "snapshot"; readonly file: string; readonly name: string }
@@ -114,6 +117,8 @@ export type MachineFileAction =
   /** Makes machines that go on beside this one, each in a file of its own. */
   | { readonly action: "fork"; readonly file: string; readonly count: number; readonly keepIdentity: boolean }
   | { readonly action: "inspect"; readonly file: string; readonly json: boolean }
+  /** Runs a recorded history again. */
+  | ReplayAction
   /** Writes the machine as one stream; to standard output without a file. */
   | { readonly action: "export"; readonly file: string; readonly output?: string; readonly passphraseFile?: string }
   /** Makes a machine file of such a stream; from standard input without one. */
@@ -124,6 +129,24 @@ export type MachineFileAction =
       readonly passphraseFile?: string;
       readonly keepIdentity: boolean;
     };
+
+export interface ReplayAction {
+  readonly action: "replay";
+  readonly file: string;
+  /** By its number; the newest without. */
+  readonly history?: number;
+  /** The snapshot to begin with. */
+  readonly from?: string;
+  /** The instruction to stop at, from power-on... */
+  readonly until?: bigint;
+  /** ...or from the end. */
+  readonly back?: bigint;
+  /** A new machine file for where it stopped. */
+  readonly save?: string;
+  readonly translate: TranslationMode;
+  readonly translationByteLengthMax: number;
+  readonly json: boolean;
+}
 
 /** The machine an operator asks for. Files are named as the operator named them. */
 export interface MachineRequest {
@@ -143,6 +166,10 @@ export interface MachineRequest {
   readonly ownDisk?: string;
   /** Network devices, in slot order. */
   readonly networks: readonly NetworkRequest[];
+  /** What all networks carry together. */
+  readonly sharedRate?: Rate;
+  /** File with limits of networks and disks, which may change while the machine runs: see `limits-file.ts`. */
+  readonly limits?: string;
   /** File that receives what passes on the networks, in pcap's format. */
   readonly capture?: string;
   /** `virtual` makes guest time a function of retired instructions. */

@@ -27,6 +27,9 @@ export function readOpenOptions(file: string, options: OpenOptions): Action {
   if (discard && keep.schedule !== null) {
     throw badOption("--discard and --snapshot-every exclude each other: with --discard the file stays as it is");
   }
+  if (discard && keep.record) {
+    throw badOption("--discard and --record exclude each other: with --discard the file stays as it is");
+  }
   const { exec } = options;
   if (exec !== undefined && exec.trim() === "") {
     throw badOption("--exec: the command is empty; expected a shell command");
@@ -78,6 +81,53 @@ export function readForkOptions(
 
 export function readInspectOptions(file: string, { json = false }: { readonly json?: boolean }): Action {
   return { action: "inspect", file: fileName(file), json };
+}
+
+/** What `viv replay` was given, each option as it was written. */
+export interface ReplayOptions {
+  readonly history?: string;
+  readonly from?: string;
+  readonly until?: string;
+  readonly back?: string;
+  readonly save?: string;
+  readonly translate?: string;
+  readonly translationCache?: string;
+  readonly json?: boolean;
+}
+
+/** @throws VivariumError `option/invalid` */
+export function readReplayOptions(file: string, options: ReplayOptions): Action {
+  const { history, from, save, json = false } = options;
+  const until = readInstructions("--until", options.until);
+  const back = readInstructions("--back", options.back);
+  if (until !== undefined && back !== undefined) {
+    throw badOption("--until and --back exclude each other: both say where to stop");
+  }
+  if (history !== undefined && from !== undefined) {
+    throw badOption("--history and --from exclude each other: both say which history");
+  }
+  if (history !== undefined && !/^[1-9]\d{0,8}$/.test(history)) {
+    throw badOption(`--history: ${JSON.stringify(history)} is no history; "viv inspect" lists them by number`);
+  }
+  if (save === "") throw badOption("--save: the file name is empty; expected a new file");
+  return {
+    action: "replay",
+    file: fileName(file),
+    ...(history === undefined ? {} : { history: Number(history) }),
+    ...(from === undefined ? {} : { from }),
+    ...(until === undefined ? {} : { until }),
+    ...(back === undefined ? {} : { back }),
+    ...(save === undefined ? {} : { save }),
+    translate: readTranslate(options.translate),
+    translationByteLengthMax: readTranslationCache(options.translationCache),
+    json,
+  };
+}
+
+function readInstructions(option: string, text: string | undefined): bigint | undefined {
+  if (text === undefined) return undefined;
+  if (/^\d{1,18}$/.test(text)) return BigInt(text);
+  throw badOption(`${option}: ${JSON.stringify(text)} is no number of instructions`);
 }
 
 export interface StreamOptions {

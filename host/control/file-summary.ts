@@ -1,4 +1,4 @@
-import type { FileReport, SnapshotReport } from "../snapshot/file-report.js";
+import type { FileReport, HistoryReport, SnapshotReport } from "../snapshot/file-report.js";
 import { formatByteLength } from "./byte-length.js";
 
 /** Lines that say to a person what is in a machine file. */
@@ -17,7 +17,15 @@ export function formatFileReport(report: FileReport, fileByteLength: number): re
     }
   }
   lines.push("snapshots (* is where the machine goes on):");
-  return [...lines, ...tree(report.snapshots, null, 0)];
+  lines.push(...tree(report.snapshots, null, 0));
+  if (report.histories.length > 0) lines.push("recorded histories:");
+  return [...lines, ...report.histories.map(historyLine)];
+}
+
+function historyLine({ id, startedMs, instructions, points, byteLength, stateHash, halt }: HistoryReport): string {
+  const from = points[0]?.instructions ?? "?";
+  const end = stateHash === null ? "cut off" : `${halt}, state ${stateHash}`;
+  return `  ${id}  ${date(startedMs)}  instructions ${from} to ${instructions}, ${size(byteLength)}, ${end}`;
 }
 
 /** A snapshot, then indented what was reached from it. */

@@ -5,6 +5,7 @@ import type { KeepRequest, ScheduleRequest } from "./actions.js";
 export interface KeepOptions {
   readonly snapshotEvery?: string;
   readonly keep?: string;
+  readonly record?: boolean;
 }
 
 export const DEFAULT_KEEP_COUNT = 6;
@@ -22,10 +23,11 @@ export function readKeep(options: KeepOptions, file: string | undefined): KeepRe
   const schedule = readSchedule(options);
   if (file === undefined) {
     if (schedule !== null) throw badOption("--snapshot-every needs --save: there is no file for the snapshots");
+    if (options.record === true) throw badOption("--record needs --save: there is no file for the history");
     return null;
   }
   if (file === "") throw badOption("--save: the file name is empty; expected a file");
-  return { file, schedule };
+  return { file, schedule, record: options.record ?? false };
 }
 
 function readSchedule({ snapshotEvery, keep }: KeepOptions): ScheduleRequest | null {

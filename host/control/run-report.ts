@@ -12,7 +12,9 @@ export interface RunReport {
   readonly translation?: TranslationStats;
   /** Since power-on until the guest was ready: its prompt, or its answer to `--exec`. Absent if it never was. */
   readonly boot?: { readonly elapsedMs: number; readonly instructions: bigint };
-  /** Over harts, RAM and devices; with the virtual clock only, where it says something. */
+  /** The instruction, from power-on, at which its recorded history ends. */
+  readonly recordedTo?: bigint;
+  /** Over harts, RAM and devices; where it says something: with the virtual clock, and at the end of a recording. */
   readonly stateHash?: string;
 }
 
@@ -30,6 +32,7 @@ export function formatRunReport(report: RunReport): readonly string[] {
   const { boot, translation } = report;
   if (translation !== undefined) lines.push(...translationRows(translation, report.instructions));
   lines.push(row("boot", boot === undefined ? "not reached" : bootText(boot)));
+  if (report.recordedTo !== undefined) lines.push(row("recorded to", String(report.recordedTo)));
   if (report.stateHash !== undefined) lines.push(row("state hash", report.stateHash));
   return lines;
 }

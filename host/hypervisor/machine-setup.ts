@@ -47,6 +47,8 @@ function networkOf({ link, mac, mtu, rate }: NetworkRequest): NetworkOptions {
       return { kind: "user", forwards: link.forwards, egress: link.egress, ...rest };
     case "ws":
       return { kind: "relay", url: link.url, ...rest };
+    case "switch":
+      return { ...link, ...rest, kind: "host-switch" };
     case "socket":
     case "tap":
     case "unplugged":

@@ -22,8 +22,16 @@ import { VirtioVsock } from "../devices/virtio/vsock.js";
 import type { Link } from "../network/link.js";
 import type { SharedFolder } from "../share/shared-folder.js";
 import type { BlockBackend } from "../storage/block-backend.js";
+import { isCapturable } from "../storage/captured-disk.js";
 import type { Bus } from "./bus.js";
 import type { GuestClock } from "./clock.js";
+import type { Border } from "./history/border.js";
+import { BorderBalloon, BorderInput } from "./history/border-devices.js";
+import { BorderDisk } from "./history/border-disk.js";
+import { BorderFolder } from "./history/border-folder.js";
+import { BorderLink } from "./history/border-link.js";
+import { BorderVsock } from "./history/border-vsock.js";
+import type { Input } from "./history/input.js";
 import { type MemoryMapEntry, memoryMapWith, virtioName } from "./memory-map.js";
 import type { VirtioSlots, VirtioUse } from "./virtio-slots.js";
 
@@ -52,6 +60,23 @@ export interface Share {
   readonly tag: string;
 }
 
+/** Inputs that are for a device of the board. */
+export type DeviceInput = Extract<
+  Input,
+  {
+    kind:
+      | "frame"
+      | "link-resume"
+      | "cable"
+      | "keys"
+      | "balloon"
+      | "balloon-statistics"
+      | "balloon-free-pages"
+      | "connect"
+      | "stream";
+  }
+>;
+
 /** What the board's devices are connected to. */
 export interface BoardWires {
   readonly core: Core;
@@ -69,6 +94,8 @@ export interface BoardWires {
   readonly inputs: readonly VirtioInputOptions[];
   readonly ports: readonly ConsolePort[];
   readonly randomBytes: (into: Uint8Array) => void;
+  /** What everything from outside passes, for a machine whose history is recorded or run again. */
+  readonly border: Border | null;
   /** The guest has used the power switch. */
   readonly finish: (finish: Finish) => void;
   /** An interrupt has become pending at a hart. */
@@ -87,6 +114,7 @@ const M_SOFTWARE = 3;
 /** The devices of the memory map, on a bus and wired to each other. */
 export class Board {
   readonly uart: Uart16550;
+  readonly generationId: GenerationId;
   /** Absent on a board without ports. */
   readonly console: VirtioConsole | null;
   /** By the memory map's names. */
@@ -96,11 +124,16 @@ export class Board {
   readonly sockets: readonly VirtioVsock[];
   readonly balloons: readonly VirtioBalloon[];
   readonly inputs: readonly VirtioInput[];
+  /** As many as networks; none without a border. */
+  readonly links: readonly BorderLink[];
   readonly disks: readonly VirtioBlk[];
+  /** Those of the disks whose contents are the machine's. */
+  readonly #ownDisks: readonly VirtioBlk[];
   readonly #shares: readonly Virtio9p[];
 
-  constructor(bus: Bus, wires: BoardWires) {
-    const { core, clock, drives, networks, slots } = wires;
+  constructor(bus: Bus, given: BoardWires) {
+    const wires = given.border === null ? given : bordered(given, given.border);
+    const { core, clock, drives, networks, slots, border } = wires;
     const plic = new Plic(core.harts.flatMap((hart) => externalLines(hart, wires.wake)));
     const line = ({ name, interrupt }: MemoryMapEntry): InterruptLine => {
       if (interrupt === null) throw new RangeError(`${name} has no interrupt`);
@@ -110,14 +143,22 @@ export class Board {
       ({ backend, serial, onFailure }) =>
         new VirtioBlk(backend, { serial, onFailure, inOrder: wires.inOrder, queueCount: core.harts.length }),
     );
+    this.#ownDisks = this.disks.filter((_, index) => isCapturable(drives[index]!.backend));
+    this.links = networks.map(({ link }) => link).filter((link) => link instanceof BorderLink);
     this.console = wires.ports.length === 0 ? null : new VirtioConsole({ ports: wires.ports });
     this.networks = networks.map(({ mac, ...rest }, index) => {
       return new VirtioNet({ ...rest, mac: mac ?? defaultMac(index), wake: wires.wake });
     });
     this.#shares = wires.shares.map((share) => new Virtio9p(share));
-    this.sockets = wires.socketCids.map((cid) => new VirtioVsock(cid));
-    this.balloons = slots.balloon.map(() => new VirtioBalloon(core.ram));
-    this.inputs = wires.inputs.map((input) => new VirtioInput(input));
+    this.sockets = wires.socketCids.map((cid, index) =>
+      border === null ? new VirtioVsock(cid) : new BorderVsock(border, index, cid),
+    );
+    this.balloons = slots.balloon.map((_, index) =>
+      border === null ? new VirtioBalloon(core.ram) : new BorderBalloon(border, index, core.ram),
+    );
+    this.inputs = wires.inputs.map((input, index) =>
+      border === null ? new VirtioInput(input) : new BorderInput(border, index, input),
+    );
     const virtio = virtioDevices(slots, {
       drive: this.disks,
       rng: slots.rng.map(() => new VirtioRng(wires.randomBytes)),
@@ -162,6 +203,7 @@ export class Board {
     }
     this.devices = devices;
     this.uart = devices.get("uart") as Uart16550;
+    this.generationId = devices.get("generation") as GenerationId;
   }
 
   /** Takes received characters from the UART by its registers, as a polling firmware does. @returns how many */
@@ -178,10 +220,70 @@ export class Board {
     for (const network of this.networks) network.poll();
   }
 
+  /** Does what an input from outside says to the device that it is for. @throws any error for one that is not there */
+  apply(input: DeviceInput): void {
+    switch (input.kind) {
+      case "frame":
+      case "link-resume":
+      case "cable":
+        there(this.links, input.device).apply(input);
+        return;
+      case "keys":
+        (there(this.inputs, input.device) as BorderInput).apply(input);
+        return;
+      case "balloon":
+      case "balloon-statistics":
+      case "balloon-free-pages":
+        (there(this.balloons, input.device) as BorderBalloon).apply(input);
+        return;
+      case "connect":
+      case "stream":
+        (there(this.sockets, input.device) as BorderVsock).apply(input);
+        return;
+    }
+  }
+
+  /**
+   * Lets go of what devices that are loaded with the saved state of these would not have.
+   *
+   * @returns false when that cannot be: something is under way
+   */
+  settle(): boolean {
+    const isIdle = this.networks.every(({ isSettled }) => isSettled);
+    return isIdle && [...this.sockets, ...this.#shares].every((device) => device.settle());
+  }
+
+  /** Resolves when the disks whose contents are the machine's have no request in flight. */
+  async drainOwn(): Promise<void> {
+    for (const disk of this.#ownDisks) await disk.drain();
+  }
+
   /** Resolves when no disk and no shared folder has a request in flight. */
   async drain(): Promise<void> {
     for (const device of [...this.disks, ...this.#shares]) await device.drain();
   }
+}
+
+/** Devices with what they are connected to behind the border. Disks then complete in order, to be the same again. */
+function bordered(wires: BoardWires, border: Border): BoardWires {
+  return {
+    ...wires,
+    inOrder: true,
+    drives: wires.drives.map((drive) =>
+      isCapturable(drive.backend) ? drive : { ...drive, backend: new BorderDisk(border, drive.backend) },
+    ),
+    networks: wires.networks.map((network, index) => ({
+      ...network,
+      link: new BorderLink(border, index, network.link),
+    })),
+    shares: wires.shares.map((share, index) => ({ ...share, folder: new BorderFolder(border, index, share.folder) })),
+  };
+}
+
+function there<T>(devices: readonly T[], index: number): T {
+  const device = devices[index];
+  if (device === undefined) throw new RangeError(`there is no device ${index} of this kind`);
+  return device;
 }
 
 /** The virtio devices by slot name. */

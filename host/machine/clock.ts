@@ -46,6 +46,8 @@ export interface GuestClock extends AlarmClock {
   resume(): void;
   /** The guest sets mtime. */
   setMtime(mtime: bigint): void;
+  /** Calls back the alarms that are due at `nowNs`. */
+  fireAlarms(nowNs: bigint): void;
 }
 
 const TICKS_PER_MS = TIMEBASE_HZ / 1000;
@@ -85,6 +87,10 @@ export class VirtualClock implements GuestClock {
 
   at(untilNs: bigint, callback: () => void): () => void {
     return this.#alarms.add(untilNs, callback);
+  }
+
+  fireAlarms(nowNs: bigint): void {
+    this.#alarms.fire(nowNs);
   }
 
   startSlice(budgetMax: number): number {
@@ -185,6 +191,10 @@ export class HostClock implements GuestClock {
     return this.#alarms.add(untilNs, callback);
   }
 
+  fireAlarms(nowNs: bigint): void {
+    this.#alarms.fire(nowNs);
+  }
+
   startSlice(budgetMax: number, granted?: number): number {
     this.#alarms.fire(this.now());
     this.#sliceStartMs = this.#host.monotonicMs();
@@ -229,7 +239,12 @@ export class HostClock implements GuestClock {
   setMtime(mtime: bigint): void {
     this.#origin += mtime - this.#processor.mtime;
     // The rest of the slice goes on at its pace; the next one finds its own.
-    this.#processor.setTime(mtime, TICKS_PER_MS / this.#speed);
+    this.#processor.setTime(mtime, this.ticksPerInstruction);
+  }
+
+  /** At the speed of the last slices. */
+  get ticksPerInstruction(): number {
+    return TICKS_PER_MS / this.#speed;
   }
 
   #hostTime(monotonicMs: number): bigint {

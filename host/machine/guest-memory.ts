@@ -34,6 +34,7 @@ export class GuestMemory {
     const { pages, byteLength } = this.#core.ram;
     const chunks = [...this.#base.chunks];
     for (let index = 0; index < chunks.length; index++) {
+      if (pages.arePlain(firstPage(index), PAGES_PER_CHUNK)) continue;
       if (this.#isWritten(index)) chunks[index] = Chunk.of(pages.copy(firstPage(index), this.#pageCount(index)));
     }
     this.#core.forgetWritten();
@@ -60,8 +61,10 @@ export class GuestMemory {
     assert(contents.byteLength === byteLength, `ram: ${contents.byteLength} bytes for ${byteLength}`);
     const before = this.#base;
     this.#base = contents;
-    for (const [index, chunk] of contents.chunks.entries()) {
-      if (chunk === before.chunks[index] && !this.#isWritten(index)) continue;
+    // Hundreds of thousands of pages, most of them as they were: this is most of what a fork costs.
+    for (let index = 0; index < contents.chunks.length; index++) {
+      const isSame = contents.chunks[index] === before.chunks[index];
+      if (isSame && (pages.arePlain(firstPage(index), PAGES_PER_CHUNK) || !this.#isWritten(index))) continue;
       pages.leaveAbsent(firstPage(index), this.#pageCount(index), (page) => this.#bringIn(page));
     }
   }

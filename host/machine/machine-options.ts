@@ -9,6 +9,8 @@ import type { VirtioInputOptions } from "../devices/virtio/input.js";
 import type { Link } from "../network/link.js";
 import type { Drive, Network, Share } from "./board.js";
 import type { Boot } from "./boot.js";
+import type { Recorder } from "./history/recorder.js";
+import type { Replayer } from "./history/replayer.js";
 import type { HostServices } from "./host-services.js";
 import type { ProcessorTurns } from "./processor-turns.js";
 
@@ -33,6 +35,8 @@ export interface MachineWires {
   readonly turns?: ProcessorTurns;
   /** Called for each instruction retired. The machine does the same as without, but much slower. */
   readonly onCommit?: (record: CommitRecord) => void;
+  /** A recorder, for a machine whose history is to be recorded: see `Machine.record`. Or a history to be run again. */
+  readonly border?: Recorder | Replayer;
 }
 
 export interface MachineOptions extends MachineWires {

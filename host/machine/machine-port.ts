@@ -1,14 +1,20 @@
 import { type VirtioConsolePort, WAITING_MAX } from "../devices/virtio/console-port.js";
 import { assert } from "../util/errors.js";
+import type { Input } from "./history/input.js";
+
+export type PortInput = Extract<Input, { kind: "port-write" | "port-discard" | "port-close" }>;
 
 /** The host's end of a byte stream between host and guest: what the guest has no room for yet waits here. */
 export class MachinePort {
   readonly #port: VirtioConsolePort;
+  readonly #enter: (input: PortInput) => void;
   readonly #waiting: Uint8Array[] = [];
   #isClosed = false;
 
-  constructor(port: VirtioConsolePort) {
+  /** @param enter lets what is done to the port reach `apply`, now or later; at once unless given */
+  constructor(port: VirtioConsolePort, enter?: (input: PortInput) => void) {
     this.#port = port;
+    this.#enter = enter ?? ((input) => this.apply(input));
   }
 
   /** Whether a program in the guest has the port open. */
@@ -27,10 +33,7 @@ export class MachinePort {
    */
   write(bytes: Uint8Array): void {
     assert(!this.#isClosed, `port ${this.#port.name}: write after close`);
-    if (bytes.length === 0) return;
-    this.#waiting.push(Uint8Array.from(bytes));
-    // Behind bytes that wait, these wait too: `writable` will call.
-    if (this.#waiting.length === 1) this.feed();
+    if (bytes.length > 0) this.#enter({ kind: "port-write", port: this.#port.name, bytes: Uint8Array.from(bytes) });
   }
 
   /** Takes back what has not reached the guest's device, write by write. */
@@ -40,13 +43,30 @@ export class MachinePort {
 
   /** Forgets what has not reached the guest's device. */
   discard(): void {
-    this.#waiting.length = 0;
+    this.#enter({ kind: "port-discard", port: this.#port.name });
   }
 
   /** The guest reads an end of file after everything that was written. */
   close(): void {
-    this.#isClosed = true;
-    if (this.#waiting.length === 0) this.#port.close();
+    this.#enter({ kind: "port-close", port: this.#port.name });
+  }
+
+  /** What was done to the port has reached the machine. */
+  apply(input: PortInput): void {
+    switch (input.kind) {
+      case "port-write":
+        this.#waiting.push(input.bytes);
+        // Behind bytes that wait, these wait too: `writable` will call.
+        if (this.#waiting.length === 1) this.feed();
+        return;
+      case "port-discard":
+        this.#waiting.length = 0;
+        return;
+      case "port-close":
+        this.#isClosed = true;
+        if (this.#waiting.length === 0) this.#port.close();
+        return;
+    }
   }
 
   /** Hands over what there is room for. */

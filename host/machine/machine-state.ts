@@ -1,5 +1,6 @@
 import type { ChunkMap } from "../storage/chunk.js";
 import type { SavedState } from "../util/schema.js";
+import type { Moment } from "./history/border.js";
 
 /**
  * A whole machine at one moment, between two instructions. It never changes: any number of machines can go on from it,
@@ -17,4 +18,6 @@ export interface MachineState {
   readonly drives: readonly (ChunkMap | null)[];
   /** Instructions retired by all harts; for people and lists. */
   readonly instructions: bigint;
+  /** Where it stands in the history that was being recorded; absent when none was, or one cannot go on from there. */
+  readonly moment?: Moment;
 }

@@ -1,6 +1,6 @@
 import { MAX_HARTS, MAX_RAM_BYTE_LENGTH, PAGE_BYTE_LENGTH } from "../../assembly/shared/layout.js";
 import { CommitTracer } from "../core/commit-tracer.js";
-import { Core, coreSchema } from "../core/core.js";
+import { Core, coreSchema, EXIT_BUDGET } from "../core/core.js";
 import { hartSchema } from "../core/hart.js";
 import type { TranslationStats } from "../core/region-linker.js";
 import type { VirtioBalloon } from "../devices/virtio/balloon.js";
@@ -19,10 +19,15 @@ import { Board, type Drive, type Network, type Share } from "./board.js";
 import { type BoardState, boardOf, boardSchema, checkBoard, slotsOf } from "./board-state.js";
 import { type Boot, type BootPlan, PRIVILEGE_S, planBoot } from "./boot.js";
 import { Bus } from "./bus.js";
-import { type GuestClock, HostClock, VirtualClock } from "./clock.js";
+import { type GuestClock, HostClock, VIRTUAL_TICKS_PER_INSTRUCTION, VirtualClock } from "./clock.js";
 import type { Component } from "./component.js";
 import { KASLR_SEED_BYTE_LENGTH, RNG_SEED_BYTE_LENGTH } from "./device-tree.js";
 import { GuestMemory, type MemoryUsage } from "./guest-memory.js";
+import { type BorderedMachine, type Context, randomOf } from "./history/border.js";
+import { HistoryClock, HistoryVirtualClock } from "./history/history-clock.js";
+import type { Input } from "./history/input.js";
+import { type RecordEnd, Recorder, type RecordSink } from "./history/recorder.js";
+import { type ReplayEnd, Replayer } from "./history/replayer.js";
 import type { HostServices } from "./host-services.js";
 import { Htif } from "./htif.js";
 import type { MachineOptions, MachineWires, ResumeOptions } from "./machine-options.js";
@@ -95,13 +100,18 @@ export class Machine {
   readonly #core: Core;
   readonly #clock: GuestClock;
   readonly #host: HostServices;
+  /** Null for a machine whose history is neither recorded nor run again. */
+  readonly #border: Recorder | Replayer | null;
   readonly #drives: readonly Drive[];
+  readonly #shares: readonly Share[];
   readonly #memory: GuestMemory;
   readonly #board: Board;
   readonly #output: SerialOutput;
   readonly #firmware: SbiFirmware | null;
   readonly #htif: Htif | null;
   readonly #loop: RunLoop;
+  /** Why the last run ended, or the present one would if it were ended. */
+  #lastHalt: Halt = { kind: "stopped" };
   readonly #ports = new Map<string, MachinePort>();
 
   /**
@@ -149,21 +159,25 @@ export class Machine {
   }
 
   private constructor(board: BoardState, wires: MachineWires, parts: MachineParts) {
-    const { host } = wires;
+    const { host, border = null } = wires;
     const { drives, networks, shares, inputs, bus, core, random } = parts;
+    this.#shares = shares;
     const virtualClock = board.clock === "virtual" ? new VirtualClock(core) : null;
-    const clock: GuestClock = virtualClock ?? new HostClock(core, host);
+    const clock = clockOf(core, host, virtualClock, border);
     this.#boardState = board;
     this.#core = core;
     this.#clock = clock;
     this.#host = host;
+    this.#border = border;
     this.#drives = drives;
     this.#memory = new GuestMemory(core, (error) => this.#loop.fail(error));
     this.#output = new SerialOutput(wires.serial);
     this.#htif = board.htif === null ? null : new Htif(core.ram, board.htif, this.#output);
     const hooks: SliceHooks = {
       budgetMax: this.#htif === null ? Number.MAX_SAFE_INTEGER : HTIF_BUDGET_MAX,
+      prepareSlice: () => border?.prepareSlice() ?? null,
       beforeSlice: () => {
+        border?.beginSlice();
         this.serialInput.feed(this.#board.uart);
         this.#board.pollNetworks();
       },
@@ -171,15 +185,19 @@ export class Machine {
       afterSlice: () => this.#afterSlice(),
       // With virtual time, input and output end with the slice in which they were begun: at the same instruction
       // in every run.
-      drainSlice: virtualClock === null ? () => Promise.resolve() : () => this.#board.drain(),
-      drain: () => this.#board.drain(),
-      isDead: () => core.harts.every((hart) => hart.runState === "stopped"),
+      drainSlice: () => border?.drainSlice() ?? (virtualClock === null ? Promise.resolve() : this.#board.drain()),
+      drain: () => (border ?? this.#board).drain(),
+      isDead: () => border?.isLive !== false && core.harts.every((hart) => hart.runState === "stopped"),
       get deviceAccesses() {
         return bus.accessCount;
       },
-      wasHeldBack: (ms) => this.#reportSteal(ms),
+      // A history has no word of it: its guest is not told.
+      wasHeldBack: (ms) => {
+        if (border === null) this.#reportSteal(ms);
+      },
     };
-    this.#loop = new RunLoop(processorOf(core, wires.onCommit), clock, host, hooks, wires.turns ?? null);
+    const processor = bounded(processorOf(core, wires.onCommit), border);
+    this.#loop = new RunLoop(processor, clock, host, hooks, wires.turns ?? null);
     if (wires.turns !== undefined) bus.onAccesses = () => this.#loop.checkDeadline();
     this.#board = new Board(bus, {
       core,
@@ -193,11 +211,15 @@ export class Machine {
       socketCids: board.socketCids,
       inputs,
       ports: portsOf(board, wires).map((port) => this.#connect(port)),
-      randomBytes: (into) => fillRandom(into, host, random),
+      randomBytes: (into) => this.#fillRandom(into, random),
+      border,
       finish: (finish) => this.#loop.halt(finish),
       wake: () => this.#loop.wake(),
     });
-    this.serialInput = new SerialInput(() => this.#loop.wake());
+    this.serialInput = new SerialInput(
+      () => this.#loop.wake(),
+      border === null ? undefined : (bytes) => border.enter({ kind: "serial", bytes }),
+    );
     this.#firmware = board.firmware === "machine" ? this.#createFirmware() : null;
     this.devices = new Map<string, Component>([
       ...this.#board.devices,
@@ -211,8 +233,9 @@ export class Machine {
     for (const name of board.ports) {
       const port = this.#board.console?.port(name);
       assert(port !== undefined, `the console has no port ${name}`);
-      this.#ports.set(name, new MachinePort(port));
+      this.#ports.set(name, new MachinePort(port, border === null ? undefined : (input) => border.enter(input)));
     }
+    border?.attach(this.#bordered(board));
   }
 
   /** The whole machine as it is, between two instructions; also while it runs, which it goes on to do. */
@@ -222,12 +245,13 @@ export class Machine {
 
   /**
    * Puts the machine into a state that was captured from it or from one like it; also while it runs. Consoles and ports
-   * stay connected.
+   * stay connected. A history that is being recorded ends before it.
    *
    * @throws VivariumError `machine/other-board` for the state of a machine made of other parts, `bad-state` for one that
    *   cannot be; the machine is then as it was
    */
-  restore(state: MachineState, options: Pick<ResumeOptions, "identity"> = {}): Promise<void> {
+  async restore(state: MachineState, options: Pick<ResumeOptions, "identity"> = {}): Promise<void> {
+    await this.endRecord();
     return this.#loop.between(() => {
       refuseOtherBoard(this.#boardState, decode(boardSchema, state.board));
       const before = this.#capture();
@@ -242,13 +266,60 @@ export class Machine {
   }
 
   /** Runs until the guest ends itself or `stop` is called. */
-  run(): Promise<Halt> {
-    return this.#loop.run();
+  async run(): Promise<Halt> {
+    this.#lastHalt = await this.#loop.run();
+    return this.#lastHalt;
   }
 
-  /** Ends `run` after the instruction being executed; before `run`, ends it at once. */
+  /**
+   * Ends `run` after the instruction being executed; before `run`, ends it at once. A machine that is recorded runs to
+   * the end of its slice.
+   */
   stop(): void {
-    this.#loop.halt({ kind: "stopped" });
+    if (this.#border === null) this.#loop.halt({ kind: "stopped" });
+    else this.#border.stop();
+  }
+
+  /**
+   * Begins to record the machine's history, where it stands; for a machine that was made with a recorder. A restore ends
+   * the history, and this begins another.
+   *
+   * @param sink keeps it, and first of all the state that it begins with
+   */
+  async record(sink: RecordSink): Promise<void> {
+    const border = this.#border;
+    assert(border instanceof Recorder, "the machine has no recorder");
+    const state = await this.#loop.between(() => {
+      // What is under way in devices is not part of a state: from here on it is not there for this machine either.
+      this.#load(this.#capture());
+      const nowNs = this.#clock.now();
+      this.#clock.fireAlarms(nowNs);
+      const begin = {
+        ...this.#capture(),
+        moment: { history: sink.history, piece: 0, context: { nowNs, ...this.#context() } },
+      };
+      border.begin(sink, () => this.capture());
+      return begin;
+    });
+    await sink.keep(state);
+  }
+
+  /** Ends the history where the machine stands; null when none was being recorded. */
+  async endRecord(): Promise<RecordEnd | null> {
+    const border = this.#border;
+    if (!(border instanceof Recorder) || !border.isRecording) return null;
+    const ending = await this.#loop.between(() => ({ end: border.end(this.#lastHalt) }));
+    return ending.end;
+  }
+
+  /** Runs the machine's history again, for a machine that was made with one. @throws VivariumError `replay/diverged` */
+  async replay(): Promise<ReplayEnd> {
+    const border = this.#border;
+    assert(border instanceof Replayer, "the machine has no history to run again");
+    const halt = await this.run();
+    const end = await border.finish(halt);
+    this.#loop.assertSound();
+    return end;
   }
 
   hasPort(name: string): boolean {
@@ -265,6 +336,11 @@ export class Machine {
   /** The network devices, in the order in which they were given to `create`. */
   get networks(): readonly VirtioNet[] {
     return this.#board.networks;
+  }
+
+  /** Another one for each machine that goes on beside its original; 16 bytes. */
+  get generationId(): Uint8Array {
+    return this.#board.generationId.id;
   }
 
   /** The socket devices, in the order of `socketCids`: listen and connect by them, at any time. */
@@ -297,7 +373,9 @@ export class Machine {
 
   /** Tells the guest the size of its virtio console, in characters. */
   resizeConsole(columns: number, rows: number): void {
-    this.#board.console?.resize(columns, rows);
+    const input = { kind: "resize", columns, rows } as const;
+    if (this.#border === null) this.#apply(input);
+    else this.#border.enter(input);
   }
 
   stats(): MachineStats {
@@ -311,6 +389,13 @@ export class Machine {
 
   /** A hash over harts, RAM and devices. Not while `run` is running. */
   stateHash(): string {
+    const hash = this.#hashWithoutRam();
+    hash.ram(this.#core.ram);
+    this.#loop.assertSound();
+    return hash.toString();
+  }
+
+  #hashWithoutRam(): StateHash {
     const hash = new StateHash();
     const { turn, mtime, retired } = this.#core;
     hash.value({ turn: { ...turn }, mtime: mtime.toString(), retired: retired.toString() });
@@ -319,9 +404,84 @@ export class Machine {
       hash.text(name);
       hash.value(encode(device.schema, device.save()));
     }
-    hash.ram(this.#core.ram);
-    this.#loop.assertSound();
-    return hash.toString();
+    return hash;
+  }
+
+  /** The machine as its border sees it. */
+  #bordered({ clock }: BoardState): BorderedMachine {
+    const core = this.#core;
+    return {
+      clock,
+      get retired() {
+        return core.retired;
+      },
+      get mtime() {
+        return core.mtime;
+      },
+      setTime: (mtime, ticksPerInstruction) => core.setTime(mtime, ticksPerInstruction),
+      apply: (input) => this.#apply(input),
+      fireAlarms: (nowNs) => this.#clock.fireAlarms(nowNs),
+      now: () => this.#clock.now(),
+      settle: () => this.#isSettled() && this.#board.settle(),
+      forgetWritten: () => void this.#memory.capture(),
+      checkHash: () => this.#hashWithoutRam().toString(),
+      stateHash: () => this.stateHash(),
+      context: () => this.#context(),
+      wake: () => this.#loop.wake(),
+      halt: (halt) => this.#loop.halt(halt),
+      fail: (error) => this.#loop.fail(error),
+      drainOwn: () => this.#board.drainOwn(),
+      drainAll: () => this.#board.drain(),
+    };
+  }
+
+  /** Lets in what came from outside. */
+  #apply(input: Input): void {
+    switch (input.kind) {
+      case "wait":
+        this.#core.setTime(this.#core.mtime + input.ticks, VIRTUAL_TICKS_PER_INSTRUCTION);
+        return;
+      case "serial":
+        this.serialInput.take(input.bytes);
+        return;
+      case "port-write":
+      case "port-discard":
+      case "port-close":
+        this.port(input.port).apply(input);
+        return;
+      case "resize":
+        this.#board.console?.resize(input.columns, input.rows);
+        return;
+      case "done":
+        assert(false, "an answer enters by itself");
+        return;
+      default:
+        this.#board.apply(input);
+    }
+  }
+
+  #isSettled(): boolean {
+    return [...this.#ports.values()].every(({ waitingByteLength }) => waitingByteLength === 0);
+  }
+
+  #context(): Omit<Context, "nowNs"> {
+    return {
+      cables: this.#board.links.map(({ isCableIn }) => isCableIn),
+      readOnly: this.#shares.map(({ folder }) => folder.readOnly),
+    };
+  }
+
+  #fillRandom(into: Uint8Array, random: SeededRandom | null): void {
+    const fill = () => fillRandom(into, this.#host, random);
+    if (this.#border === null || random !== null) fill();
+    else {
+      into.set(
+        this.#border.ask(randomOf(into.length), () => {
+          fill();
+          return into.slice();
+        }),
+      );
+    }
   }
 
   /** A port that sends on what was written to it as the guest makes room. */
@@ -353,6 +513,7 @@ export class Machine {
   }
 
   #capture(): MachineState {
+    const moment = this.#border?.captured() ?? null;
     const parts = new Map<string, SavedState>([["core", encode(coreSchema, this.#core.save())]]);
     for (const hart of this.#core.harts) parts.set(hartName(hart.id), encode(hartSchema, hart.save()));
     for (const [name, device] of this.devices) parts.set(name, encode(device.schema, device.save()));
@@ -362,6 +523,7 @@ export class Machine {
       ram: this.#memory.capture(),
       drives: this.#drives.map(({ backend }) => (isCapturable(backend) ? backend.capture() : null)),
       instructions: this.#core.retired,
+      ...(moment === null ? {} : { moment }),
     };
   }
 
@@ -431,6 +593,36 @@ export class Machine {
     if (end !== null) this.#loop.halt({ kind: "htif", ...end });
     this.#output.flush();
   }
+}
+
+function clockOf(
+  core: Core,
+  host: HostServices,
+  virtual: VirtualClock | null,
+  border: Recorder | Replayer | null,
+): GuestClock {
+  if (border === null) return virtual ?? new HostClock(core, host);
+  if (virtual !== null) return new HistoryVirtualClock(virtual, border);
+  return new HistoryClock(core, border, border.isLive ? (processor) => new HostClock(processor, host) : null);
+}
+
+/** A processor that stops where its history is to be run no further. */
+function bounded(processor: RunnableProcessor, border: Recorder | Replayer | null): RunnableProcessor {
+  if (!(border instanceof Replayer)) return processor;
+  return {
+    run(budget) {
+      const { left } = border;
+      if (left === null || left >= budget) return processor.run(budget);
+      return left > 0n ? processor.run(Number(left)) : EXIT_BUDGET;
+    },
+    get exitHart() {
+      return processor.exitHart;
+    },
+    get retired() {
+      return processor.retired;
+    },
+    requestStop: () => processor.requestStop(),
+  };
 }
 
 /** The core as the loop runs it: instruction by instruction where somebody wants to see each. */

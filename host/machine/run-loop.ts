@@ -35,6 +35,8 @@ export interface SliceHooks {
   readonly deviceAccesses: number;
   /** The machine wanted to run for so long and could not. */
   wasHeldBack(ms: number): void;
+  /** What has to be waited for before the next slice, after which this is asked again; null when it can begin. */
+  prepareSlice(): Promise<void> | null;
   /** Hands over what came from outside. */
   beforeSlice(): void;
   /** Answers an environment call. */
@@ -176,6 +178,8 @@ export class RunLoop {
     let lastMs = this.#host.monotonicMs();
     this.assertSound();
     while (this.#halt === null) {
+      await this.#prepareSlice();
+      if (this.#halt !== null) break;
       const last = this.#turns === null ? this.#slice() : await this.#sliceInTurn(this.#turns);
       this.assertSound();
       this.#hooks.afterSlice();
@@ -193,6 +197,14 @@ export class RunLoop {
     const halt = this.#halt;
     this.#halt = null;
     return halt;
+  }
+
+  async #prepareSlice(): Promise<void> {
+    for (let ready = this.#hooks.prepareSlice(); ready !== null; ready = this.#hooks.prepareSlice()) {
+      await ready;
+      this.assertSound();
+    }
+    this.assertSound();
   }
 
   async #doJobs(): Promise<void> {

@@ -22,10 +22,13 @@ type SerialInputState = StateOf<typeof serialInputSchema.fields>;
 export class SerialInput implements ByteSink {
   readonly schema = serialInputSchema;
   readonly #onInput: () => void;
+  readonly #enter: (bytes: Uint8Array) => void;
   readonly #waiting: Uint8Array[] = [];
 
-  constructor(onInput: () => void) {
+  /** @param enter lets what is typed reach `take`, now or later; at once unless given */
+  constructor(onInput: () => void, enter?: (bytes: Uint8Array) => void) {
     this.#onInput = onInput;
+    this.#enter = enter ?? ((bytes) => this.take(bytes));
   }
 
   /** Bytes that the guest has not taken yet. */
@@ -34,8 +37,12 @@ export class SerialInput implements ByteSink {
   }
 
   write(bytes: Uint8Array): void {
-    if (bytes.length === 0) return;
-    this.#waiting.push(Uint8Array.from(bytes));
+    if (bytes.length > 0) this.#enter(Uint8Array.from(bytes));
+  }
+
+  /** What was typed has reached the machine. */
+  take(bytes: Uint8Array): void {
+    this.#waiting.push(bytes);
     this.#onInput();
   }
 
@@ -69,7 +76,7 @@ export class SerialInput implements ByteSink {
 
   load(state: SerialInputState): void {
     this.reset();
-    this.write(state.waiting);
+    if (state.waiting.length > 0) this.take(state.waiting);
   }
 }
 

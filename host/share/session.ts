@@ -113,6 +113,17 @@ export class Session {
     }
   }
 
+  /**
+   * Lets go of what is held open only to be fast.
+   *
+   * @returns false when the client has something open
+   */
+  settle(): boolean {
+    for (const [, { opened }] of this.#state.fids.entries) if (opened !== null) return false;
+    this.load(this.save());
+    return true;
+  }
+
   #load(saved: SavedSession): void {
     const { locks } = this.#state;
     this.#messageByteLength = Math.min(saved.messageByteLength, MESSAGE_BYTE_LENGTH_MAX);

@@ -1,6 +1,7 @@
 import { type BoardState, boardSchema } from "../machine/board-state.js";
 import { CHUNK_BYTE_LENGTH } from "../storage/chunk.js";
 import { decode } from "../util/schema.js";
+import type { History } from "./history-store.js";
 import type { MachineFile, Snapshot } from "./machine-file.js";
 
 /** What is in a machine file, as plain data. */
@@ -14,6 +15,14 @@ export interface FileReport {
   /** Compressed. */
   readonly chunkByteLength: number;
   readonly snapshots: readonly SnapshotReport[];
+  /** Recorded, to be run again. */
+  readonly histories: readonly HistoryReport[];
+}
+
+export interface HistoryReport extends Omit<History, "instructions"> {
+  readonly instructions: string;
+  /** Instructions at which it can be entered, and the snapshot's name where it has one. */
+  readonly points: readonly { readonly instructions: string; readonly snapshot: string | null }[];
 }
 
 export interface SnapshotReport extends Omit<Snapshot, "instructions"> {
@@ -53,5 +62,13 @@ export function reportFile(file: MachineFile): FileReport {
         hash: file.hashOf(snapshot),
       };
     }),
+    histories: file.histories.map((history) => ({
+      ...history,
+      instructions: history.instructions.toString(),
+      points: file.pointsOf(history).map(({ snapshot }) => ({
+        instructions: snapshot.instructions.toString(),
+        snapshot: snapshot.name,
+      })),
+    })),
   };
 }

@@ -8,13 +8,13 @@ import type { Database } from "./database.js";
 /** "VIVM": SQLite's application_id, at offset 68 of the file. */
 export const APPLICATION_ID = 0x5649564d;
 /** SQLite's user_version, at offset 60. */
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 
 /** Large, so that a compressed chunk lies within a page with others rather than on pages of its own. */
 const PAGE_BYTE_LENGTH = 32768;
 
-/** The tables of the present version, statement by statement as they stand in `sqlite_schema`. */
-const TABLES = [
+/** The tables of version 1, statement by statement as they stand in `sqlite_schema`. */
+const TABLES_1 = [
   `CREATE TABLE machine (
   id INTEGER PRIMARY KEY CHECK (id = 1),
   created_ms INTEGER NOT NULL,
@@ -53,21 +53,60 @@ const TABLES = [
 ) STRICT`,
 ];
 
+/** What version 2 has besides: histories that can be run again. */
+const TABLES_2 = [
+  `CREATE TABLE history (
+  id INTEGER PRIMARY KEY,
+  started_ms INTEGER NOT NULL,
+  instructions TEXT,
+  state_hash TEXT,
+  halt TEXT
+) STRICT`,
+  `CREATE TABLE piece (
+  history INTEGER NOT NULL REFERENCES history (id) ON DELETE CASCADE,
+  number INTEGER NOT NULL,
+  instructions TEXT NOT NULL,
+  byte_length INTEGER NOT NULL,
+  hash BLOB NOT NULL,
+  packed BLOB NOT NULL,
+  PRIMARY KEY (history, number)
+) STRICT`,
+  `CREATE TABLE point (
+  history INTEGER NOT NULL REFERENCES history (id) ON DELETE CASCADE,
+  piece INTEGER NOT NULL,
+  snapshot INTEGER NOT NULL REFERENCES snapshot (id) ON DELETE CASCADE,
+  context BLOB NOT NULL,
+  PRIMARY KEY (history, piece, snapshot)
+) STRICT, WITHOUT ROWID`,
+];
+
+/** By version, from 1. */
+const TABLES = [TABLES_1, [...TABLES_1, ...TABLES_2]] as const;
+
 /** Makes an empty database a machine file. */
 export function createFormat(database: Database): void {
   database.exec(`PRAGMA page_size = ${PAGE_BYTE_LENGTH}; PRAGMA auto_vacuum = INCREMENTAL`);
   database.exec("BEGIN IMMEDIATE");
-  for (const table of TABLES) database.exec(table);
+  for (const table of TABLES[FORMAT_VERSION - 1]!) database.exec(table);
   database.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${FORMAT_VERSION}; COMMIT`);
+}
+
+/** Brings a checked file of an older version up to the present one, in one transaction. */
+export function upgradeFormat(database: Database): void {
+  if (pragma(database, "user_version") >= FORMAT_VERSION) return;
+  database.exec("BEGIN IMMEDIATE");
+  for (const table of TABLES_2) database.exec(table);
+  database.exec(`PRAGMA user_version = ${FORMAT_VERSION}; COMMIT`);
 }
 
 /**
  * Makes sure that a database is a machine file and nothing else: a file from a stranger could bring triggers and views
  * that do what the stranger wants.
  *
+ * @returns the file's version
  * @throws VivariumError `file/not-a-machine`, `file/too-new`, `file/damaged`
  */
-export function checkFormat(database: Database): void {
+export function checkFormat(database: Database): number {
   // Nothing of the schema is trusted before it has been compared.
   database.exec("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0");
   if (pragma(database, "application_id") !== APPLICATION_ID) {
@@ -79,10 +118,15 @@ export function checkFormat(database: Database): void {
     throw new VivariumError("file/too-new", message, { version, known: FORMAT_VERSION });
   }
   const found = database.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY sql LIMIT 100").all();
-  const expected = [...TABLES].sort();
-  if (version < 1 || found.length !== expected.length || found.some(({ sql }, index) => sql !== expected[index])) {
+  const expected = [...(TABLES[version - 1] ?? [])].sort();
+  if (
+    expected.length === 0 ||
+    found.length !== expected.length ||
+    found.some(({ sql }, index) => sql !== expected[index])
+  ) {
     throw new VivariumError("file/damaged", "the tables of this file are not those of a machine");
   }
+  return version;
 }
 
 function pragma(database: Database, name: string): number {

@@ -1,4 +1,6 @@
 import { boardSchema } from "../machine/board-state.js";
+import type { Entry } from "../machine/history/record-entry.js";
+import type { RecordSink } from "../machine/history/recorder.js";
 import type { Identity } from "../machine/machine.js";
 import type { MachineState } from "../machine/machine-state.js";
 import type { ChunkMap } from "../storage/chunk.js";
@@ -7,7 +9,8 @@ import { VivariumError } from "../util/errors.js";
 import { decode, type SavedState } from "../util/schema.js";
 import { ChunkStore, type ChunkWrite } from "./chunk-store.js";
 import type { Database, FileServices, Row, Statement } from "./database.js";
-import { checkFormat, createFormat, FORMAT_VERSION } from "./format.js";
+import { checkFormat, createFormat, FORMAT_VERSION, upgradeFormat } from "./format.js";
+import { type History, HistoryStore, type Point } from "./history-store.js";
 import { checkName } from "./snapshot-name.js";
 import { readState, writeState } from "./state-text.js";
 import type { StreamRecord } from "./stream-format.js";
@@ -52,6 +55,8 @@ export const CONSOLE_BYTE_LENGTH_MAX = 64 * 1024;
 const TEXT_LENGTH_MAX = 32 * 1024 * 1024;
 const SNAPSHOT_COUNT_MAX = 100_000;
 const RAM = "ram";
+/** The format version that brought histories. */
+const HISTORIES_SINCE = 2;
 
 /**
  * A machine in one file: its snapshots, and which of them it goes on from.
@@ -69,15 +74,20 @@ export class MachineFile {
   #last: Promise<unknown> = Promise.resolve();
   #afterCommit: () => void = () => {};
   #isClosed = false;
+  #formatVersion: number;
+  /** Null in a file of a version that has none. */
+  #histories: HistoryStore | null;
 
-  private constructor(database: Database, services: FileServices) {
+  private constructor(database: Database, services: FileServices, formatVersion: number) {
     this.#database = database;
     this.#services = services;
+    this.#formatVersion = formatVersion;
+    this.#histories = formatVersion < HISTORIES_SINCE ? null : new HistoryStore(database, services);
     this.#chunks = new ChunkStore(database, services);
     this.#list = database.prepare(
       `SELECT id, parent, name, kind, taken_ms, instructions,
          id = (SELECT present FROM machine) AS is_present
-       FROM snapshot ORDER BY id LIMIT ${SNAPSHOT_COUNT_MAX}`,
+       FROM snapshot WHERE ? OR name IS NOT NULL OR kind <> 'automatic' ORDER BY id LIMIT ${SNAPSHOT_COUNT_MAX}`,
     );
     this.#texts = database.prepare("SELECT name, state FROM part WHERE snapshot = ? AND length(state) <= ? LIMIT 1000");
   }
@@ -88,13 +98,12 @@ export class MachineFile {
     database
       .prepare("INSERT INTO machine (id, created_ms, written_by, present, identity) VALUES (1, ?, ?, NULL, 'kept')")
       .run(services.nowMs(), writtenBy);
-    return new MachineFile(database, services);
+    return new MachineFile(database, services, FORMAT_VERSION);
   }
 
   /** @throws VivariumError `file/not-a-machine`, `file/too-new`, `file/damaged` */
   static open(database: Database, services: FileServices): MachineFile {
-    checkFormat(database);
-    return new MachineFile(database, services);
+    return new MachineFile(database, services, checkFormat(database));
   }
 
   /**
@@ -119,13 +128,74 @@ export class MachineFile {
     return exportRecords(this.#database);
   }
 
+  /** A file of an older version becomes one of the present when a history is recorded in it. */
   get formatVersion(): number {
-    return FORMAT_VERSION;
+    return this.#formatVersion;
   }
 
-  /** Oldest first. */
+  /** Oldest first. Those that only histories have are left out. */
   get snapshots(): readonly Snapshot[] {
-    return this.#list.all().map(snapshotOf);
+    return this.#list.all(0).map(snapshotOf);
+  }
+
+  /** Histories that can be run again, oldest first. */
+  get histories(): readonly History[] {
+    return this.#histories?.list() ?? [];
+  }
+
+  /** The points of a history from which it can be run, in their order. @throws VivariumError `file/damaged` */
+  pointsOf({ id }: History): readonly (Point & { readonly snapshot: Snapshot })[] {
+    const points = this.#histories?.points(id) ?? [];
+    const snapshots = new Map(this.#everySnapshot.map((snapshot) => [snapshot.id, snapshot]));
+    return points.flatMap((point) => {
+      const snapshot = snapshots.get(point.snapshotId);
+      return snapshot === undefined ? [] : [{ ...point, snapshot }];
+    });
+  }
+
+  /** What is recorded of a history from a point on, read as it is asked for. */
+  entriesOf({ id }: History, from: Point): Generator<Entry> {
+    if (this.#histories === null) throw damaged("it has no histories");
+    return this.#histories.entries(id, from.piece);
+  }
+
+  /**
+   * Begins a history of the machine that runs from this file. Older ones make room for it.
+   *
+   * @returns where `Machine.record` puts it; what it does to the file, it does in the background
+   */
+  async record(): Promise<RecordSink> {
+    const { histories, history } = await this.#change(async () => {
+      const store = this.#histories ?? new HistoryStore(this.#database, this.#services);
+      this.#delete(store.retire());
+      return { histories: store, history: store.begin() };
+    }, upgradeFormat);
+    this.#histories = histories;
+    this.#formatVersion = FORMAT_VERSION;
+    return {
+      history,
+      write: async (piece, retired) => {
+        const packed = await histories.pack(piece);
+        await this.#change(async () => {
+          histories.add(history, packed, retired);
+          this.#delete(histories.trim(history));
+        });
+      },
+      keep: (state) =>
+        this.#change(async () => {
+          if (state.moment === undefined) return;
+          await this.#insertState(state, { kind: "automatic", name: null, parent: null, console: new Uint8Array() });
+          this.#delete(histories.thin(history));
+        }),
+      end: (end) => this.#change(async () => histories.end(history, end)),
+    };
+  }
+
+  /** Deletes histories and what only they used. */
+  deleteHistories(histories: readonly History[]): Promise<void> {
+    return this.#change(async () => {
+      for (const { id } of histories) this.#delete(this.#histories?.delete(id) ?? []);
+    });
   }
 
   /** Where the machine goes on from; null for a file without a machine yet. @throws VivariumError `file/damaged` */
@@ -248,7 +318,7 @@ export class MachineFile {
   }
 
   /** Chunks of RAM and disks at a snapshot, by number, each once. */
-  chunksOf(snapshot: Snapshot): ReadonlySet<number> {
+  chunksOf(snapshot: Pick<Snapshot, "id">): ReadonlySet<number> {
     const ids = new Set<number>();
     for (const { chunks, byte_length } of this.#contentRows(snapshot.id)) {
       for (const id of this.#chunks.ids(chunks as Uint8Array, Number(byte_length))) if (id !== 0) ids.add(id);
@@ -299,14 +369,31 @@ export class MachineFile {
   async #save(state: MachineState, { name, automatic = false, console }: SaveOptions): Promise<Snapshot> {
     if (name !== undefined) this.#refuseName(name);
     const before = this.present;
+    // The point that the new one takes the place of is no ancestor of it.
+    const parent = before !== null && before.kind === "present" ? before.parent : (before?.id ?? null);
+    const kind: SnapshotKind = automatic ? "automatic" : name === undefined ? "present" : "named";
+    const id = await this.#insertState(state, {
+      kind,
+      name: name ?? null,
+      parent,
+      console: console ?? new Uint8Array(),
+    });
+    this.#setPresent(id);
+    this.#database.exec("UPDATE machine SET identity = 'kept'");
+    if (before !== null && before.kind === "present") this.#delete([before]);
+    return this.#byId(id);
+  }
+
+  /** Within a transaction. @returns the snapshot's number */
+  async #insertState(
+    state: MachineState,
+    { kind, name, parent, console }: Pick<Snapshot, "kind" | "name" | "parent"> & { readonly console: Uint8Array },
+  ): Promise<number> {
     const written: ChunkWrite = { ids: new Map(), added: 0, addedByteLength: 0 };
     const lists: [string, ChunkMap, Uint8Array][] = [[RAM, state.ram, await this.#chunks.write(state.ram, written)]];
     for (const [index, contents] of state.drives.entries()) {
       if (contents !== null) lists.push([driveName(index), contents, await this.#chunks.write(contents, written)]);
     }
-    // The point that the new one takes the place of is no ancestor of it.
-    const parent = before !== null && before.kind === "present" ? before.parent : (before?.id ?? null);
-    const kind: SnapshotKind = automatic ? "automatic" : name === undefined ? "present" : "named";
     const inserted = this.#database
       .prepare(
         `INSERT INTO snapshot (parent, name, kind, taken_ms, instructions, board, console)
@@ -314,12 +401,12 @@ export class MachineFile {
       )
       .get(
         parent,
-        name ?? null,
+        name,
         kind,
         this.#services.nowMs(),
         state.instructions.toString(),
         writeState(state.board),
-        (console ?? new Uint8Array()).slice(-CONSOLE_BYTE_LENGTH_MAX),
+        console.slice(-CONSOLE_BYTE_LENGTH_MAX),
       );
     const id = Number(inserted!.id);
     const insertPart = this.#database.prepare("INSERT INTO part (snapshot, name, state) VALUES (?, ?, ?)");
@@ -328,17 +415,16 @@ export class MachineFile {
       "INSERT INTO contents (snapshot, name, byte_length, chunks) VALUES (?, ?, ?, ?)",
     );
     for (const [part, { byteLength }, list] of lists) insertContents.run(id, part, byteLength, list);
-    this.#setPresent(id);
-    this.#database.exec("UPDATE machine SET identity = 'kept'");
-    if (before !== null && before.kind === "present") this.#delete([before]);
+    if (state.moment !== undefined) this.#histories?.addPoint(id, state.moment);
     this.#afterCommit = () => this.#chunks.settle(written);
-    return this.#byId(id);
+    return id;
   }
 
   /** Does `work` after all changes before it, in a transaction: all of it or, when it throws, nothing. */
-  #change<T>(work: () => Promise<T>): Promise<T> {
+  #change<T>(work: () => Promise<T>, before: (database: Database) => void = () => {}): Promise<T> {
     const done = this.#last.then(async () => {
       this.#assertOpen();
+      before(this.#database);
       this.#afterCommit = () => {};
       this.#database.exec("BEGIN IMMEDIATE");
       try {
@@ -363,7 +449,8 @@ export class MachineFile {
     }
   }
 
-  #delete(snapshots: readonly Snapshot[]): void {
+  #delete(snapshots: readonly Pick<Snapshot, "id">[]): void {
+    if (snapshots.length === 0) return;
     const candidates = new Set(snapshots.flatMap((snapshot) => [...this.chunksOf(snapshot)]));
     const reparent = this.#database.prepare("UPDATE snapshot SET parent = ? WHERE parent = ?");
     const remove = this.#database.prepare("DELETE FROM snapshot WHERE id = ?");
@@ -375,7 +462,11 @@ export class MachineFile {
   }
 
   #usedChunks(): ReadonlySet<number> {
-    return new Set(this.snapshots.flatMap((snapshot) => [...this.chunksOf(snapshot)]));
+    return new Set(this.#everySnapshot.flatMap((snapshot) => [...this.chunksOf(snapshot)]));
+  }
+
+  get #everySnapshot(): readonly Snapshot[] {
+    return this.#list.all(1).map(snapshotOf);
   }
 
   #setPresent(id: number): void {
@@ -420,7 +511,7 @@ export class MachineFile {
   }
 
   #byId(id: number): Snapshot {
-    const found = this.snapshots.find((snapshot) => snapshot.id === id);
+    const found = this.#everySnapshot.find((snapshot) => snapshot.id === id);
     if (found === undefined) throw damaged(`snapshot ${id} is missing`);
     return found;
   }

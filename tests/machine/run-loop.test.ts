@@ -36,6 +36,7 @@ function setUp(script: readonly number[], hooks: Partial<SliceHooks> = {}) {
   const events: string[] = [];
   const loop: RunLoop = new RunLoop(processor, new VirtualClock(processor), host, {
     budgetMax: 100_000,
+    prepareSlice: () => null,
     beforeSlice: () => events.push("before"),
     serveCall: (hart) => events.push(`call ${hart}`),
     afterSlice: () => events.push("after"),

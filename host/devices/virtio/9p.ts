@@ -108,6 +108,15 @@ export class Virtio9p implements VirtioDevice<P9Fields> {
     while (this.#waiting.size > 0) await Promise.all(this.#waiting);
   }
 
+  /**
+   * Lets go of what a device that is loaded with this one's saved state would not have.
+   *
+   * @returns false when that cannot be: a file that is open may have no name any more, and could not be opened again
+   */
+  settle(): boolean {
+    return this.#waiting.size === 0 && this.#session.settle();
+  }
+
   /** Requests that wait cannot be saved: `drain` first. */
   save(): P9State {
     assert(this.#driver === null || this.#waiting.size === 0, "virtio-9p: saved with requests under way");

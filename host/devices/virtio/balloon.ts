@@ -154,13 +154,17 @@ export class VirtioBalloon implements VirtioDevice<BalloonFields> {
    * @throws VivariumError `balloon/target` when the machine has no such amount
    */
   setTarget(byteLength: number): void {
+    this.checkTarget(byteLength);
+    this.#registers.targetPages = byteLength / BALLOON_PAGE_BYTE_LENGTH;
+    this.#configHasChanged();
+  }
+
+  protected checkTarget(byteLength: number): void {
     const pages = byteLength / BALLOON_PAGE_BYTE_LENGTH;
     if (!Number.isInteger(pages) || pages < 0 || byteLength > this.#ram.byteLength) {
       const message = `a balloon of ${byteLength} bytes; expected a multiple of ${BALLOON_PAGE_BYTE_LENGTH} up to ${this.#ram.byteLength}`;
       throw new VivariumError("balloon/target", message, { byteLength });
     }
-    this.#registers.targetPages = pages;
-    this.#configHasChanged();
   }
 
   /** Asks the guest how it stands with its memory; null when it cannot say. */

@@ -104,13 +104,16 @@ export class VirtioVsock implements VirtioDevice<VsockFields> {
 
   /** Offers a port of the host to the guest. @returns a function that takes it back; connections stay */
   listen(port: number, listener: VsockListener): () => void {
-    if (this.#listeners.has(port)) {
-      throw new VivariumError("vsock/port", `vsock port ${port} of the host is listened on already`, { port });
-    }
+    this.refuseTaken(port, this.#listeners.has(port));
     this.#listeners.set(port, listener);
     return () => {
       if (this.#listeners.get(port) === listener) this.#listeners.delete(port);
     };
+  }
+
+  protected refuseTaken(port: number, isTaken: boolean): void {
+    if (!isTaken) return;
+    throw new VivariumError("vsock/port", `vsock port ${port} of the host is listened on already`, { port });
   }
 
   /** Offers all ports that nobody listens on, or none of them. */
@@ -132,6 +135,17 @@ export class VirtioVsock implements VirtioDevice<VsockFields> {
   /** How many connections there are. */
   get connectionCount(): number {
     return this.#connections.size;
+  }
+
+  /**
+   * Lets go of what a device that is loaded with this one's saved state would not have.
+   *
+   * @returns false when that cannot be: there are connections
+   */
+  settle(): boolean {
+    if (this.#connections.size > 0 || this.#hasPackets) return false;
+    this.#nextOwnPort = FIRST_OWN_PORT;
+    return true;
   }
 
   writeConfig(): void {}

@@ -27,6 +27,12 @@ const OVERTIME_MS = 1;
 const ACCESS_MS_MAX = 0.5;
 /** A longer delay is the host's, whatever the guest has done. */
 const BLAME_MS_MAX = 20;
+/**
+ * A host that is busy disturbs all of its machines, in proportion to what they run. One that is disturbed more than so
+ * many times as much as the least disturbed one, and so much more, is slow by turns itself, and pays for it, with turns of fewer instructions.
+ */
+const DISTURBANCE_FACTOR = 2;
+const DISTURBANCE_FREE = 0.25;
 /** What a turn costs the host even if nothing is done in it. */
 const TURN_MS_MIN = 0.05;
 /** Between two turns the host does its own work; more than this is not its work. */
@@ -159,7 +165,7 @@ export class Dispatcher {
     // Nobody else ran and no limit held: what passed was the host's own work.
     const hadToWait = this.#events > member.eventsWhenAsked + 1;
     member.grant({
-      budget: member.speed.instructionsIn(sliceMs),
+      budget: member.speed.instructionsIn(sliceMs / (1 + this.#unevenness(member))),
       deadlineMs: startMs + sliceMs * OVERTIME + OVERTIME_MS,
       waitedMs: hadToWait ? startMs - member.askedMs : 0,
     });
@@ -170,10 +176,10 @@ export class Dispatcher {
     const { retired, elapsedMs, deviceAccesses, waits } = use;
     // By the speed at which the turn was granted: a first turn in which the host stands still is not paid for, either.
     const expectedMs = member.speed.msOf(retired);
-    member.speed.measure(retired, elapsedMs, member.granted);
     const lateMs = Math.max(0, elapsedMs - OVERTIME * expectedMs);
     const blameMs = Math.min(lateMs, deviceAccesses * ACCESS_MS_MAX, BLAME_MS_MAX);
-    const usedMs = Math.max(TURN_MS_MIN, expectedMs + blameMs);
+    member.speed.measure(retired, elapsedMs - blameMs, member.granted);
+    const usedMs = Math.max(TURN_MS_MIN, expectedMs * (1 + this.#unevenness(member)) + blameMs);
     member.count(retired, usedMs);
     this.#nowMs += usedMs;
     this.#setMs = this.#host.monotonicMs();
@@ -183,6 +189,15 @@ export class Dispatcher {
     const end = this.#endTurn;
     this.#endTurn = null;
     end?.();
+  }
+
+  /** How much more than its instructions show a machine's slices take that is not the host's doing. */
+  #unevenness(member: Member): number {
+    const own = member.speed.disturbance;
+    if (own === null) return 0;
+    let least = Number.POSITIVE_INFINITY;
+    for (const { speed } of this.#members.values()) least = Math.min(least, speed.disturbance ?? least);
+    return Math.max(0, own - (DISTURBANCE_FACTOR * least + DISTURBANCE_FREE));
   }
 
   /** Whoever had the last turn and wants the next one has things to do between; it keeps its place meanwhile. */

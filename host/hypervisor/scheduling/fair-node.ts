@@ -6,8 +6,11 @@ export const SLICE_MS = 1.5;
 export const LONE_SLICE_MS = 3;
 /** A turn shorter than this costs more than it gives: who is at its limit waits until it has so much. */
 export const GRANT_MS_MIN = 1;
-/** A limit holds over each period of this length, as far as one slice is shorter. */
-const LIMIT_PERIOD_MS = 20;
+/**
+ * What a limit gives in this time can be had at once. The host's timers are late, and what one sleeps longer than this
+ * is lost.
+ */
+const LIMIT_PERIOD_MS = 50;
 /** Sums of times are not exact. */
 const ROUNDING_MS = 1e-6;
 /** What a member can be behind its reservation, in time; more is forgotten. */

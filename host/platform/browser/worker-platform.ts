@@ -11,6 +11,7 @@ import { fetchFile, readBody } from "./fetch-file.js";
 import type { FileStore } from "./file-store.js";
 import { BrowserHostServices } from "./host-services.js";
 import { downloadImage } from "./image-download.js";
+import { HandleFolder } from "./share/handle-folder.js";
 import type { WorkerSetup } from "./worker-setup.js";
 
 /** A browser refuses larger buffers, and no machine's memory holds more. */
@@ -61,8 +62,9 @@ export class BrowserWorkerPlatform implements WorkerPlatform {
     return this.#fetchDisk(drive, name, true);
   }
 
-  async openShare(): Promise<OpenShare> {
-    throw new VivariumError("share/unusable", "shares: a page has no folders to share");
+  async openShare(directory: string | object, readOnly: boolean): Promise<OpenShare> {
+    const folder = await HandleFolder.open(directory, readOnly);
+    return { folder, close: () => {} };
   }
 
   async openSockets(): Promise<OpenSockets> {

@@ -4,11 +4,13 @@ import { type ConnectionOptions, daemonAction, isMachineName } from "../../contr
 import { readCount } from "../../control/cli/machine-options.js";
 import {
   type OpenOptions,
+  type ReplayOptions,
   readExportOptions,
   readForkOptions,
   readImportOptions,
   readInspectOptions,
   readOpenOptions,
+  readReplayOptions,
   readRestoreOptions,
   readSnapshotOptions,
   type StreamOptions,
@@ -33,6 +35,7 @@ export function describeFileCommands(program: Command, onAction: (action: Action
         onAction(daemonAction({ kind: "perform", request: { action: "machine.get", machine } }, options));
       } else onAction(readInspectOptions(machine, options));
     });
+  describeReplay(program, onAction);
   describeStreams(program, onAction);
 }
 
@@ -136,6 +139,7 @@ function describeOpen(program: Command, onAction: (action: Action) => void): voi
     .option("--exec <command>", "run a shell command in the guest and exit with its status")
     .option("--snapshot-every <time>", "take snapshots while it runs, such as every 30s, 10m or 2h")
     .option("--keep <count>", `how many of those stay (default: ${DEFAULT_KEEP_COUNT})`)
+    .option("--record", 'record its history, which "viv replay" runs again')
     .option("--net <kind[,option...]>", "plug its network devices into this, in their order, as with viv run", collect)
     .option("--share <directory:target>", "give it these folders again, in the same order as to viv run", collect)
     .option("--translate <mode>", "on, off or eager, as with viv run")
@@ -144,6 +148,26 @@ function describeOpen(program: Command, onAction: (action: Action) => void): voi
     .option("--keep-identity", "leave generation id and randomness as they are, to run the same history again")
     .option("--stats", "say at the end what the machine did")
     .action((file: string, options: OpenOptions) => onAction(readOpenOptions(file, options)));
+}
+
+function describeReplay(program: Command, onAction: (action: Action) => void): void {
+  program
+    .command("replay")
+    .summary("run a recorded history again")
+    .description(
+      "Runs the history that --record recorded again, without the world it was recorded in: what came in comes from the\n" +
+        "file, at the same instructions. Stops at the first difference, with status 1.",
+    )
+    .argument("<file>", "machine file")
+    .option("--until <instruction>", "stop at this instruction, counted from power-on")
+    .option("--back <count>", "stop so many instructions before the end")
+    .option("--save <file>", 'make a machine file of where it stopped, for "viv open"')
+    .option("--history <number>", 'the history of that number in "viv inspect" (default: the newest)')
+    .option("--from <snapshot>", "begin at this snapshot")
+    .option("--translate <mode>", "on, off or eager, as with viv run")
+    .option("--translation-cache <size>", "as with viv run")
+    .option("--json", "say how it ended as JSON, in place of what the guest wrote")
+    .action((file: string, options: ReplayOptions) => onAction(readReplayOptions(file, options)));
 }
 
 function describeStreams(program: Command, onAction: (action: Action) => void): void {

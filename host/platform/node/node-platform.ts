@@ -3,17 +3,27 @@ import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import type { OpenLink, Platform, WorkerChannel } from "../../api/platform.js";
 import type { LinkRequest } from "../../control/network-options.js";
-import { packageDirectory } from "./core-module.js";
+import type { WasmModule } from "../../core/wasm.js";
+import { loadCoreModule, packageDirectory } from "./core-module.js";
 import { openLink } from "./network/open-link.js";
 import { NodeOutside } from "./network/outside.js";
-
-/** The built one, for sources cannot be run in a worker as they are. */
-const WORKER_PATH = "dist/host/platform/node/machine-worker.js";
+import { SpareWorkers } from "./spare-workers.js";
+import type { NodeWorkerData } from "./worker-data.js";
+import { workerProgram } from "./worker-program.js";
 
 /** Where the public API runs in Node. */
 export class NodePlatform implements Platform {
+  #core: Promise<WasmModule> | null = null;
+  readonly #workers = new SpareWorkers(
+    () => startWorker({}),
+    async () => {
+      this.#core ??= loadCoreModule();
+      return startWorker({ core: await this.#core });
+    },
+  );
+
   startWorker(): WorkerChannel {
-    return startWorkerProgram(WORKER_PATH, "vivarium");
+    return channelOf(this.#workers.take());
   }
 
   readonly networkClock = new NodeOutside();
@@ -36,7 +46,10 @@ export class NodePlatform implements Platform {
 
 /** @param path of the program, within the package @param name for debuggers */
 export function startWorkerProgram(path: string, name: string): WorkerChannel {
-  const worker = new Worker(join(packageDirectory(), path), { name });
+  return channelOf(new Worker(join(packageDirectory(), path), { name }));
+}
+
+function channelOf(worker: Worker): WorkerChannel {
   let isTerminated = false;
   return {
     post: (message, transfer = []) => worker.postMessage(message, transfer),
@@ -56,3 +69,7 @@ export function startWorkerProgram(path: string, name: string): WorkerChannel {
 }
 
 const TIMER_MS_MAX = 2 ** 31 - 1;
+
+function startWorker(workerData: NodeWorkerData): Worker {
+  return new Worker(workerProgram(), { name: "vivarium", workerData });
+}

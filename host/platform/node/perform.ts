@@ -195,11 +195,12 @@ async function runKept(
     const result = await runMachines({ create, hash: false }, session, streams);
     disconnect();
     try {
-      await kept.machine.conclude(result.end);
+      const record = await kept.machine.conclude(result.end);
+      if (record === null) return result;
+      return { ...result, report: { ...result.report, recordedTo: record.retired, stateHash: record.stateHash } };
     } catch (error) {
       throw nameMachineFile(kept.path, error);
     }
-    return result;
   } finally {
     await kept.close();
   }

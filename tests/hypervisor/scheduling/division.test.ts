@@ -119,16 +119,24 @@ describe.each(DIVIDERS)("%s", (_, simulate) => {
     }
   });
 
-  test("a limit holds for one that sleeps, too: it saves nothing up", async () => {
-    const nextBurst = (): Burst => ({ runMs: 40, sleepMs: 400 });
-    const machines = [{ name: "sleeper", cpu: { limit: 0.1 }, nextBurst }, ...busy(1)];
-    const { turns } = await simulate({ machines }, TEN_SECONDS);
-    // In any second it has no more than a tenth, and the little that one period holds.
-    const begins = turns.get("sleeper")!;
-    for (const fromMs of begins) {
-      const inSecond = begins.filter((ms) => ms >= fromMs && ms < fromMs + 1000).length;
-      expect(inSecond * SLICE_MS).toBeLessThan(100 * 1.5 + 4);
-    }
+  test.each([
+    ["its shares", {}, 0.5],
+    ["its limit", { limit: 0.1, shares: 1000 }, 0.1],
+    ["its reservation", { reservation: 0.6 }, 0.6],
+  ])("who sleeps for long saves nothing up: it has of what follows what %s says", async (_, cpu, part) => {
+    let bursts = 0;
+    const nextBurst = (): Burst => {
+      return bursts++ === 0 ? { runMs: 1, sleepMs: 5000 } : { runMs: Number.POSITIVE_INFINITY, sleepMs: 0 };
+    };
+    const machines = [{ name: "sleeper", cpu, nextBurst }, ...busy(1)];
+    const wokenMs = 200;
+    const before = await simulate({ machines }, 5000);
+    bursts = 0;
+    const after = await simulate({ machines }, 5000 + wokenMs);
+    // What a limit brings in 50 ms, or two turns.
+    const bucketMs = Math.max(0.1 * 50, 2 * SLICE_MS);
+    const hadMs = used(after, "sleeper") - used(before, "sleeper");
+    expect(hadMs).toBeLessThan(wokenMs * part + bucketMs + SLICE_MS);
   });
 
   test("nothing is left unused while somebody wants it, and nobody starves", async () => {
@@ -300,6 +308,21 @@ describe("the dispatcher, by the host's clock", () => {
     };
     const outcome = await dispatch({ machines: [flood, { name: "quiet" }] }, TEN_SECONDS, { accessMs: 0.01 });
     expect(used(outcome, "quiet")).toBeGreaterThan(TEN_SECONDS * 0.4);
+  });
+
+  test("who is slow by turns, and seldom or often, pays for it", async () => {
+    for (const slow of [1, 2, 3]) {
+      // Without a device: as a program is that waits for memory.
+      let turns = 0;
+      const uneven = {
+        name: "uneven",
+        get instructionsPerMs() {
+          return turns++ % 4 < slow ? 2000 : 200_000;
+        },
+      };
+      const outcome = await dispatch({ machines: [uneven, { name: "even" }] }, TEN_SECONDS * 6);
+      expect(used(outcome, "even"), `${slow} of 4`).toBeGreaterThan(TEN_SECONDS * 6 * 0.35);
+    }
   });
 
   test("who wakes for next to nothing all the time pays for the turns", async () => {

@@ -18,9 +18,9 @@ export interface SimulatedMachine {
   readonly cpu?: Partial<ProcessorSettings>;
   /** Asked for again and again, with the time; a machine without it is always busy. */
   readonly nextBurst?: (nowMs: number) => Burst;
-  /** 100,000 unless given. */
+  /** 100,000 unless given; asked for at each turn. */
   readonly instructionsPerMs?: number;
-  /** Accesses of devices in each millisecond that it runs. */
+  /** Accesses of devices in each millisecond that it runs; asked for at each turn. */
   readonly accessesPerMs?: number;
 }
 
@@ -158,13 +158,14 @@ async function runMachine(
   { stallMs = () => 0, accessMs = 0 }: Options,
   startMs: number,
 ): Promise<void> {
-  const { name, nextBurst, instructionsPerMs = INSTRUCTIONS_PER_MS, accessesPerMs = 0 } = machine;
+  const { name, nextBurst } = machine;
   let burst = nextBurst?.(0) ?? FOR_EVER;
-  let left = burst.runMs * instructionsPerMs;
+  let left = burst.runMs * (machine.instructionsPerMs ?? INSTRUCTIONS_PER_MS);
   for (;;) {
     const askedMs = thread.nowMs;
     const turn = await turns.take();
     if (turn === null) return;
+    const { instructionsPerMs = INSTRUCTIONS_PER_MS, accessesPerMs = 0 } = machine;
     const beganMs = thread.nowMs;
     const retired = Math.round(Math.min(left, turn.budget));
     left -= retired;
@@ -179,7 +180,7 @@ async function runMachine(
     if (!waits) continue;
     await thread.sleep(burst.sleepMs).done;
     burst = nextBurst?.(thread.nowMs - startMs) ?? FOR_EVER;
-    left = burst.runMs * instructionsPerMs;
+    left = burst.runMs * (machine.instructionsPerMs ?? INSTRUCTIONS_PER_MS);
   }
 }
 

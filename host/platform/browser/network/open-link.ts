@@ -28,6 +28,7 @@ export async function openLink(request: LinkRequest, mtu: number): Promise<OpenL
       const link = new PeerLink();
       return { link, close: () => link.close() };
     }
+    case "switch":
     case "socket":
     case "tap":
       throw unsupported(`networks of kind "${request.kind}"`);

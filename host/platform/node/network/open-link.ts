@@ -4,10 +4,12 @@ import type { Link } from "../../../network/link.js";
 import { EgressPolicy } from "../../../network/nat/egress.js";
 import { Nat } from "../../../network/nat/nat.js";
 import { PeerLink } from "../../../network/peer-link.js";
+import { Switch } from "../../../network/switch.js";
 import { unreachable } from "../../../util/errors.js";
 import type { NodeOutside } from "./outside.js";
 import { PortForwards } from "./port-forwards.js";
 import { SocketLink } from "./socket-link.js";
+import { openSwitch } from "./switch-link.js";
 import { openTap } from "./tap-link.js";
 import { WebSocketLink } from "./websocket-link.js";
 
@@ -28,6 +30,8 @@ export async function openLink(request: LinkRequest, mtu: number, outside: NodeO
       };
       return { link: nat, egress, addForward: (forward) => forwards.add(nat, forward), close };
     }
+    case "switch":
+      return openSwitchWithNat(request, mtu, outside);
     case "socket":
       return closing(
         await (request.role === "connect" ? SocketLink.connect(request.place) : SocketLink.listen(request.place)),
@@ -41,6 +45,25 @@ export async function openLink(request: LinkRequest, mtu: number, outside: NodeO
     default:
       return unreachable(request);
   }
+}
+
+/** A machine that brings the NAT has a switch of its own between itself, the NAT and the others. */
+async function openSwitchWithNat(
+  { name, uplink }: Extract<LinkRequest, { readonly kind: "switch" }>,
+  mtu: number,
+  outside: NodeOutside,
+): Promise<OpenLink> {
+  const trunk = await openSwitch(name);
+  if (!uplink) return closing(trunk);
+  const nat = new Nat({ outside, mtu });
+  const own = new Switch();
+  own.join(trunk);
+  own.join(nat);
+  const close = async () => {
+    await nat.close();
+    await trunk.close();
+  };
+  return { link: own.port(), close };
 }
 
 function closing(link: Link): OpenLink {
