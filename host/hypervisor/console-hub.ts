@@ -63,6 +63,7 @@ class Watcher {
   }
 
   write(bytes: Uint8Array): void {
+    if (this.#isEnded) return;
     this.#waiting.push(bytes);
     this.#waitingLength += bytes.length;
     while (this.#waiting.length > 1 && this.#waitingLength > KEPT_BYTE_LENGTH * 2) {

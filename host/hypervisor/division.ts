@@ -85,10 +85,10 @@ export class Division {
 
   #placed(): readonly PlacedMachine[] {
     return this.#options.machines().flatMap((machine) => {
-      const { name, worker, spec } = machine;
-      if (worker === null) return [];
-      const entitlement = this.entitlementOf(name);
-      return [{ name, worker: worker.number, entitlement, reservation: spec.cpu.reservation }];
+      const { name, worker, heading, spec } = machine;
+      if (heading === null) return [];
+      const entitlement = worker === null ? ARRIVAL_PROCESSORS : this.entitlementOf(name);
+      return [{ name, worker: heading.number, entitlement, reservation: spec.cpu.reservation }];
     });
   }
 

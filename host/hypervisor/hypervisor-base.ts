@@ -62,6 +62,8 @@ const HANG_TIMEOUT_MS = 20_000;
 /** Readings between two times that what was used is written down. */
 const READINGS_PER_WRITE = 10;
 const BALANCE_MS = 5000;
+/** What was not written down for longer than this is not lost when the program is killed. */
+const FLUSH_MS = 50;
 /** Machines that are saved at a time when all are. */
 const SAVED_AT_ONCE = 4;
 const MIB = 2 ** 20;
@@ -83,6 +85,7 @@ export class HypervisorBase implements HypervisorService {
   readonly #startedAt: number;
   #readings = 0;
   #isBalancing = false;
+  #isFlushDue = false;
   /** Before then no machine moves: what the last moves did shows only after a while. */
   #balanceAtMs = 0;
   #closing: Promise<void> | null = null;
@@ -93,7 +96,7 @@ export class HypervisorBase implements HypervisorService {
     this.#options = options;
     this.#place = place;
     this.#startedAt = platform.nowMs();
-    this.#store = new Store(place.database);
+    this.#store = new Store(place.database, () => this.#flushSoon());
     this.#events = new EventLog(this.#store, () => platform.nowMs());
     this.pools = new Pools(this.#store);
     this.#workers = new WorkerPool(platform, {
@@ -299,10 +302,12 @@ export class HypervisorBase implements HypervisorService {
 
   async #close(): Promise<void> {
     const saved = this.managed.all.filter(({ isPresent }) => isPresent);
-    await eachOf(saved, SAVED_AT_ONCE, (machine) => this.#attempt(machine, "be saved", () => machine.hibernate()));
-    await Promise.all(this.managed.all.map((machine) => machine.release()));
-    for (const machine of this.managed.all) this.#store.writeMachine(machine.record());
+    await eachOf(saved, SAVED_AT_ONCE, (machine) =>
+      this.#attempt(machine, "be saved", () => machine.hibernate("closing")),
+    );
+    for (const machine of this.managed.all) this.#store.machineChanged(machine);
     this.#store.flush();
+    await Promise.all(this.managed.all.map((machine) => machine.release()));
     this.#workers.close();
     await this.#place.close();
   }
@@ -341,6 +346,15 @@ export class HypervisorBase implements HypervisorService {
     if (worker.number === 0) this.#tick();
   }
 
+  #flushSoon(): void {
+    if (this.#isFlushDue) return;
+    this.#isFlushDue = true;
+    this.#platform.schedule(() => {
+      this.#isFlushDue = false;
+      if (this.#closing === null) this.#store.flush();
+    }, FLUSH_MS);
+  }
+
   /** About once a second. */
   #tick(): void {
     this.#division.update();
@@ -349,8 +363,7 @@ export class HypervisorBase implements HypervisorService {
     const nowMs = this.#platform.nowMs();
     for (const { meter } of this.managed.all) meter.sample(nowMs);
     if (++this.#readings % READINGS_PER_WRITE !== 0) return;
-    this.#store.writeUsages(new Map(this.managed.all.map(({ name, meter }) => [name, meter.usage])));
-    this.#store.flush();
+    for (const machine of this.managed.all) this.#store.machineChanged(machine);
   }
 
   /** Takes machines to other workers until the load is even; after that they stay for a while. */

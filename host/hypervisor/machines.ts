@@ -107,6 +107,7 @@ export class Machines {
     machine.spec = spec;
     this.#rules.changed();
     this.#events.tell("machine-changed", name, `${name} was changed`, { ...change });
+    this.#store.flush();
     return machine;
   }
 
@@ -169,6 +170,8 @@ export class Machines {
     try {
       return await work();
     } finally {
+      // What is answered is kept.
+      this.#store.flush();
       for (const name of names) this.#reserved.delete(name);
     }
   }
@@ -185,7 +188,7 @@ export class Machines {
       savedByteLength: 0,
     };
     const machine = this.#add(record);
-    this.#store.writeMachine(record);
+    this.#store.machineChanged(machine);
     this.#rules.changed();
     this.#events.tell("machine-created", spec.name, `${spec.name} was created`);
     return machine;
@@ -196,8 +199,8 @@ export class Machines {
     const around: MachineSurroundings = {
       ...this.#around,
       changed: (machine) => {
-        if (!this.#machines.has(machine.name)) return;
-        this.#store.writeMachine(machine.record());
+        if (this.#machines.get(machine.name) !== machine) return;
+        this.#store.machineChanged(machine);
         this.#rules.changed();
       },
     };

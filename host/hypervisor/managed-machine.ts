@@ -1,6 +1,5 @@
 import type { FromWorker, MachineSetup } from "../api/messages.js";
 import { buffersOf, type PackedState } from "../api/packed-state.js";
-import type { Platform } from "../api/platform.js";
 import type { Transit } from "../api/transit.js";
 import type { MachineSpec, MachineStatus, MachineView, SnapshotView } from "../control/hypervisor/schemas.js";
 import type { WasmModule } from "../core/wasm.js";
@@ -9,14 +8,15 @@ import type { Halt } from "../machine/run-loop.js";
 import { unreachable, VivariumError } from "../util/errors.js";
 import { ConsoleHub } from "./console-hub.js";
 import type { EventKind } from "./event-log.js";
+import { controlsOf, plugIn, throughLane, unplug } from "./handle-wires.js";
 import type { HostWorker } from "./host-worker.js";
 import { HypervisorMachine, type MachineControls } from "./hypervisor-machine.js";
 import { Lane, type LanePlace } from "./lane.js";
-import { IMPORTED_IMAGE, networksOfSpec, refuseImported, setupOfSpec } from "./machine-setup.js";
+import { IMPORTED_IMAGE, refuseImported, setupOfSpec } from "./machine-setup.js";
 import type { FileFacts, LaneReading } from "./messages.js";
 import { Meter } from "./meter.js";
 import type { HypervisorPlatform } from "./platform.js";
-import { BackOff, isRestarted, type MachineEnd } from "./restart.js";
+import { BackOff, endOf, isRestarted, type MachineEnd } from "./restart.js";
 import type { MachineRecord } from "./store.js";
 import { Turns } from "./turns.js";
 
@@ -33,6 +33,9 @@ export interface MachineSurroundings {
   changed(machine: ManagedMachine): void;
   tell(kind: EventKind, machine: string, message: string, data?: Record<string, unknown>): void;
 }
+
+/** Why a machine is hibernated: one that had to make room, or whose hypervisor ends, goes on as soon as it can. */
+export type HibernationReason = "asked" | "memory" | "closing";
 
 /** Where a new machine comes from. */
 export type Origin = Pick<MachineControls, "fork" | "set"> & { readonly record: MachineRecord };
@@ -57,7 +60,10 @@ export class ManagedMachine {
   #goesOn: boolean;
   /** Whether it ran when it was hibernated. */
   #wasRunning = false;
-  #isEvicted = false;
+  /** Why it sleeps in its file. */
+  #sleepsFor: HibernationReason = "asked";
+  /** The worker that it is about to come to. */
+  #heading: HostWorker | null = null;
   #balloon = { byteLength: 0, isOurs: false };
   #transit: Transit | null = null;
   #cancelRestart: () => void = () => {};
@@ -77,8 +83,11 @@ export class ManagedMachine {
       (message, from) => this.#hear(message, from),
     );
     const setup = setupOfSpec(record.spec, (into) => around.platform.randomBytes(into));
-    this.handle = new HypervisorMachine(this.#callerPlatform(), setup, this.#controls(fork, set), (progress) =>
-      this.#onProgress(progress),
+    this.handle = new HypervisorMachine(
+      throughLane(around.platform, this.#lane),
+      setup,
+      controlsOf(this, fork, set),
+      (progress) => this.#onProgress(progress),
     );
     void this.handle.connectDevices(setup, []);
     if (record.goesOn) this.#sleepInFile();
@@ -107,6 +116,11 @@ export class ManagedMachine {
     return this.#lane.place?.worker ?? null;
   }
 
+  /** The worker that it is in, or is about to come to. */
+  get heading(): HostWorker | null {
+    return this.worker ?? this.#heading;
+  }
+
   /** Its number there. */
   get lane(): number | null {
     return this.#lane.place?.lane ?? null;
@@ -128,7 +142,7 @@ export class ManagedMachine {
       createdAt: this.createdAt,
       startedAt: this.#startedAt,
       goesOn: this.#goesOn,
-      wasRunning: this.#status === "hibernated" && this.#wasRunning,
+      wasRunning: this.#status === "hibernated" && this.#wasRunning && this.#sleepsFor !== "asked",
       failure: this.#failure,
       usage: this.meter.usage,
       savedByteLength: this.meter.load.savedByteLength,
@@ -183,9 +197,8 @@ export class ManagedMachine {
     });
   }
 
-  /** @param isEvicted whether it is to wake as soon as there is room again */
-  hibernate({ isEvicted = false } = {}): Promise<void> {
-    return this.#turns.run(() => this.#hibernate(isEvicted));
+  hibernate(reason: HibernationReason = "asked"): Promise<void> {
+    return this.#turns.run(() => this.#hibernate(reason));
   }
 
   /** A machine that sleeps in its file goes on, running or not as it was. */
@@ -197,7 +210,7 @@ export class ManagedMachine {
 
   /** Whether it sleeps only because somebody else needed its memory. */
   get isEvicted(): boolean {
-    return this.#status === "hibernated" && this.#isEvicted;
+    return this.#status === "hibernated" && this.#sleepsFor === "memory";
   }
 
   /** Takes it to another worker amid everything. */
@@ -336,14 +349,19 @@ export class ManagedMachine {
       await this.#stop();
       const { worker, argument } = this.#fileCall({});
       await worker.call("removeFile", argument);
-      await this.handle.release();
+      await this.#release();
     });
+  }
+
+  async #release(): Promise<void> {
+    this.#lane.switchOff(new VivariumError("machine/closed", `${this.name} has been closed`));
+    await this.handle.release();
   }
 
   /** The hypervisor ends: nobody asks anything of it any more. */
   release(): Promise<void> {
     this.#cancelRestart();
-    return this.#turns.run(() => this.handle.release());
+    return this.#turns.run(() => this.#release());
   }
 
   /** @param entitlement processors that it has a right to */
@@ -402,7 +420,8 @@ export class ManagedMachine {
     try {
       await this.#around.makeRoom(this, async () => {
         worker = this.#around.chooseWorker(this);
-        await this.#plugIn();
+        this.#heading = worker;
+        await plugIn(this.handle, this.#spec);
         lane = this.#lane.open(worker);
         const { isNew, isRunning } = await make(worker, lane);
         this.#arrived(worker, lane, isNew);
@@ -418,6 +437,8 @@ export class ManagedMachine {
       }
       this.#broken(messageOf(error));
       throw error;
+    } finally {
+      this.#heading = null;
     }
   }
 
@@ -427,7 +448,6 @@ export class ManagedMachine {
     this.#lane.release(worker, lane, isNew);
     this.#startedAt = nowMs;
     this.#failure = null;
-    this.#isEvicted = false;
   }
 
   async #goOn(): Promise<void> {
@@ -441,7 +461,7 @@ export class ManagedMachine {
     this.#leave("off", "the machine was switched off");
   }
 
-  async #hibernate(isEvicted: boolean): Promise<void> {
+  async #hibernate(reason: HibernationReason): Promise<void> {
     const place = this.#place();
     this.#lane.hold();
     try {
@@ -454,7 +474,7 @@ export class ManagedMachine {
       this.#took(reading);
       this.#transit = transit;
       this.#wasRunning = isRunning;
-      this.#isEvicted = isEvicted;
+      this.#sleepsFor = reason;
       this.#goesOn = true;
       this.handle.forgetSnapshots();
       this.meter.end();
@@ -539,7 +559,7 @@ export class ManagedMachine {
     this.#transit = null;
     this.#balloon = { byteLength: 0, isOurs: false };
     this.#goesOn = goesOn;
-    this.#unplug();
+    unplug(this.handle);
     this.#setStatus(status);
   }
 
@@ -547,27 +567,14 @@ export class ManagedMachine {
   #sleepInFile(): void {
     this.#transit = null;
     this.#wasRunning = true;
+    this.#sleepsFor = "asked";
     this.#lane.hold();
     this.#setStatus("hibernated");
     // Its users find a guest that answers, only late.
     this.#lane.say({ kind: "status", status: "running" });
-    void this.#plugIn().catch((error: unknown) => this.#notPlugged(error));
-  }
-
-  async #plugIn(): Promise<void> {
-    const options = networksOfSpec(this.#spec);
-    for (const [index, network] of this.handle.networks.entries()) {
-      const wanted = options[index];
-      if (wanted !== undefined && network.options.kind === "unplugged") await network.plug(wanted);
-    }
-  }
-
-  #unplug(): void {
-    for (const network of this.handle.networks) void network.unplug();
-  }
-
-  #notPlugged(error: unknown): void {
-    this.#around.tell("machine-failure", this.name, `${this.name}: ${messageOf(error)}`);
+    plugIn(this.handle, this.#spec).catch((error: unknown) => {
+      this.#around.tell("machine-failure", this.name, `${this.name}: ${messageOf(error)}`);
+    });
   }
 
   #wanted(): void {
@@ -667,40 +674,6 @@ export class ManagedMachine {
     this.#around.changed(this);
     this.#around.tell(kind, this.name, message, { status: this.#status });
   }
-
-  #controls(fork: MachineControls["fork"], set: MachineControls["set"]): MachineControls {
-    return {
-      view: () => this.view(),
-      start: () => this.start(),
-      stop: () => this.stop(),
-      pause: () => this.pause(),
-      resume: () => this.resume(),
-      reset: () => this.reset(),
-      hibernate: () => this.hibernate(),
-      set,
-      fork,
-      snapshots: () => this.snapshots(),
-      save: () => this.save(null),
-      saveSnapshot: async (name) => {
-        await this.save(name);
-        return (await this.snapshots()).find((snapshot) => snapshot.name === name)!;
-      },
-      restoreSnapshot: (name) => this.restore(name),
-      deleteSnapshot: (name) => this.deleteSnapshot(name),
-    };
-  }
-
-  /** To the handle its worker is the lane. */
-  #callerPlatform(): Platform {
-    const { platform } = this.#around;
-    return {
-      startWorker: () => this.#lane,
-      schedule: (callback, delayMs) => platform.schedule(callback, delayMs),
-      randomBytes: (into) => platform.randomBytes(into),
-      networkClock: platform.networkClock,
-      openLink: (request, options) => platform.openLink(request, options),
-    };
-  }
 }
 
 export interface PackedForFork {
@@ -713,24 +686,6 @@ export interface AdoptedState {
   readonly core: WasmModule;
   readonly setup: MachineSetup;
   readonly state: PackedState;
-}
-
-function endOf(halt: Halt): MachineEnd {
-  switch (halt.kind) {
-    case "poweroff":
-    case "stopped":
-      return { kind: "off" };
-    case "reboot":
-      return { kind: "failure", reason: "the guest asked for a restart, and what it was started from is not known" };
-    case "fail":
-      return { kind: "failure", reason: `the guest reported failure ${halt.code}` };
-    case "htif":
-      return halt.exitCode === 0
-        ? { kind: "off" }
-        : { kind: "failure", reason: `the program ended with status ${halt.exitCode}` };
-    default:
-      return unreachable(halt);
-  }
 }
 
 function messageOf(error: unknown): string {

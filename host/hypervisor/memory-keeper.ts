@@ -83,7 +83,7 @@ export class MemoryKeeper {
   }
 
   async #hibernate(name: string): Promise<boolean> {
-    return this.#attempt(name, (machine) => machine.hibernate({ isEvicted: true }));
+    return this.#attempt(name, (machine) => machine.hibernate("memory"));
   }
 
   async #attempt(name: string, work: (machine: ManagedMachine) => Promise<void>): Promise<boolean> {

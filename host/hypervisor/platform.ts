@@ -11,7 +11,6 @@ export interface HypervisorStore {
   readonly database: Database;
   /** What the workers know a machine's file by. @param machine its name */
   machineFile(machine: string): string;
-  /** @param isKept false when nothing shall be left of a store that has no directory */
   close(): Promise<void>;
 }
 
@@ -40,8 +39,6 @@ export interface HypervisorPlatform extends Platform {
 /** A machine's file in the worker that has it open. */
 export interface HostedFile {
   readonly file: MachineFile;
-  /** Of the file as it is. */
-  byteLength(): number;
   close(): Promise<void>;
 }
 

@@ -1,4 +1,5 @@
 import type { RestartPolicy } from "../control/hypervisor/schemas.js";
+import type { Halt } from "../machine/run-loop.js";
 import { unreachable } from "../util/errors.js";
 
 /** How a machine came to its end without being told to. */
@@ -7,6 +8,24 @@ export type MachineEnd =
   | { readonly kind: "off" }
   /** The guest reported failure, or the machine or its worker broke. */
   | { readonly kind: "failure"; readonly reason: string };
+
+export function endOf(halt: Halt): MachineEnd {
+  switch (halt.kind) {
+    case "poweroff":
+    case "stopped":
+      return { kind: "off" };
+    case "reboot":
+      return { kind: "failure", reason: "the guest asked for a restart, and what it was started from is not known" };
+    case "fail":
+      return { kind: "failure", reason: `the guest reported failure ${halt.code}` };
+    case "htif":
+      return halt.exitCode === 0
+        ? { kind: "off" }
+        : { kind: "failure", reason: `the program ended with status ${halt.exitCode}` };
+    default:
+      return unreachable(halt);
+  }
+}
 
 const FIRST_DELAY_MS = 500;
 const DELAY_MS_MAX = 60_000;

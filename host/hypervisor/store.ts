@@ -50,12 +50,18 @@ export interface MachineRecord {
 /** What a hypervisor keeps: its machines, pools and events. Machines themselves are in files of their own. */
 export class Store implements EventKeeper {
   readonly #database: Database;
+  readonly #onUnwritten: () => void;
+  readonly #changed = new Map<string, { record(): MachineRecord }>();
   #unwritten: HypervisorEvent[] = [];
   #lastEventId: number;
 
-  /** @throws VivariumError `store/unusable` for a database of something else, or of a newer version */
-  constructor(database: Database) {
+  /**
+   * @param onUnwritten called when there is something that `flush` will write: many changes in one transaction
+   * @throws VivariumError `store/unusable` for a database of something else, or of a newer version
+   */
+  constructor(database: Database, onUnwritten: () => void) {
     this.#database = database;
+    this.#onUnwritten = onUnwritten;
     prepare(database);
     const row = database.prepare("SELECT max(id) AS last FROM event").get();
     this.#lastEventId = Number(row?.last ?? 0);
@@ -65,33 +71,15 @@ export class Store implements EventKeeper {
     return this.#database.prepare("SELECT * FROM machine ORDER BY created_ms, name").all().map(recordOf);
   }
 
-  writeMachine({ spec, ...record }: MachineRecord): void {
-    this.#database
-      .prepare("INSERT OR REPLACE INTO machine VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
-      .run(
-        spec.name,
-        JSON.stringify(spec),
-        record.createdAt,
-        record.startedAt,
-        Number(record.goesOn),
-        Number(record.wasRunning),
-        record.failure,
-        JSON.stringify(record.usage),
-        record.savedByteLength,
-      );
+  /** A machine is not what it was: it is written with what else is to be. */
+  machineChanged(machine: { readonly name: string; record(): MachineRecord }): void {
+    this.#changed.set(machine.name, machine);
+    this.#onUnwritten();
   }
 
   deleteMachine(name: string): void {
+    this.#changed.delete(name);
     this.#database.prepare("DELETE FROM machine WHERE name = ?").run(name);
-  }
-
-  /** Of many machines at once. */
-  writeUsages(usages: ReadonlyMap<string, Usage>): void {
-    if (usages.size === 0) return;
-    const update = this.#database.prepare("UPDATE machine SET usage = ? WHERE name = ?");
-    this.#inTransaction(() => {
-      for (const [name, usage] of usages) update.run(JSON.stringify(usage), name);
-    });
   }
 
   pools(): readonly PoolSpec[] {
@@ -114,6 +102,7 @@ export class Store implements EventKeeper {
   addEvent(event: HypervisorEvent): void {
     this.#unwritten.push(event);
     this.#lastEventId = event.id;
+    this.#onUnwritten();
   }
 
   /** Events after a number, oldest first. @param last at most so many, the newest */
@@ -123,18 +112,36 @@ export class Store implements EventKeeper {
     return rows.map(eventOf).reverse();
   }
 
-  /** Writes the events that were only told so far. */
+  /** Writes down what was only told so far. */
   flush(): void {
-    const events = this.#unwritten;
-    if (events.length === 0) return;
+    const [events, machines] = [this.#unwritten, [...this.#changed.values()]];
+    if (events.length === 0 && machines.length === 0) return;
     this.#unwritten = [];
+    this.#changed.clear();
     const insert = this.#database.prepare("INSERT OR REPLACE INTO event VALUES (?, ?, ?, ?, ?, ?)");
     this.#inTransaction(() => {
+      for (const machine of machines) this.#writeMachine(machine.record());
       for (const { id, time, kind, machine, message, data } of events) {
         insert.run(id, time, kind, machine, message, JSON.stringify(data));
       }
       this.#database.prepare("DELETE FROM event WHERE id <= ?").run(this.#oldestKept());
     });
+  }
+
+  #writeMachine({ spec, ...record }: MachineRecord): void {
+    this.#database
+      .prepare("INSERT OR REPLACE INTO machine VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
+      .run(
+        spec.name,
+        JSON.stringify(spec),
+        record.createdAt,
+        record.startedAt,
+        Number(record.goesOn),
+        Number(record.wasRunning),
+        record.failure,
+        JSON.stringify(record.usage),
+        record.savedByteLength,
+      );
   }
 
   #oldestKept(): number {

@@ -133,6 +133,12 @@ export class MachineFile {
     return this.#formatVersion;
   }
 
+  /** Of the file as it is, what was deleted and not given back yet included. */
+  get byteLength(): number {
+    const pragma = (name: string) => Number(this.#database.prepare(`PRAGMA ${name}`).get()?.[name] ?? 0);
+    return pragma("page_count") * pragma("page_size");
+  }
+
   /** Oldest first. Those that only histories have are left out. */
   get snapshots(): readonly Snapshot[] {
     return this.#list.all(0).map(snapshotOf);

@@ -92,7 +92,7 @@ function describe(opened: HostedFile): ImportedMachine {
   const { file } = opened;
   const { memoryByteLength, hartCount, networks, shares } = decode(boardSchema, file.load(file.present!).board);
   return {
-    byteLength: opened.byteLength(),
+    byteLength: opened.file.byteLength,
     memoryByteLength,
     hartCount,
     networkCount: networks.length,

@@ -111,7 +111,7 @@ class MachineHost {
         const { file, name } = given<"namePoint">();
         const opened = await this.#shelf.open(file);
         await opened.file.name(name);
-        return { value: { byteLength: opened.byteLength() } };
+        return { value: { byteLength: opened.file.byteLength } };
       }
       case "points":
         return { value: pointsOf((await this.#shelf.open(given<"points">().file)).file) };
@@ -226,7 +226,7 @@ class MachineHost {
     machine.file = file;
     const state = await machine.server.capture();
     await this.#write(opened, state, machine, name);
-    return { byteLength: opened.byteLength() };
+    return { byteLength: opened.file.byteLength };
   }
 
   async #hibernate({ lane, file }: WorkerCalls["hibernate"]["argument"]): Promise<WorkerCalls["hibernate"]["answer"]> {
@@ -243,7 +243,7 @@ class MachineHost {
       if (isRunning) await machine.server.start();
       throw error;
     }
-    const byteLength = opened.byteLength();
+    const byteLength = opened.file.byteLength;
     return { byteLength, transit, isRunning, reading: await this.#close(lane) };
   }
 
@@ -266,7 +266,7 @@ class MachineHost {
     const opened = await this.#shelf.open(file);
     await opened.file.delete([opened.file.find(name)]);
     await opened.file.shrink();
-    return { byteLength: opened.byteLength() };
+    return { byteLength: opened.file.byteLength };
   }
 
   async #restore({ file, name, lane }: WorkerCalls["restore"]["argument"]): Promise<void> {

@@ -34,28 +34,7 @@ export class BrowserPlatform implements Platform {
     const file = new FileClient(port1);
     worker.postMessage({ core, images, base, file: port2 } satisfies WorkerSetup, [port2]);
     this.#onFile(file);
-    let onFailure: (error: Error) => void = () => {};
-    worker.onerror = (event) => {
-      event.preventDefault();
-      const error = failureOf(event);
-      file.end(error);
-      onFailure(error);
-    };
-    return {
-      post: (message, transfer = []) => worker.postMessage(message, [...transfer]),
-      onMessage: (receive) => {
-        worker.onmessage = ({ data }) => receive(data);
-      },
-      onFailure: (callback) => {
-        onFailure = callback;
-      },
-      terminate: () => {
-        worker.onmessage = null;
-        worker.onerror = null;
-        worker.terminate();
-        file.end(new VivariumError("machine/closed", "the machine has been closed"));
-      },
-    };
+    return channelOf(worker, (error) => file.end(error));
   }
 
   /** Of its time only. */
@@ -75,6 +54,32 @@ export class BrowserPlatform implements Platform {
   randomBytes(into: Uint8Array): void {
     fillRandom(into);
   }
+}
+
+/** @param onEnd told when the worker ends, by itself or because it was ended */
+export function channelOf(worker: Worker, onEnd: (error: Error) => void): WorkerChannel {
+  let onFailure: (error: Error) => void = () => {};
+  worker.onerror = (event) => {
+    event.preventDefault();
+    const error = failureOf(event);
+    onEnd(error);
+    onFailure(error);
+  };
+  return {
+    post: (message, transfer = []) => worker.postMessage(message, [...transfer]),
+    onMessage: (receive) => {
+      worker.onmessage = ({ data }) => receive(data);
+    },
+    onFailure: (callback) => {
+      onFailure = callback;
+    },
+    terminate: () => {
+      worker.onmessage = null;
+      worker.onerror = null;
+      worker.terminate();
+      onEnd(new VivariumError("machine/closed", "the machine has been closed"));
+    },
+  };
 }
 
 const TIMER_MS_MAX = 2 ** 31 - 1;

@@ -21,10 +21,10 @@ const IMAGE_NAME = /^[a-z0-9][a-z0-9.-]*$/;
 /** The worker's end of the public API. */
 export class BrowserWorkerPlatform implements WorkerPlatform {
   readonly channel: Channel;
-  readonly #setup: WorkerSetup;
+  readonly #setup: Omit<WorkerSetup, "file">;
   readonly #store: FileStore;
 
-  constructor(channel: Channel, setup: WorkerSetup, store: FileStore) {
+  constructor(channel: Channel, setup: Omit<WorkerSetup, "file">, store: FileStore) {
     this.channel = channel;
     this.#setup = setup;
     this.#store = store;

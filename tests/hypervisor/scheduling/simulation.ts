@@ -39,8 +39,8 @@ export interface Change {
 
 export interface Options {
   readonly changes?: readonly Change[];
-  /** By how much the host's clock jumps in a turn that begins at this moment. */
-  readonly stallMs?: (nowMs: number) => number;
+  /** By how much the host's clock jumps in a turn that this machine begins at this moment. */
+  readonly stallMs?: (nowMs: number, name: string) => number;
   /** Of an access of a device, in the processor's time. */
   readonly accessMs?: number;
 }
@@ -172,7 +172,7 @@ async function runMachine(
     const ranMs = retired / instructionsPerMs;
     const deviceAccesses = Math.round(ranMs * accessesPerMs);
     const usedMs = ranMs + deviceAccesses * accessMs;
-    thread.nowMs += usedMs + stallMs(beganMs - startMs);
+    thread.nowMs += usedMs + stallMs(beganMs - startMs, name);
     recorder.note(name, beganMs - startMs, usedMs, beganMs - askedMs);
     const waits = left < 1;
     turns.give({ retired, elapsedMs: thread.nowMs - beganMs, deviceAccesses, waits });

@@ -1,4 +1,4 @@
-import { existsSync, realpathSync, statSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -6,12 +6,7 @@ import type { OpenShare } from "../../../api/platform.js";
 import type { HostedFile, HostingPlatform } from "../../../hypervisor/platform.js";
 import type { StreamRecord } from "../../../snapshot/stream-format.js";
 import { nodeFileServices } from "../machine-file/file-services.js";
-import {
-  createMachineFile,
-  importMachineFile,
-  type OpenMachineFile,
-  openMachineFile,
-} from "../machine-file/open-machine-file.js";
+import { createMachineFile, importMachineFile, openMachineFile } from "../machine-file/open-machine-file.js";
 import { NodeWorkerPlatform } from "../node-worker-platform.js";
 import { packageVersion } from "../package-version.js";
 import { holdDirectory } from "../share/held-directory.js";
@@ -23,11 +18,11 @@ export class NodeHostingPlatform extends NodeWorkerPlatform implements HostingPl
   #collect: (() => void) | null = null;
 
   async openFile(path: string): Promise<HostedFile> {
-    return hostedFile(existsSync(path) ? await openMachineFile(path) : await createMachineFile(path, writtenBy()));
+    return existsSync(path) ? openMachineFile(path) : createMachineFile(path, writtenBy());
   }
 
   async importFile(path: string, records: AsyncIterable<StreamRecord>): Promise<HostedFile> {
-    return hostedFile(await importMachineFile(path, records, { writtenBy: writtenBy(), identity: "renewed" }));
+    return importMachineFile(path, records, { writtenBy: writtenBy(), identity: "renewed" });
   }
 
   async removeFile(path: string): Promise<void> {
@@ -58,10 +53,6 @@ export class NodeHostingPlatform extends NodeWorkerPlatform implements HostingPl
     }
     this.#collect();
   }
-}
-
-function hostedFile({ file, path, close }: OpenMachineFile): HostedFile {
-  return { file, close, byteLength: () => statSync(path).size };
 }
 
 function writtenBy(): string {

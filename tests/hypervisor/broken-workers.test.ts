@@ -1,0 +1,105 @@
+/** Workers that end, or do not answer any more: what ran there is lost back to its last saved point, and nothing else. */
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import type { WorkerChannel } from "../../host/api/platform.js";
+import type { HypervisorBase } from "../../host/hypervisor/hypervisor-base.js";
+import type { Envelope } from "../../host/hypervisor/messages.js";
+import { NodeHypervisorPlatform } from "../../host/platform/node/hypervisor/node-hypervisor-platform.js";
+import { firstGap, type LettersImage, lettersImage } from "./letters-image.js";
+import { createHypervisor, letters, outputOf, type, until } from "./test-hypervisor.js";
+
+let image: LettersImage;
+const open: HypervisorBase[] = [];
+
+beforeAll(async () => {
+  image = await lettersImage();
+});
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((hypervisor) => hypervisor.close()));
+});
+afterAll(() => image.remove());
+
+/** A platform whose workers can be broken. */
+class FragilePlatform extends NodeHypervisorPlatform {
+  readonly workers: { crash(): void; fallSilent(): void }[] = [];
+
+  override startHost(): WorkerChannel {
+    const channel = super.startHost();
+    let isSilent = false;
+    let onFailure: (error: Error) => void = () => {};
+    this.workers.push({
+      crash: () => {
+        channel.terminate();
+        onFailure(new Error("out of memory"));
+      },
+      fallSilent: () => {
+        isSilent = true;
+      },
+    });
+    return {
+      post: (message, transfer) => channel.post(message, transfer),
+      onMessage: (receive) => channel.onMessage((message) => (isSilent ? undefined : receive(message as Envelope))),
+      onFailure: (callback) => {
+        onFailure = callback;
+        channel.onFailure(callback);
+      },
+      terminate: () => channel.terminate(),
+    };
+  }
+}
+
+test("a worker that ends takes only its own machines down; each goes back to its last saved point by its policy", async () => {
+  const platform = new FragilePlatform();
+  const hypervisor = await createHypervisor({ workers: 2 }, platform);
+  open.push(hypervisor);
+  const saved = await hypervisor.machines.create(letters(image.path, "saved"));
+  const other = await hypervisor.machines.create(letters(image.path, "other"));
+  const fresh = await hypervisor.machines.create(letters(image.path, "fresh"));
+  const never = await hypervisor.machines.create(letters(image.path, "never", { restart: "never" }));
+  for (const [name, worker] of [
+    ["saved", 0],
+    ["fresh", 0],
+    ["never", 0],
+    ["other", 1],
+  ] as const) {
+    await hypervisor.moveMachine(name, worker);
+  }
+  const outputs = Object.fromEntries(["saved", "other", "fresh"].map((name) => [name, outputOf(hypervisor, name)]));
+  await until(() => Object.values(outputs).every((output) => output().length > 10), "letters of all");
+  await saved.snapshots.create("good");
+  const atSnapshot = outputs.saved!().length;
+  await until(() => outputs.saved!().length > atSnapshot + 3, "letters after the snapshot");
+
+  platform.workers[0]!.crash();
+  await until(() => never.view().status === "failed", "the failure");
+  expect(never.view().failure).toContain("the worker has ended");
+  await until(() => saved.view().status === "running" && fresh.view().status === "running", "the restarts");
+  const marks = { saved: outputs.saved!().length, fresh: outputs.fresh!().length };
+  await until(() => outputs.saved!().length > marks.saved + 3, "letters of the one that was saved");
+  await until(() => outputs.fresh!().length > marks.fresh + 3, "letters of the one that was not");
+  const letterAfterSnapshot = (letter: string) =>
+    letter === "z" ? "a" : String.fromCharCode(letter.charCodeAt(0) + 1);
+  const around = [outputs.saved!()[atSnapshot - 1]!, outputs.saved!()[atSnapshot]!];
+  // A letter may have come between the state and the answer.
+  expect([letterAfterSnapshot(around[0]!), letterAfterSnapshot(around[1]!)]).toContain(outputs.saved!()[marks.saved]);
+  expect(outputs.fresh!().slice(marks.fresh, marks.fresh + 3)).toBe("abc");
+  expect(other.view().status).toBe("running");
+  expect(firstGap(outputs.other!())).toBeNull();
+  await hypervisor.machines.destroy("never");
+});
+
+test("a worker that does not answer any more is ended, and its machines run again", async () => {
+  const platform = new FragilePlatform();
+  const hypervisor = await createHypervisor({ workers: 1, hangTimeoutMs: 3000 }, platform);
+  open.push(hypervisor);
+  const machine = await hypervisor.machines.create(letters(image.path, "a"));
+  const output = outputOf(hypervisor, "a");
+  await until(() => output().length > 3, "letters");
+  platform.workers[0]!.fallSilent();
+  await until(() => platform.workers.length === 2, "another worker");
+  await until(() => machine.view().status === "running", "the restart");
+  const before = output().length;
+  await until(() => output().length > before + 3, "letters of the new run");
+  expect(hypervisor.events(0, 100).some(({ message }) => message.includes("held the worker up for 3 s"))).toBe(true);
+  type(machine, "1");
+  await until(() => output().includes("[1]"), "an answer");
+});
