@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import type { Command } from "commander";
 import type { Action } from "../../control/actions.js";
 import { type ConnectionOptions, type DaemonCommand, daemonAction } from "../../control/cli/daemon-action.js";
@@ -13,7 +14,7 @@ import {
   type SetOptions,
 } from "../../control/cli/machine-options.js";
 import type { HypervisorAction } from "../../control/hypervisor/actions.js";
-import type { Role } from "../../control/hypervisor/schemas.js";
+import type { MachineRequest, Role } from "../../control/hypervisor/schemas.js";
 import { DEFAULT_SERVE_PLACE, readServeOptions, type ServeOptions } from "../../control/serve-options.js";
 import { VivariumError } from "../../util/errors.js";
 import { collect } from "./collect.js";
@@ -85,7 +86,9 @@ function describeCreate(program: Command, onAction: OnAction): void {
     .option("--description <text>", "free text")
     .option("--no-start", "leave it off")
     .action((name: string, options: CreateOptions & ConnectionOptions) =>
-      onAction(performing({ action: "machine.create", ...readCreateOptions(name, options) }, options)),
+      onAction(
+        performing({ action: "machine.create", ...withAbsoluteFolders(readCreateOptions(name, options)) }, options),
+      ),
     );
   withCpu(
     withConnection(program.command("set"))
@@ -102,6 +105,12 @@ function describeCreate(program: Command, onAction: OnAction): void {
     .action((name: string, options: SetOptions & ConnectionOptions) =>
       onAction(performing({ action: "machine.set", ...readSetOptions(name, options) }, options)),
     );
+}
+
+/** The daemon is in another directory. */
+function withAbsoluteFolders({ folders, ...request }: MachineRequest): MachineRequest {
+  if (folders === undefined) return request;
+  return { ...request, folders: folders.map((folder) => ({ ...folder, directory: resolve(folder.directory) })) };
 }
 
 function withCpu(command: Command): Command {

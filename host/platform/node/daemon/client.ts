@@ -102,7 +102,7 @@ export class DaemonClient {
     throw await refusalOf(response);
   }
 
-  /** A WebSocket that is open. @throws VivariumError */
+  /** A WebSocket that is open, and paused until who has it listens. @throws VivariumError */
   async socket(target: string): Promise<WebSocket> {
     const protocols = [WEBSOCKET_PROTOCOL, `${BEARER_PROTOCOL}${this.#token}`];
     const socket = new WebSocket(`${this.url.replace(/^http/, "ws")}${target}`, protocols, {
@@ -110,7 +110,10 @@ export class DaemonClient {
       maxPayload: MESSAGE_BYTE_LENGTH_MAX,
     });
     await new Promise<void>((resolve, reject) => {
-      socket.once("open", resolve);
+      socket.once("open", () => {
+        socket.pause();
+        resolve();
+      });
       socket.once("error", (error) => reject(this.#unreachable(error)));
       socket.once("unexpected-response", (_, response) => {
         const pieces: Uint8Array[] = [];

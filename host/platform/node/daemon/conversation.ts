@@ -149,6 +149,7 @@ class Connection {
     const stopResizing = stdout.onResize(() => this.tellSize());
     this.#terminal?.enter();
     const stopReading = this.#read(stdin);
+    this.#socket.resume();
     try {
       return await ended;
     } finally {

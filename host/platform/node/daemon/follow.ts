@@ -31,6 +31,7 @@ export async function followLogs(
       stopListening();
       resolve(code === 1000 ? { status: STATUS_OK } : { status: STATUS_OK, message: "the console ended" });
     });
+    socket.resume();
   });
 }
 

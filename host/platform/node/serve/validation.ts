@@ -94,7 +94,10 @@ function valueAt(value: unknown, instancePath: string): unknown {
   return at;
 }
 
+/** Not what is in it: that may be nested deeper than anything can be written. */
 function shown(value: unknown): string {
+  if (Array.isArray(value)) return "an array";
+  if (typeof value === "object" && value !== null) return "an object";
   const text = JSON.stringify(value) ?? "nothing";
   return text.length <= VALUE_LENGTH_SHOWN ? text : `${text.slice(0, VALUE_LENGTH_SHOWN)}...`;
 }

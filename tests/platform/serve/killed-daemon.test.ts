@@ -1,0 +1,95 @@
+/** A daemon with real machines, as a process that is ended in all ways. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { VIV, viv } from "../viv-process.js";
+
+// A busy host takes its time to boot guests.
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 120_000 });
+
+const directory = mkdtempSync(join(tmpdir(), "viv-daemon-"));
+let daemon: ChildProcess;
+
+async function start(): Promise<string> {
+  const args = [VIV, "serve", "--listen", "127.0.0.1:0", "--data", directory];
+  daemon = spawn(process.execPath, args, {
+    env: { ...process.env, VIV_DATA_DIR: directory },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  return new Promise((resolve, reject) => {
+    let text = "";
+    daemon.stderr!.on("data", (piece: Buffer) => {
+      text += piece.toString("utf8");
+      if (text.includes("console at")) resolve(text);
+    });
+    daemon.once("exit", (code) => reject(new Error(`the daemon ended with ${code}: ${text}`)));
+  });
+}
+
+async function end(signal: NodeJS.Signals): Promise<number | null> {
+  const ended = new Promise<number | null>((resolve) => daemon.once("exit", (code) => resolve(code)));
+  daemon.kill(signal);
+  return ended;
+}
+
+const ask = async (...args: readonly string[]) => viv(args, { env: { VIV_DATA_DIR: directory } });
+const statuses = async (): Promise<Record<string, string>> => {
+  const machines = JSON.parse((await ask("ps", "--json")).stdout) as { spec: { name: string }; status: string }[];
+  return Object.fromEntries(machines.map(({ spec, status }) => [spec.name, status]));
+};
+
+let firstLine = "";
+beforeAll(async () => {
+  firstLine = await start();
+});
+afterAll(async () => {
+  if (daemon.exitCode === null && daemon.signalCode === null) await end("SIGKILL");
+  rmSync(directory, { recursive: true, force: true });
+});
+
+test("daemon: its first start says the console's address with its token, and machines run commands", async () => {
+  expect(firstLine).toMatch(/^viv: console at http:\/\/127\.0\.0\.1:\d+\/#token=viv_[\w-]{43}\n$/);
+  expect(await ask("create", "web", "--memory", "128MiB", "--autostart")).toMatchObject({
+    status: 0,
+    stdout: "web: running\n",
+  });
+  const uname = await ask("exec", "web", "--", "uname", "-m");
+  expect(uname).toEqual({ status: 0, stdout: "riscv64\n", stderr: "" });
+  expect((await ask("exec", "web", "echo kept > /run/mark; exit 7")).status).toBe(7);
+});
+
+test("SIGTERM: machines are saved, and go on where they were with the next start, which prints no token", async () => {
+  expect(await end("SIGTERM")).toBe(0);
+  expect((await ask("ps")).stderr).toContain("no daemon is running");
+  expect(await start()).toMatch(/^viv: console at http:\/\/127\.0\.0\.1:\d+\/\n$/);
+  expect(await statuses()).toEqual({ web: "running" });
+  expect((await ask("exec", "web", "cat /run/mark")).stdout).toBe("kept\n");
+});
+
+test("kill -9: every machine is there, at its last snapshot, and those with --autostart run", async () => {
+  expect((await ask("snapshot", "web", "clean")).status).toBe(0);
+  expect((await ask("exec", "web", "echo lost > /run/later")).status).toBe(0);
+  expect((await ask("create", "idle", "--memory", "128MiB", "--no-start")).status).toBe(0);
+  expect((await ask("pool", "create", "lab", "--shares", "7")).status).toBe(0);
+  await end("SIGKILL");
+  await start();
+  expect(await statuses()).toEqual({ web: "running", idle: "off" });
+  expect((await ask("pool", "ls")).stdout).toMatch(/\nlab +root +7 /);
+  expect((await ask("snapshot", "web")).stdout).toContain("clean");
+  const audit = JSON.parse((await ask("audit", "--json")).stdout) as { action: string; outcome: string }[];
+  expect(audit.filter(({ action, outcome }) => action === "machine.create" && outcome === "done")).toHaveLength(2);
+  expect((await ask("restore", "web", "clean")).status).toBe(0);
+  expect((await ask("exec", "web", "cat /run/mark; test ! -e /run/later")).status).toBe(0);
+});
+
+test("export and import: a machine of one daemon is a machine of it again, with its snapshots", async () => {
+  const file = join(directory, "web.vivx");
+  expect((await ask("export", "web", file)).status).toBe(0);
+  expect((await ask("import", file, "copy")).status).toBe(0);
+  expect((await ask("snapshot", "copy")).stdout).toContain("clean");
+  expect((await ask("destroy", "web", "idle", "copy")).status).toBe(0);
+  expect(await statuses()).toEqual({});
+  expect(JSON.parse(readFileSync(join(directory, "daemon.json"), "utf8")).pid).toBe(daemon.pid);
+});
