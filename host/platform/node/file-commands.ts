@@ -2,11 +2,11 @@ import type { Command } from "commander";
 import type { Action } from "../../control/actions.js";
 import {
   type OpenOptions,
+  type ReplayOptions,
   readExportOptions,
   readForkOptions,
   readImportOptions,
   readInspectOptions,
-  type ReplayOptions,
   readOpenOptions,
   readReplayOptions,
   readRestoreOptions,

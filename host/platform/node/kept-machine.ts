@@ -2,7 +2,7 @@ import type { ScheduleRequest } from "../../control/actions.js";
 import type { GuestEnd } from "../../control/guest-end.js";
 import { encodeTime, PORT_CONTROL } from "../../images/control-port.js";
 import { boardSchema } from "../../machine/board-state.js";
-import { Recorder, type RecordEnd } from "../../machine/history/recorder.js";
+import { type RecordEnd, Recorder } from "../../machine/history/recorder.js";
 import type { HostServices } from "../../machine/host-services.js";
 import { type Identity, Machine, type MachineState, type ResumeOptions } from "../../machine/machine.js";
 import type { MachineFile, SaveOptions } from "../../snapshot/machine-file.js";
@@ -141,7 +141,9 @@ export class KeptMachine {
   }
 
   #recordingFailed(error: unknown): void {
-    this.#options.notice(`viv: nothing is recorded any more: ${error instanceof Error ? error.message : String(error)}`);
+    this.#options.notice(
+      `viv: nothing is recorded any more: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
 
   /** One after the other; a failure is told, and the machine runs on. */

@@ -34,11 +34,7 @@ export async function performReplay(action: ReplayAction, streams: StandardStrea
   }
 }
 
-async function run(
-  file: OpenMachineFile["file"],
-  action: ReplayAction,
-  streams: StandardStreams,
-): Promise<ExitReport> {
+async function run(file: OpenMachineFile["file"], action: ReplayAction, streams: StandardStreams): Promise<ExitReport> {
   const { stdout, stderr } = streams;
   const tail = new ConsoleTail();
   const host = new NodeHostServices(async () => {
