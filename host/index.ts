@@ -5,9 +5,10 @@
  * compiled core and a host's services, which `vivarium/node` has for Node.
  */
 import { defaultPlatform } from "#platform";
-import { MachineBase, type OpenOptions } from "./api/machine.js";
+import { MachineBase, type OpenOptions, type ReplayOptions } from "./api/machine.js";
 import type { MachineOptions } from "./api/machine-options.js";
 import type { Platform } from "./api/platform.js";
+import type { ReplayReport } from "./api/replay.js";
 
 /** A RISC-V machine in a worker of its own: see `MachineBase` for what it can do. */
 export class Machine extends MachineBase {
@@ -37,6 +38,19 @@ export class Machine extends MachineBase {
   ): Promise<Machine> {
     return Machine.openOn(platform, file, options);
   }
+
+  /**
+   * Runs a history again that was recorded in a file, without the world it ran in, to its end or to an instruction.
+   *
+   * @throws VivariumError `replay/diverged` with the instruction when the machine does not do again what it did,
+   *   `replay/nothing`, `replay/range`, and those of `open`
+   */
+  static replay(
+    file: string,
+    { platform = defaultPlatform, ...options }: ReplayOptions & { readonly platform?: Platform } = {},
+  ): Promise<ReplayReport> {
+    return Machine.replayOn(platform, file, options);
+  }
 }
 
 export type { GuestFileSystem, ReadOptions, WriteOptions } from "./api/guest-file-system.js";
@@ -49,11 +63,13 @@ export {
   MachineBase,
   type MachineEvents,
   type OpenOptions,
+  type ReplayOptions,
 } from "./api/machine.js";
 export type { MachineConsole } from "./api/machine-console.js";
 export type { DriveOptions, MachineOptions } from "./api/machine-options.js";
 export type { MachineStatus, Source } from "./api/messages.js";
 export type { Platform } from "./api/platform.js";
+export type { ReplayPlace, ReplayReport } from "./api/replay.js";
 export type { SignalName } from "./api/signals.js";
 export type { MachineSnapshot } from "./api/snapshot.js";
 export type { Bytes } from "./api/streams.js";
@@ -66,6 +82,7 @@ export type { VirtioVsock, VsockListener } from "./devices/virtio/vsock.js";
 export type { VsockEvents, VsockStream } from "./devices/virtio/vsock-connection.js";
 export type { FileEntry, FileKind, FileStat } from "./guest-agent/guest-files.js";
 export type { ImageProgress } from "./images/image.js";
+export { type RecordEnd, Recorder, type RecorderOptions, type RecordSink } from "./machine/history/recorder.js";
 export {
   type Boot,
   type ConsolePort,
@@ -93,7 +110,9 @@ export { Switch } from "./network/switch.js";
 export type { Rate } from "./network/token-bucket.js";
 export { MemoryFolder } from "./share/memory-folder.js";
 export type { SharedFolder } from "./share/shared-folder.js";
+export type { History } from "./snapshot/history-store.js";
 export { MachineFile, type SaveOptions, type SnapshotKind } from "./snapshot/machine-file.js";
+export { type Replay, type ReplayRequest, type ReplayWires, replay } from "./snapshot/replay.js";
 export { type BlockBackend, SECTOR_BYTE_LENGTH } from "./storage/block-backend.js";
 export type { ByteStore } from "./storage/byte-store.js";
 export { CapturedDisk } from "./storage/captured-disk.js";

@@ -3,8 +3,10 @@ import { commandLineFor } from "../images/command-line.js";
 import { encodeTerminalSize, encodeTime, PORT_CONTROL } from "../images/control-port.js";
 import type { Image, ImageProgress } from "../images/image.js";
 import { boardSchema } from "../machine/board-state.js";
+import { Recorder } from "../machine/history/recorder.js";
 import type { Boot, Drive, HostServices, Identity, MachineState } from "../machine/machine.js";
 import { Machine as VirtMachine } from "../machine/machine.js";
+import { replay } from "../snapshot/replay.js";
 import type { BlockBackend } from "../storage/block-backend.js";
 import { type BaseImage, CapturedDisk } from "../storage/captured-disk.js";
 import { MemoryBlockBackend } from "../storage/memory.js";
@@ -24,6 +26,7 @@ import {
 } from "./messages.js";
 import { buffersOf, StatePacker } from "./packed-state.js";
 import type { OpenMachineFile, WorkerPlatform } from "./platform.js";
+import { type ReplaySetup, reportReplay } from "./replay.js";
 
 /** The machine as the worker's own program sees it, beside the caller at the channel: what keeps it in a file. */
 export interface ServedMachine {
@@ -65,6 +68,8 @@ class MachineServer implements ServedMachine {
   #image: Promise<Image> | null = null;
   /** Where the machine is saved. */
   #file: { readonly name: string; readonly opened: OpenMachineFile } | null = null;
+  /** The file that its history is recorded in; null when it is not recorded. */
+  #recordsTo: OpenMachineFile | null = null;
   /** Where it was saved before: snapshots in memory have their chunks there. */
   readonly #formerFiles: OpenMachineFile[] = [];
   #parts: Parts | null = null;
@@ -190,7 +195,11 @@ class MachineServer implements ServedMachine {
     }
   }
 
-  async #create(given: MachineSetup): Promise<MachineSetup> {
+  async #create({ setup: given, record }: Calls["create"]["argument"]): Promise<MachineSetup> {
+    if (record !== null) {
+      this.#file = { name: record, opened: await this.#platform.createMachineFile(record) };
+      this.#recordsTo = this.#file.opened;
+    }
     const setup = await this.#withImageDisk(given);
     this.#parts = { setup, boot: once(() => this.#readBoot(setup.guest)), drives: await this.#openDrives(setup) };
     // Made at once, so that what cannot be is said by `create` and not by the first start.
@@ -226,20 +235,38 @@ class MachineServer implements ServedMachine {
     this.#tellPorts();
   }
 
-  async #openFile({ name, snapshot, identity }: Calls["open"]["argument"]): Promise<MachineSetup> {
+  async #openFile(argument: Calls["open"]["argument"]): Promise<Calls["open"]["answer"]> {
+    const { name, record, replay } = argument;
     const opened = await this.#platform.openMachineFile(name);
     this.#file = { name, opened };
-    const { file } = opened;
+    if (record) this.#recordsTo = opened;
+    const replayed = replay === null ? null : await this.#replay(opened.file, replay);
+    const { state, identity } = replayed ?? this.#stateIn(opened.file, argument);
+    const setup = setupOfState(state);
+    this.#parts = { setup, boot: () => Promise.reject(cannotRestart()), drives: [] };
+    this.#machine = await this.#resume(state, this.#parts, identity);
+    this.#setStatus("paused");
+    this.#tellPorts();
+    return { setup, replayed: replayed?.report ?? null };
+  }
+
+  /** Runs a history again: what its guest writes to the console is heard, and nothing else. */
+  async #replay(file: OpenMachineFile["file"], { translate, ...request }: ReplaySetup) {
+    const done = await replay(file, request, {
+      core: await this.#loadCore(),
+      host: this.#host,
+      serial: this.#console,
+      translate,
+    });
+    this.#console.flush();
+    return { state: await done.machine.capture(), identity: "renewed" as const, report: reportReplay(done) };
+  }
+
+  #stateIn(file: OpenMachineFile["file"], { name, snapshot, identity }: Calls["open"]["argument"]) {
     const point = snapshot === null ? file.present : file.find(snapshot);
     if (point === null)
       throw new VivariumError("file/empty", `${name}: no machine has been saved in it`, { file: name });
-    const state = file.load(point);
-    const setup = setupOfState(state);
-    this.#parts = { setup, boot: () => Promise.reject(cannotRestart()), drives: [] };
-    this.#machine = await this.#resume(state, this.#parts, identity ?? file.identity);
-    this.#setStatus("paused");
-    this.#tellPorts();
-    return setup;
+    return { state: file.load(point), identity: identity ?? file.identity };
   }
 
   async #save({ name, label }: Calls["save"]["argument"]): Promise<void> {
@@ -278,6 +305,7 @@ class MachineServer implements ServedMachine {
         const halt = await this.#machine!.run();
         this.#console.flush();
         if (halt.kind === "stopped") return;
+        await this.#machine?.endRecord();
         this.#closePorts();
         if (halt.kind !== "reboot" || this.#requireParts().setup.guest.kind === "saved") {
           this.#machine = null;
@@ -307,6 +335,7 @@ class MachineServer implements ServedMachine {
       await this.#run;
     }
     if (status === "off") {
+      await this.#machine?.endRecord();
       this.#closePorts();
       this.#console.settle();
       this.#machine = null;
@@ -325,6 +354,7 @@ class MachineServer implements ServedMachine {
       for (const name of this.#requireParts().setup.ports) this.#machine.port(name).discard();
       this.#console.release();
       await this.#machine.restore(state, { identity });
+      await this.#recorded(this.#machine);
     }
     this.#closePorts();
     this.#tellPorts();
@@ -405,12 +435,22 @@ class MachineServer implements ServedMachine {
   async #powerOn({ setup, boot, drives }: Parts): Promise<VirtMachine> {
     const { hartCount, memoryByteLength, clock } = setup;
     const wires = await this.#wires(setup);
-    return VirtMachine.create({ ...wires, hartCount, memoryByteLength, clock, boot: await boot(), drives });
+    return this.#recorded(
+      await VirtMachine.create({ ...wires, hartCount, memoryByteLength, clock, boot: await boot(), drives }),
+    );
   }
 
   async #resume(state: MachineState, { setup, drives }: Parts, identity: Identity): Promise<VirtMachine> {
     const outside = drives.map((drive, index) => (setup.drives[index]!.overlay ? undefined : drive));
-    return VirtMachine.resume(state, { ...(await this.#wires(setup)), drives: outside, identity });
+    return this.#recorded(
+      await VirtMachine.resume(state, { ...(await this.#wires(setup)), drives: outside, identity }),
+    );
+  }
+
+  /** Begins the machine's history, if it is to be recorded. */
+  async #recorded(machine: VirtMachine): Promise<VirtMachine> {
+    if (this.#recordsTo !== null) await machine.record(await this.#recordsTo.file.record());
+    return machine;
   }
 
   #loadCore(): Promise<WasmModule> {
@@ -431,7 +471,13 @@ class MachineServer implements ServedMachine {
         },
       })),
       host: this.#host,
+      ...(this.#recordsTo === null ? {} : { border: this.#recorder() }),
     };
+  }
+
+  #recorder(): Recorder {
+    const onFailure = (error: unknown) => this.#post({ kind: "recording-failure", error: packError(error) });
+    return new Recorder({ host: this.#host, onFailure });
   }
 
   /** By the virtio console, and to the guest that listens for it because a serial line has no size. */

@@ -15,6 +15,7 @@ import { buffersOf } from "./packed-state.js";
 import type { Platform } from "./platform.js";
 import { type Ended, execByQemuAgent } from "./qemu-commands.js";
 import { Remote, type WorkerEvent } from "./remote.js";
+import type { ReplayPlace, ReplayReport, ReplaySetup } from "./replay.js";
 import { MachineSnapshot } from "./snapshot.js";
 import { type Bytes, readAll, toBytes } from "./streams.js";
 
@@ -39,8 +40,18 @@ export interface OpenOptions {
   readonly snapshot?: string;
   /** `renewed`: it goes on beside its original, with random numbers and addresses of its own. As the file says, unless given. */
   readonly identity?: Identity;
+  /** It goes on where a replay of its recorded history stops, in place of where it was left. */
+  readonly replay?: ReplayPlace;
+  /** Whether its history is recorded in the file. */
+  readonly record?: boolean;
   /** Whether it goes on at once, which is usual. */
   readonly start?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+export interface ReplayOptions extends ReplayPlace {
+  /** Is given what the guest wrote to its console, as it writes it again. */
+  readonly onConsole?: (bytes: Uint8Array) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -62,6 +73,8 @@ export interface MachineEvents {
   readonly reboot: undefined;
   /** The machine has ended by an error of Vivarium's own; it is off. */
   readonly failure: Error;
+  /** Its history is not recorded any more; it runs on. */
+  readonly recordingFailure: Error;
 }
 
 const OUTPUT_MAX_BYTE_LENGTH = 64 * 1024 * 1024;
@@ -97,7 +110,13 @@ export class MachineBase {
   readonly #agent: AgentClient;
   /** In a guest whose own agent that is. */
   readonly #qemuAgent: QemuGuestAgent | null;
-  readonly #listeners: Listeners = { status: new Set(), halt: new Set(), reboot: new Set(), failure: new Set() };
+  readonly #listeners: Listeners = {
+    status: new Set(),
+    halt: new Set(),
+    reboot: new Set(),
+    failure: new Set(),
+    recordingFailure: new Set(),
+  };
   readonly #onProgress: (progress: ImageProgress) => void;
   #status: MachineStatus = "off";
   #closed: VivariumError | null = null;
@@ -151,7 +170,7 @@ export class MachineBase {
     const machine = new this(platform, setup, options.onProgress);
     try {
       return await within(platform, "create", signal === undefined ? {} : { signal }, async () => {
-        await machine.make();
+        await machine.make(options.record ?? null);
         if (start) await machine.start();
         return machine;
       });
@@ -162,8 +181,8 @@ export class MachineBase {
   }
 
   /** @internal Opens what the machine is made of; it is off then. */
-  async make(): Promise<void> {
-    this.#setup = await this.#remote.call("create", this.#setup);
+  async make(record: string | null): Promise<void> {
+    this.#setup = await this.#remote.call("create", { setup: this.#setup, record });
   }
 
   /** @internal */
@@ -173,20 +192,45 @@ export class MachineBase {
     ) => M,
     platform: Platform,
     name: string,
-    { snapshot, identity, start = true, signal }: OpenOptions,
+    { snapshot, identity, replay, record = false, start = true, signal }: OpenOptions,
   ): Promise<M> {
+    if (replay !== undefined && snapshot !== undefined) {
+      throw new VivariumError("option/invalid", "snapshot and replay exclude each other: both say where to go on");
+    }
     if (signal?.aborted === true) throw signal.reason;
     const machine = new this(platform, NO_SETUP);
     try {
       return await within(platform, "open", signal === undefined ? {} : { signal }, async () => {
-        const argument = { name, snapshot: snapshot ?? null, identity: identity ?? null };
-        machine.#setup = await machine.#remote.call("open", argument);
+        const argument = { name, snapshot: snapshot ?? null, identity: identity ?? null, record };
+        machine.#setup = (await machine.#remote.call("open", { ...argument, replay: setupOfReplay(replay) })).setup;
         if (start) await machine.start();
         return machine;
       });
     } catch (error) {
       await machine.close();
       throw error;
+    }
+  }
+
+  /** @internal */
+  static async replayOn(
+    platform: Platform,
+    name: string,
+    { onConsole, signal, ...place }: ReplayOptions,
+  ): Promise<ReplayReport> {
+    if (signal?.aborted === true) throw signal.reason;
+    const machine = new MachineBase(platform, NO_SETUP);
+    try {
+      return await within(platform, "replay", signal === undefined ? {} : { signal }, async () => {
+        const heard = onConsole === undefined ? null : hear(machine.console.readable, onConsole);
+        const argument = { name, snapshot: null, identity: null, record: false, replay: setupOfReplay(place) };
+        const { replayed } = await machine.#remote.call("open", argument);
+        await machine.close();
+        await heard;
+        return replayed!;
+      });
+    } finally {
+      await machine.close();
     }
   }
 
@@ -526,6 +570,9 @@ export class MachineBase {
       case "failure":
         this.#emit("failure", unpackError(event.error));
         return;
+      case "recording-failure":
+        this.#emit("recordingFailure", unpackError(event.error));
+        return;
       default:
         unreachable(event);
     }
@@ -550,6 +597,27 @@ export class MachineBase {
   #emit<E extends keyof MachineEvents>(event: E, value: MachineEvents[E]): void {
     for (const callback of [...this.#listeners[event]]) callback(value);
   }
+}
+
+function setupOfReplay(place: ReplayPlace | undefined): ReplaySetup | null {
+  if (place === undefined) return null;
+  const { until, back, history, from, translate = "on" } = place;
+  if (until !== undefined && back !== undefined) {
+    throw new VivariumError("option/invalid", "until and back exclude each other: both say where to stop");
+  }
+  return {
+    translate,
+    ...(until === undefined ? {} : { until }),
+    ...(back === undefined ? {} : { back }),
+    ...(history === undefined ? {} : { history }),
+    ...(from === undefined ? {} : { from }),
+  };
+}
+
+/** Resolves at the stream's end. */
+async function hear(stream: ReadableStream<Uint8Array>, callback: (bytes: Uint8Array) => void): Promise<void> {
+  const reader = stream.getReader();
+  for (let next = await reader.read(); !next.done; next = await reader.read()) callback(next.value);
 }
 
 function isOff(): VivariumError {

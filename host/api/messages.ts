@@ -8,6 +8,7 @@ import type { Identity, MachineStats } from "../machine/machine.js";
 import type { Halt } from "../machine/run-loop.js";
 import { type ErrorData, VivariumError } from "../util/errors.js";
 import type { PackedState } from "./packed-state.js";
+import type { ReplayReport, ReplaySetup } from "./replay.js";
 
 /** A file by what the platform calls it (a path, a URL), or its content. */
 export type Source = string | Uint8Array;
@@ -55,7 +56,11 @@ export interface SnapshotFacts {
 /** What can be asked of the worker: argument and answer of each call. */
 export interface Calls {
   /** Opens what the machine is made of, and answers with all of it, the image's own disk included. It is off then. */
-  create: { readonly argument: MachineSetup; readonly answer: MachineSetup };
+  create: {
+    /** `record` is the name of a new file for the machine and its history. */
+    readonly argument: { readonly setup: MachineSetup; readonly record: string | null };
+    readonly answer: MachineSetup;
+  };
   /** Makes the machine that goes on from a state, paused. */
   adopt: {
     readonly argument: {
@@ -66,10 +71,16 @@ export interface Calls {
     };
     readonly answer: undefined;
   };
-  /** Opens a machine's file: it is paused where it was saved, or at that snapshot. */
+  /** Opens a machine's file: it is paused where it was saved, at that snapshot, or where a replay of its history stops. */
   open: {
-    readonly argument: { readonly name: string; readonly snapshot: string | null; readonly identity: Identity | null };
-    readonly answer: MachineSetup;
+    readonly argument: {
+      readonly name: string;
+      readonly snapshot: string | null;
+      readonly identity: Identity | null;
+      readonly record: boolean;
+      readonly replay: ReplaySetup | null;
+    };
+    readonly answer: { readonly setup: MachineSetup; readonly replayed: ReplayReport | null };
   };
   /** Saves the machine to its file, or to a new one, as the point that `open` goes on from; `label` names it, too. */
   save: {
@@ -127,7 +138,9 @@ export type FromWorker =
   /** So many typed bytes have reached the guest. */
   | { readonly kind: "typed"; readonly byteLength: number }
   /** The machine has ended by an error of ours. */
-  | { readonly kind: "failure"; readonly error: PackedError };
+  | { readonly kind: "failure"; readonly error: PackedError }
+  /** Recording has ended before the machine; it runs on. */
+  | { readonly kind: "recording-failure"; readonly error: PackedError };
 
 /** An error on its way between threads, which keep no more of an error's class than its name. */
 export interface PackedError {

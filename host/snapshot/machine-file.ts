@@ -125,9 +125,13 @@ export class MachineFile {
     return file;
   }
 
-  /** All of the file, for `writeStream`. Nothing may change it until the last record was taken. */
+  /** All of the file but its histories, for `writeStream`. Nothing may change it until the last record was taken. */
   records(): Generator<StreamRecord> {
-    return exportRecords(this.#database);
+    const { snapshots } = this;
+    return exportRecords(this.#database, {
+      snapshots: new Set(snapshots.map(({ id }) => id)),
+      chunks: new Set(snapshots.flatMap((snapshot) => [...this.chunksOf(snapshot)])),
+    });
   }
 
   /** A file of an older version becomes one of the present when a history is recorded in it. */

@@ -2,7 +2,7 @@
 
 import type { RecordEnd } from "../../host/machine/history/recorder.js";
 import { Recorder } from "../../host/machine/history/recorder.js";
-import { type Halt, Machine, type MachineOptions, type MachineState } from "../../host/machine/machine.js";
+import { type Halt, Machine, type MachineOptions } from "../../host/machine/machine.js";
 import { NodeHostServices } from "../../host/platform/node/host-services.js";
 import type { MachineFile } from "../../host/snapshot/machine-file.js";
 import { type Replay, type ReplayRequest, replay } from "../../host/snapshot/replay.js";
@@ -115,7 +115,7 @@ export async function recordRun(
   file: MachineFile,
   { meanwhile, ...options }: RecordedMachineOptions = {},
 ): Promise<Recording> {
-  let output = "";
+  const console = new Console();
   let failure: unknown = null;
   const host = new NodeHostServices();
   const border = new Recorder({
@@ -126,7 +126,7 @@ export async function recordRun(
   });
   const wires = {
     core: await core(),
-    serial: { write: (bytes: Uint8Array) => void (output += Buffer.from(bytes).toString("latin1")) },
+    serial: console,
     host,
   };
   const made = {
@@ -140,7 +140,7 @@ export async function recordRun(
   const machine = await Machine.create({ ...wires, ...made, border });
   await machine.record(await file.record());
   const [halt] = await Promise.all([machine.run(), meanwhile?.(machine)]);
-  return { output, halt, end: await machine.endRecord(), failure };
+  return { output: console.text, halt, end: await machine.endRecord(), failure };
 }
 
 /** Runs a history of the file again. */
@@ -148,18 +148,21 @@ export async function replayRun(
   file: MachineFile,
   request: ReplayRequest & { readonly translate?: "on" | "off" | "eager" } = {},
 ): Promise<Replay & { readonly output: string }> {
-  let output = "";
+  const console = new Console();
   const { translate = "on", ...asked } = request;
   const done = await replay(file, asked, {
     core: await core(),
     translate,
-    serial: { write: (bytes) => void (output += Buffer.from(bytes).toString("latin1")) },
+    serial: console,
     host: new NodeHostServices(),
   });
-  return { ...done, output };
+  return { ...done, output: console.text };
 }
 
-/** The state of the machine where it stands. */
-export function stateOf({ machine }: { readonly machine: Machine }): Promise<MachineState> {
-  return machine.capture();
+class Console {
+  text = "";
+
+  write(bytes: Uint8Array): void {
+    this.text += Buffer.from(bytes).toString("latin1");
+  }
 }

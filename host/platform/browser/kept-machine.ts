@@ -46,7 +46,7 @@ export class KeptMachine {
     try {
       const argument = contents === undefined ? { place, setup } : { place, contents, setup };
       const opened = await file.call("open", argument);
-      if (!opened.hasMachine) await machine.make();
+      if (!opened.hasMachine) await machine.make(null);
       return new KeptMachine(machine, file, opened.console);
     } catch (error) {
       await machine.close();
