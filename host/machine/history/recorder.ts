@@ -265,8 +265,8 @@ export class Recorder implements Border {
     const sink = this.#sink;
     if (sink === null) return null;
     this.#noteWait();
-    this.#cause = { answers: [], byteLength: 0 };
     const nowNs = machine.now();
+    this.#cause = { answers: [], byteLength: 0 };
     machine.fireAlarms(nowNs);
     const isSettled = machine.settle();
     const { answers } = this.#endCause();
