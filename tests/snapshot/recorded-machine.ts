@@ -110,11 +110,11 @@ export interface RecordedMachineOptions extends Partial<MachineOptions> {
   readonly meanwhile?: (machine: Machine) => Promise<void>;
 }
 
-/** Makes a machine, records its history into the file, and runs it to its end. */
-export async function recordRun(
+/** A machine whose history is being recorded into the file from its first instruction on. */
+export async function createRecorded(
   file: MachineFile,
-  { meanwhile, ...options }: RecordedMachineOptions = {},
-): Promise<Recording> {
+  options: Partial<MachineOptions> = {},
+): Promise<{ readonly machine: Machine; readonly output: () => string; readonly failure: () => unknown }> {
   const console = new Console();
   let failure: unknown = null;
   const host = new NodeHostServices();
@@ -124,23 +124,30 @@ export async function recordRun(
       failure = error;
     },
   });
-  const wires = {
-    core: await core(),
-    serial: console,
-    host,
-  };
-  const made = {
+  const machine = await Machine.create({
     boot: LISTENER,
     hartCount: 1,
     memoryByteLength: 16 * MIB,
     clock: "host",
     drives: [],
+    core: await core(),
+    serial: console,
+    host,
+    border,
     ...options,
-  } as const;
-  const machine = await Machine.create({ ...wires, ...made, border });
+  });
   await machine.record(await file.record());
+  return { machine, output: () => console.text, failure: () => failure };
+}
+
+/** Runs such a machine to its end. */
+export async function recordRun(
+  file: MachineFile,
+  { meanwhile, ...options }: RecordedMachineOptions = {},
+): Promise<Recording> {
+  const { machine, output, failure } = await createRecorded(file, options);
   const [halt] = await Promise.all([machine.run(), meanwhile?.(machine)]);
-  return { output: console.text, halt, end: await machine.endRecord(), failure };
+  return { halt, end: await machine.endRecord(), output: output(), failure: failure() };
 }
 
 /** Runs a history of the file again. */
