@@ -80,22 +80,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "host/control",
     "assembly/shared",
   ],
-  // What programs see. It has its platform from package.json's "#platform".
-  "host/index.ts": [
-    "host/util",
-    "host/core",
-    "host/storage",
-    "host/network",
-    "host/share",
-    "host/devices",
-    "host/guest-agent",
-    "host/images",
-    "host/machine",
-    "host/snapshot",
-    "host/control",
-    "host/api",
-  ],
-  "host/platform": [
+  "host/hypervisor": [
     "host/util",
     "host/core",
     "host/storage",
@@ -110,6 +95,38 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "host/api",
     "assembly/shared",
   ],
+  // What programs see. It has its platform from package.json's "#platform".
+  "host/index.ts": [
+    "host/util",
+    "host/core",
+    "host/storage",
+    "host/network",
+    "host/share",
+    "host/devices",
+    "host/guest-agent",
+    "host/images",
+    "host/machine",
+    "host/snapshot",
+    "host/control",
+    "host/api",
+    "host/hypervisor",
+  ],
+  "host/platform": [
+    "host/util",
+    "host/core",
+    "host/storage",
+    "host/network",
+    "host/share",
+    "host/devices",
+    "host/guest-agent",
+    "host/images",
+    "host/machine",
+    "host/snapshot",
+    "host/control",
+    "host/api",
+    "host/hypervisor",
+    "assembly/shared",
+  ],
 };
 
 /** Packages and node: modules a folder may import; the rest none. */
@@ -118,6 +135,11 @@ const PACKAGES: readonly { readonly files: RegExp; readonly packages: RegExp }[]
   { files: /^host\/core\/exports\.ts$/, packages: /^@assemblyscript\/loader$/ },
   { files: /^host\/storage\/qcow2\/zstd\.ts$/, packages: /^fzstd$/ },
   { files: /^host\/platform\/node\//, packages: /^(node:.+|commander|ws)$/ },
+  { files: /^host\/control\/hypervisor\//, packages: /^typebox$/ },
+  {
+    files: /^host\/platform\/node\/serve\//,
+    packages: /^(fastify|@fastify\/.+|typebox|prom-client|@opentelemetry\/.+)$/,
+  },
   { files: /^host\/index\.ts$/, packages: /^#platform$/ },
   {
     files: /^host\/platform\/browser\/(kept-file|memory-file|sqlite)\.ts$/,
