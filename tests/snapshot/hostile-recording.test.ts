@@ -147,10 +147,6 @@ describe("a recording", () => {
         ),
     ],
     [
-      "slices of any length",
-      (list) => list.map((entry) => (entry.kind === "slice" ? { ...entry, budget: 20_000_000 } : entry)),
-    ],
-    [
       "time that jumps",
       (list) => list.map((entry) => (entry.kind === "slice" ? { ...entry, ticks: entry.ticks + 1n } : entry)),
     ],

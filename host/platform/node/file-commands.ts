@@ -26,8 +26,10 @@ export function describeFileCommands(program: Command, onAction: (action: Action
     .argument("<file>", "machine file")
     .argument("[name]", "name of the new snapshot")
     .option("--delete <name...>", "delete these, and what only they used")
-    .action((file: string, name: string | undefined, options: { delete?: readonly string[] }) =>
-      onAction(readSnapshotOptions(file, name, options)),
+    .option("--delete-histories", "delete all that --record recorded")
+    .action(
+      (file: string, name: string | undefined, options: { delete?: readonly string[]; deleteHistories?: boolean }) =>
+        onAction(readSnapshotOptions(file, name, options)),
     );
   program
     .command("restore")

@@ -28,6 +28,11 @@ export async function performFileAction(action: MachineFileAction, streams: Stan
         await file.delete(action.names.map((name) => file.find(name)));
         await file.shrink();
       });
+    case "delete-histories":
+      return changing(action.file, async ({ file }) => {
+        await file.deleteHistories(file.histories);
+        await file.shrink();
+      });
     case "restore":
       return changing(action.file, ({ file }) => restore(file, action.name, streams));
     case "fork":
