@@ -17,7 +17,7 @@ import { HART_STOPPED, turnLength } from "./shared/exit";
 import { CODE_SLOTS_BASE, DIRTY_BASE, HARTS_BASE, MACHINE_BASE } from "./shared/layout";
 
 export * from "./generated/float-helpers";
-export { callRegion, leaveCold, regionCsr, regionFlags, regionLoad, regionStep, regionStore } from "./jit/dispatch";
+export { callRegion, extendAndUnwind, leaveCold, regionCsr, regionFlags, regionLoad, regionStep, regionStore } from "./jit/dispatch";
 export { isFull, regionsReady, translate } from "./jit/module";
 export { clmul, clmulReversed } from "./interpreter/crypto";
 export { mulHighSS, mulHighSU, mulHighUU } from "./interpreter/multiply";

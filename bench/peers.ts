@@ -8,6 +8,8 @@ export interface GuestFiles {
   readonly memoryMiB: number;
   /** Whether the guest has a network device behind the system's NAT. */
   readonly network?: boolean;
+  /** One end of a cable between two guests, a Unix socket: the end that listens is started first. */
+  readonly cable?: { readonly path: string; readonly isListening: boolean };
   /** A raw disk that the guest may write to. */
   readonly disk?: string;
   /** A directory that the guest mounts by the tag "bench". */
@@ -44,10 +46,11 @@ const PEER_KINDS: readonly PeerKind[] = [
     program: "qemu-system-riscv64",
     version: /version (\S+)/,
     install: "qemu-system-riscv64 is not installed; on Debian, apt install qemu-system-misc opensbi",
-    arguments: ({ kernel, initrd, commandLine, memoryMiB, network, disk, share }) => [
+    arguments: ({ kernel, initrd, commandLine, memoryMiB, network, cable, disk, share }) => [
       ...["-machine", "virt", "-accel", "tcg", "-m", `${memoryMiB}M`, "-nographic", "-no-reboot"],
       ...["-kernel", kernel, "-initrd", initrd, "-append", commandLine],
       ...(network === true ? ["-netdev", "user,id=net", "-device", "virtio-net-device,netdev=net"] : []),
+      ...(cable === undefined ? [] : cableArguments(cable.path, cable.isListening)),
       ...(disk === undefined ? [] : ["-drive", `file=${disk},format=raw,if=none,id=disk`]),
       ...(disk === undefined ? [] : ["-device", "virtio-blk-device,drive=disk"]),
       ...(share === undefined ? [] : ["-fsdev", `local,id=share,path=${share},security_model=none`]),
@@ -56,6 +59,16 @@ const PEER_KINDS: readonly PeerKind[] = [
     ],
   },
 ];
+
+function cableArguments(path: string, isListening: boolean): readonly string[] {
+  const stream = `stream,id=cable,server=${isListening ? "on" : "off"},addr.type=unix,addr.path=${path}`;
+  return ["-netdev", stream, "-device", `virtio-net-device,netdev=cable,mac=${cableMac(isListening)}`];
+}
+
+/** The address of the network device at an end of a cable. */
+export function cableMac(isListening: boolean): string {
+  return isListening ? "52:54:00:00:00:01" : "52:54:00:00:00:02";
+}
 
 /** Looks which peers are installed. */
 export function findPeers(): { readonly present: readonly Peer[]; readonly absent: readonly AbsentPeer[] } {

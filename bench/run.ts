@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { packageDirectory } from "../host/platform/node/core-module.js";
 import { VivariumError } from "../host/util/errors.js";
+import { benchHypervisor, HYPERVISOR } from "./hypervisor/measure.js";
 import { BOOT, measureBoot } from "./large/boot.js";
 import { GUEST_FAILED } from "./large/console.js";
 import { DISK_PROGRAMS } from "./large/disk.js";
@@ -12,6 +13,7 @@ import { measureNetwork, NETWORK } from "./large/network.js";
 import { COREMARK, measurePrograms, PROGRAMS } from "./large/programs.js";
 import { GIT_STATUS, measureShare } from "./large/share.js";
 import { peerSystem, vivarium } from "./large/systems.js";
+import { FIO, GUEST_TO_GUEST, IPERF, measureByTools, measureGuestToGuest } from "./large/tools.js";
 import { findPeers } from "./peers.js";
 import { formatReport, type HostDescription, OURS, type Report, writeJson } from "./report.js";
 import { decode } from "./small/decode.js";
@@ -27,7 +29,7 @@ import type { LargeFigure, SmallFigure, Unmeasured } from "./subject.js";
 const SMALL = [dispatch, decode, tlb, trap, mmio, virtqueue];
 const LARGE = [BOOT, ...PROGRAMS];
 /** What guests have to do with the world outside. */
-const IO = [...NETWORK, ...DISK_PROGRAMS, GIT_STATUS];
+const IO = [...NETWORK, ...DISK_PROGRAMS, ...FIO, ...IPERF, GUEST_TO_GUEST, GIT_STATUS];
 const DEFAULT_RUNS = 3;
 
 const USAGE = `npm run bench [-- [SUBJECT...] [--runs N] [--json FILE]]
@@ -35,8 +37,9 @@ const USAGE = `npm run bench [-- [SUBJECT...] [--runs N] [--json FILE]]
 Subjects: "small" is all of ${SMALL.map(({ name }) => name).join(", ")};
           "large" is all of ${LARGE.join(", ")};
           "io" is all of ${IO.join(", ")}.
-          "snapshot", by itself: saving a machine and going on with it.
-Without a subject, all but "snapshot". With COREMARK_DIR set to a checkout of CoreMark, ${COREMARK} is one of "large".
+          "snapshot", by itself: saving a machine and going on with it;
+          "hypervisor", by itself: dividing the processor among machines.
+Without a subject, all but these two. With COREMARK_DIR set to a checkout of CoreMark, ${COREMARK} is one of "large".
 
 --runs N     how often each large subject runs on each system; the table shows medians (default: ${DEFAULT_RUNS})
 --json FILE  where all figures go (default: bench/results/DATE.json)
@@ -50,6 +53,7 @@ interface Options {
 
 async function main(args: readonly string[]): Promise<void> {
   if (args[0] === SNAPSHOT) return benchSnapshots(args.slice(1));
+  if (args[0] === HYPERVISOR) return benchHypervisor(args.slice(1));
   const date = new Date().toISOString();
   const options = readOptions(args, date);
   if (options === null) {
@@ -116,7 +120,9 @@ async function measureLarge(options: Options): Promise<Pick<Report, "systems" | 
   const networks = NETWORK.filter((name) => options.subjects.has(name));
   const disks = DISK_PROGRAMS.filter((name) => options.subjects.has(name));
   const shares = options.subjects.has(GIT_STATUS);
-  const isIdle = programs.length === 0 && networks.length === 0 && disks.length === 0 && !shares;
+  const tools = [FIO, IPERF].map((names) => names.filter((name) => options.subjects.has(name)));
+  const pairs = options.subjects.has(GUEST_TO_GUEST);
+  const isIdle = [programs, networks, disks, ...tools].every(({ length }) => length === 0) && !pairs && !shares;
   if (!boots && isIdle) return { systems: [], large: [], unmeasured: [] };
   const peers = findPeers();
   const systems = [{ system: OURS, version: await packageVersion() }, ...peers.present];
@@ -139,6 +145,10 @@ async function measureLarge(options: Options): Promise<Pick<Report, "systems" | 
     if (programs.length > 0) await attempt(programs.join(", "), () => measurePrograms(programs, setting));
     if (networks.length > 0) await attempt(networks.join(", "), () => measureNetwork(networks, setting));
     if (disks.length > 0) await attempt(disks.join(", "), () => measurePrograms(disks, setting));
+    for (const names of tools) {
+      if (names.length > 0) await attempt(names.join(", "), () => measureByTools(names, setting));
+    }
+    if (pairs) await attempt(GUEST_TO_GUEST, () => measureGuestToGuest(setting));
     if (shares) await attempt(GIT_STATUS, () => measureShare(setting));
     return [];
   });

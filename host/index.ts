@@ -9,6 +9,8 @@ import { MachineBase, type OpenOptions, type ReplayOptions } from "./api/machine
 import type { MachineOptions } from "./api/machine-options.js";
 import type { Platform } from "./api/platform.js";
 import type { ReplayReport } from "./api/replay.js";
+import { HypervisorBase, type HypervisorOptions } from "./hypervisor/hypervisor-base.js";
+import type { HypervisorPlatform } from "./hypervisor/platform.js";
 
 /** A RISC-V machine in a worker of its own: see `MachineBase` for what it can do. */
 export class Machine extends MachineBase {
@@ -53,6 +55,23 @@ export class Machine extends MachineBase {
   }
 }
 
+export type { ShareOptions, SocketOptions } from "./api/device-options.js";
+/** Many machines on one host: see `HypervisorBase` for what it can do, and docs/hypervisor.md. */
+export class Hypervisor extends HypervisorBase {
+  /**
+   * Opens what is kept in `directory`, and lets machines go on that ran when it was closed.
+   *
+   * @param options `platform`: where it runs, unless it is where this program does
+   * @throws VivariumError `store/unusable`, `file/in-use` when another hypervisor has the directory
+   */
+  static create({
+    platform = defaultPlatform,
+    ...options
+  }: HypervisorOptions & { readonly platform?: HypervisorPlatform } = {}): Promise<Hypervisor> {
+    return Hypervisor.createOn(platform, options);
+  }
+}
+
 export type { GuestFileSystem, ReadOptions, WriteOptions } from "./api/guest-file-system.js";
 export type { Command, GuestProcess, ProcessExit, ProcessOptions } from "./api/guest-process.js";
 export type { Limits } from "./api/limits.js";
@@ -65,10 +84,15 @@ export {
   type OpenOptions,
   type ReplayOptions,
 } from "./api/machine.js";
+export type { BalloonState, MachineBalloon } from "./api/machine-balloon.js";
 export type { MachineConsole } from "./api/machine-console.js";
+export type { MachineInput } from "./api/machine-inputs.js";
+export type { MachineNetwork } from "./api/machine-network.js";
 export type { DriveOptions, MachineOptions } from "./api/machine-options.js";
-export type { MachineStatus, Source } from "./api/messages.js";
-export type { Platform } from "./api/platform.js";
+export type { GuestSocket, SocketListener } from "./api/machine-sockets.js";
+export type { MachineStatus, Source, WorkerStats } from "./api/messages.js";
+export type { LinkOptions, NetworkOptions, RateOption } from "./api/network-options.js";
+export type { OpenLink, Platform } from "./api/platform.js";
 export type { ReplayPlace, ReplayReport } from "./api/replay.js";
 export type { SignalName } from "./api/signals.js";
 export type { MachineSnapshot } from "./api/snapshot.js";
@@ -81,6 +105,9 @@ export type { InputEvent } from "./devices/virtio/input-events.js";
 export type { VirtioVsock, VsockListener } from "./devices/virtio/vsock.js";
 export type { VsockEvents, VsockStream } from "./devices/virtio/vsock-connection.js";
 export type { FileEntry, FileKind, FileStat } from "./guest-agent/guest-files.js";
+export type { HypervisorMachines, HypervisorOptions } from "./hypervisor/hypervisor-base.js";
+export type { FileSnapshots, HypervisorForkOptions, HypervisorMachine } from "./hypervisor/hypervisor-machine.js";
+export type { HypervisorPlatform } from "./hypervisor/platform.js";
 export type { ImageProgress } from "./images/image.js";
 export { type RecordEnd, Recorder, type RecorderOptions, type RecordSink } from "./machine/history/recorder.js";
 export {
@@ -106,7 +133,7 @@ export { Nat, type NatOptions } from "./network/nat/nat.js";
 export type { Outside } from "./network/nat/outside.js";
 export { CapturedLink, type CaptureSink, pcapFileHeader } from "./network/pcap.js";
 export { type FramePeer, PeerLink, PeerStation } from "./network/peer-link.js";
-export { Switch } from "./network/switch.js";
+export { Switch, Switch as NetworkSwitch } from "./network/switch.js";
 export type { Rate } from "./network/token-bucket.js";
 export { MemoryFolder } from "./share/memory-folder.js";
 export type { SharedFolder } from "./share/shared-folder.js";

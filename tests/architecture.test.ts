@@ -138,7 +138,7 @@ const PACKAGES: readonly { readonly files: RegExp; readonly packages: RegExp }[]
   { files: /^host\/control\/hypervisor\//, packages: /^typebox$/ },
   {
     files: /^host\/platform\/node\/serve\//,
-    packages: /^(fastify|@fastify\/.+|typebox|prom-client|@opentelemetry\/.+)$/,
+    packages: /^(fastify|@fastify\/.+|typebox(\/.+)?|prom-client|@opentelemetry\/.+)$/,
   },
   { files: /^host\/index\.ts$/, packages: /^#platform$/ },
   {

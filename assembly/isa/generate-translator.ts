@@ -5,6 +5,8 @@ import { instructionTable } from "./table.js";
 
 /** Kinds whose functions are generic over the target and make a value or an effect by themselves. */
 const FORMULA_KINDS: readonly Kind[] = ["integer", "relative", "memory", "atomic"];
+/** Kinds for which it matters how wide their operands and results are. */
+const MEASURED_KINDS: readonly Kind[] = ["integer", "branch", "memory"];
 
 /** A flag an operand field stands for in what operandsOf gives. */
 const OPERAND_BITS: readonly (readonly [string, number, string])[] = [
@@ -60,7 +62,7 @@ export function floatHelperOf(operation: u32): u32 {
 /** Emits an instruction of kind integer, relative, memory or atomic. */
 export function translateFormula(t: Translator, operation: u32, i: u64): void {
   switch (operation) {
-${formulas.map((row) => translation(row, "")).join("\n")}
+${formulas.map((row) => call(row, "Translator")).join("\n")}
     default:
       unreachable();
   }
@@ -69,7 +71,7 @@ ${formulas.map((row) => translation(row, "")).join("\n")}
 /** Emits an instruction of kind float. */
 export function translateFloat(t: Translator, operation: u32, i: u64): void {
   switch (operation) {
-${floats.map((row) => translation(row, "")).join("\n")}
+${floats.map((row) => call(row, "Translator")).join("\n")}
     default:
       unreachable();
   }
@@ -78,7 +80,7 @@ ${floats.map((row) => translation(row, "")).join("\n")}
 /** Emits a branch's condition. */
 export function translateCondition(t: Translator, operation: u32, i: u64): void {
   switch (operation) {
-${branches.map((row) => translation(row, "")).join("\n")}
+${branches.map((row) => call(row, "Translator")).join("\n")}
     default:
       unreachable();
   }
@@ -87,7 +89,7 @@ ${branches.map((row) => translation(row, "")).join("\n")}
 /** Emits a jump: its link register is set and its target is on the stack. */
 export function translateJump(t: Translator, operation: u32, i: u64): void {
   switch (operation) {
-${jumps.map((row) => translation(row, "")).join("\n")}
+${jumps.map((row) => call(row, "Translator")).join("\n")}
     default:
       unreachable();
   }
@@ -102,6 +104,25 @@ const OPERANDS: usize = memory.data<u16>([
   0, 0, 0, 0, 0,
 ${instructionTable.map((row) => `  0x${operandBits(row).toString(16)}, // ${row.mnemonic}`).join("\n")}
 ]);
+`;
+}
+
+/** Text of generated/measure.ts: the semantics with the width meter as their target. */
+export function generateMeter(): string {
+  const measured = instructionTable.filter((row) => MEASURED_KINDS.includes(row.kind));
+  return `import { WidthMeter } from "../jit/width";
+import * as op from "./operations";
+${importsOf(measured)}
+
+/** Measures an instruction of kind integer, branch or memory. @returns false when it is of another kind */
+export function measure(t: WidthMeter, operation: u32, i: u64): bool {
+  switch (operation) {
+${measured.map((row) => call(row, "WidthMeter")).join("\n")}
+    default:
+      return false;
+  }
+  return true;
+}
 `;
 }
 
@@ -131,10 +152,10 @@ function isFloatHelper(row: Instruction): boolean {
   return row.kind === "float";
 }
 
-function translation(row: Instruction, indent: string): string {
-  return `${indent}    case op.${operationName(row.mnemonic)}:
-${indent}      ${functionName(row.mnemonic)}<Translator>(t, i);
-${indent}      break;`;
+function call(row: Instruction, target: string): string {
+  return `    case op.${operationName(row.mnemonic)}:
+      ${functionName(row.mnemonic)}<${target}>(t, i);
+      break;`;
 }
 
 function importsOf(rows: readonly Instruction[]): string {

@@ -249,7 +249,7 @@ export function killRegions(page: u32, first: u32, end: u32): void {
   for (let link = <u32>load<u16>(previous); link != 0; link = load<u16>(previous)) {
     const n = (link - 1) % WINDOW_PAGES;
     const region = regionOf((link - 1) / WINDOW_PAGES);
-    if (region.state == STATE_READY && first < region.spanEnd(n) && end > region.spanFirst(n)) {
+    if (region.state == STATE_READY && isMadeOf(region, n, first, end)) {
       region.state = STATE_DEAD;
       region.stamp = 0;
       const m = theMachine();
@@ -265,13 +265,45 @@ export function killRegions(page: u32, first: u32, end: u32): void {
   }
 }
 
-/** Written while the host compiles them: they are dead when they arrive. */
-export function killWritten(page: u32): void {
+/** Whether a region that may be entered was made from a byte in [first, end) of RAM page `page`. */
+export function isTranslated(page: u32, first: u32, end: u32): bool {
+  for (let link = <u32>load<u16>(firstLink(page)); link != 0; link = load<u16>(nextLink(link))) {
+    const region = regionOf((link - 1) / WINDOW_PAGES);
+    if (region.state == STATE_READY && isMadeOf(region, (link - 1) % WINDOW_PAGES, first, end)) return true;
+  }
+  return false;
+}
+
+@inline function isMadeOf(region: Region, n: u32, first: u32, end: u32): bool {
+  return first < region.spanEnd(n) && end > region.spanFirst(n);
+}
+
+@inline function isWritten(region: Region): bool {
+  return region.state == STATE_WRITTEN || region.rewrite == REWRITE_WRITTEN;
+}
+
+/** As isTranslated, of regions that the host compiles. */
+export function isBeingCompiled(page: u32, first: u32, end: u32): bool {
   const m = theMachine();
   for (let n = m.regionCount; n > 0; n--) {
     const region = regionOf(n - 1);
-    if (region.state != STATE_WRITTEN && region.rewrite != REWRITE_WRITTEN) continue;
-    for (let k: u32 = 0; k < WINDOW_PAGES; k++) if (region.page(k) == page + 1) region.state = STATE_DEAD;
+    if (!isWritten(region)) continue;
+    for (let k: u32 = 0; k < WINDOW_PAGES; k++) {
+      if (region.page(k) == page + 1 && isMadeOf(region, k, first, end)) return true;
+    }
+  }
+  return false;
+}
+
+/** Bytes were written while the host compiles regions made from them: they are dead when they arrive. */
+export function killWritten(page: u32, first: u32, end: u32): void {
+  const m = theMachine();
+  for (let n = m.regionCount; n > 0; n--) {
+    const region = regionOf(n - 1);
+    if (!isWritten(region)) continue;
+    for (let k: u32 = 0; k < WINDOW_PAGES; k++) {
+      if (region.page(k) == page + 1 && isMadeOf(region, k, first, end)) region.state = STATE_DEAD;
+    }
   }
 }
 

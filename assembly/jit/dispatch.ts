@@ -1,4 +1,4 @@
-import { Hart, theMachine } from "../generated/hart";
+import { Hart, HART_X, theMachine } from "../generated/hart";
 import { interpret } from "../generated/interpret";
 import { OP_PAGE_END } from "../generated/operations";
 import { instructionsUntilTimer, interruptToTake, NO_INTERRUPT } from "../hart/interrupt";
@@ -238,6 +238,19 @@ function mustLeave(h: Hart): bool {
     // A timer was set that fires before the turn ends: both are counted from its beginning.
     instructionsUntilTimer(h, h.turn) != h.turn
   );
+}
+
+/**
+ * A region is left whose exit stored of some registers only the low half, which is theirs sign-extended.
+ *
+ * @param narrow a bit each @returns UNWIND
+ */
+export function extendAndUnwind(h: Hart, narrow: u32): u64 {
+  for (let rest = narrow; rest != 0; rest &= rest - 1) {
+    const register = changetype<usize>(h) + HART_X + (<usize>ctz(rest) << 3);
+    store<i64>(register, load<i32>(register));
+  }
+  return UNWIND;
 }
 
 /** A load that missed the TLB. An event is pending when there is no value. */

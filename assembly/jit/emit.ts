@@ -4,6 +4,7 @@ import {
   KIND_BRANCH,
   KIND_FLOAT,
   KIND_JUMP,
+  KIND_MEMORY,
   translateCondition,
   translateFloat,
   translateFormula,
@@ -14,6 +15,8 @@ import { FLAG_NX } from "../float/environment";
 import { MSTATUS_FS } from "../hart/status";
 import { pageToFetch, FLOATS_EXACT, FLOATS_INEXACT, recordFor, Region, REGION_STAMP, REGION_TABLE_INDEX, WINDOW_PAGES } from "./cache";
 import { mayLeave } from "./flow";
+import { isMerge } from "./forms";
+import { findSpans, follow, forgetOrigins, offsetOf, spanAt, spanOf } from "./spans";
 import { REASON_SHIFT } from "./exits";
 import { LEFT_FOR_ACCESS, LEFT_FOR_BUDGET, LEFT_FOR_STEP } from "../shared/region-exit";
 import * as helper from "./helpers";
@@ -41,9 +44,12 @@ import {
   LOCAL_DISPATCH,
   LOCAL_PC,
   LOCAL_RETURN,
+  LOCAL_SPAN,
+  LOCAL_WORD,
 } from "./formula-translator";
 import { DOUBLE_LOCAL_COUNT, SINGLE_LOCAL_COUNT, Translator } from "./translator";
 import { noteSource } from "./sources";
+import { NARROW, RESULT_NARROW } from "./width";
 import * as w from "./wasm";
 
 /** What a region returns when the hart's pc, and not its result, says where to go on. */
@@ -53,6 +59,13 @@ export const UNWIND: u64 = u64.MAX_VALUE;
 const RA: u32 = 1;
 /** Index of a module's first region among its functions: the imported ones come first. */
 export const FIRST_REGION_FUNCTION: u32 = helper.FIRST_FLOAT + FLOAT_HELPER_COUNT;
+/**
+ * A region with no more of them has a frame of some hundred bytes. V8 gives up on sharing stack slots when a function has
+ * some thousand values: 1,500 instructions in 200 loops have a frame of 25 KB, and the host's stack may be 1 MB.
+ */
+const USUAL_INSTRUCTIONS: u32 = 256;
+/** Of a longer region: what a frame grows by then is a level of MAX_DEPTH. */
+const INSTRUCTIONS_A_LEVEL: u32 = 16;
 /** No instruction has an odd address. */
 const NO_TARGET: u64 = 1;
 const WINDOW_BYTE_LENGTH: u64 = <u64>WINDOW_PAGES << 12;
@@ -61,7 +74,8 @@ const LABELS: u32 = BUILD_END + 0x2000; // u16 an open label: kind and block
 const LABEL_OTHER: u32 = 0;
 const LABEL_LOOP: u32 = 0x4000;
 const LABEL_AFTER: u32 = 0x8000;
-const EXITS: u32 = LABELS + 0x4000; // u64 an exit: the registers it stores
+const EXITS: u32 = LABELS + 0x4000; // an exit: the registers it stores, u64, and those of them that are narrow, u64
+const EXIT_SHIFT: u32 = 4;
 
 /** Emits the body of a region's function: structured control flow from the dominator tree (Ramsey, ICFP 2022). */
 @unmanaged export class Emitter {
@@ -85,13 +99,20 @@ const EXITS: u32 = LABELS + 0x4000; // u64 an exit: the registers it stores
     t.opIndex(w.BLOCK, w.TYPE_VOID);
     for (let n: u32 = 0; n < this.exitCount; n++) t.opIndex(w.BLOCK, w.TYPE_VOID);
     this.labelCount = 0;
+    t.narrow = 0;
+    t.isNarrow = false;
+    t.isResultNarrow = false;
+    t.spanLocal = 0;
+    this.countDepth();
     this.checkFloats();
     t.loadRegisters(this.b.block(this.b.root).liveIn);
     this.emitTree(this.b.root);
     t.op(w.UNREACHABLE);
     for (let n = this.exitCount; n != 0; n--) {
       t.op(w.END);
-      t.storeRegisters(load<u64>(<usize>(EXITS + ((n - 1) << 3))));
+      t.narrow = <u32>load<u64>(<usize>(EXITS + ((n - 1) << EXIT_SHIFT)), 8);
+      t.storeRegisters(load<u64>(<usize>(EXITS + ((n - 1) << EXIT_SHIFT))) & ~<u64>t.narrow);
+      t.storeWords();
       t.opIndex(w.BR, n - 1);
     }
     t.op(w.END);
@@ -111,9 +132,28 @@ const EXITS: u32 = LABELS + 0x4000; // u64 an exit: the registers it stores
     t.beforeAccess();
     t.i32(this.b.region.number);
     t.accessHart(w.I32_STORE, 2, HART_LEFT_REGION);
-    t.i64(-1);
+    t.hart();
+    t.get_(LOCAL_WORD);
+    t.call(helper.EXTEND_AND_UNWIND);
     t.op(w.END);
     t.fill(place);
+  }
+
+  /** A long region may have a long frame, and counts as several that are nested. */
+  countDepth(): void {
+    const t = this.t;
+    const count = this.b.instructionCount;
+    if (count <= USUAL_INSTRUCTIONS) return;
+    const more = (count - USUAL_INSTRUCTIONS) / INSTRUCTIONS_A_LEVEL;
+    t.get_(LOCAL_DEPTH);
+    t.i32(more);
+    t.op(w.I32_SUB);
+    t.i32(0);
+    t.get_(LOCAL_DEPTH);
+    t.i32(more);
+    t.op(w.I32_GE_U);
+    t.op(w.SELECT);
+    t.set_(LOCAL_DEPTH);
   }
 
   /** Another region may have called this one while floats are not as it needs them: the interpreter goes on. */
@@ -153,12 +193,16 @@ const EXITS: u32 = LABELS + 0x4000; // u64 an exit: the registers it stores
     const used = this.b.usedRegisters;
     const integers = <u32>popcnt(<u32>used);
     const doubles = <u32>popcnt(<u32>(used >> 32));
-    t.bytes2(doubles == 0 ? 2 : 5, I32_LOCAL_COUNT);
+    t.bytes2(doubles == 0 ? 3 : 6, I32_LOCAL_COUNT);
     t.byte(w.TYPE_I32);
     t.unsigned(I64_LOCAL_COUNT + integers);
     t.byte(w.TYPE_I64);
     let local = FIRST_REGISTER_LOCAL;
     for (let rest = <u32>used; rest != 0; rest &= rest - 1, local++) t.setLocalOf(ctz(rest), local);
+    const words = this.b.narrowRegisters;
+    t.unsigned(popcnt(words));
+    t.byte(w.TYPE_I32);
+    for (let rest = words; rest != 0; rest &= rest - 1, local++) t.setWordLocalOf(ctz(rest), local);
     if (doubles == 0) return;
     t.unsigned(DOUBLE_LOCAL_COUNT);
     t.byte(w.TYPE_F64);
@@ -178,37 +222,42 @@ const EXITS: u32 = LABELS + 0x4000; // u64 an exit: the registers it stores
     this.exitCount = 0;
     for (let n: u32 = 0; n < b.orderCount; n++) {
       const block = b.block(b.ordered(n));
-      if (block.isCheck != 0) this.addExit(block.dirtyIn);
+      if (block.isCheck != 0) this.addExit(block.dirtyIn, block.narrowIn);
       for (let k: u32 = 0; k < block.count; k++) {
         const i = b.instruction(block.first + k);
-        if (i.isFlags) this.addExit(i.dirty & ~i.writes);
-        else if (mayLeave(i) && !i.isStep) this.addExit(i.dirty);
+        if (i.isFlags) this.addExit(i.dirty & ~i.writes, i.narrow);
+        else if (mayLeave(i) && !i.isStep) this.addExit(i.dirty, i.narrow);
       }
     }
   }
-  addExit(mask: u64): void {
-    if (this.exitOf(mask) < this.exitCount) return;
-    store<u64>(<usize>(EXITS + (this.exitCount << 3)), mask);
+  addExit(mask: u64, narrow: u32): void {
+    if (this.exitOf(mask, narrow) < this.exitCount) return;
+    const exit = <usize>(EXITS + (this.exitCount << EXIT_SHIFT));
+    store<u64>(exit, mask);
+    store<u64>(exit, mask & narrow, 8);
     this.exitCount += 1;
   }
-  exitOf(mask: u64): u32 {
-    let n: u32 = 0;
-    while (n < this.exitCount && load<u64>(<usize>(EXITS + (n << 3))) != mask) n++;
-    return n;
+  exitOf(mask: u64, narrow: u32): u32 {
+    let exit = <usize>EXITS;
+    for (let n: u32 = 0; n < this.exitCount; n++, exit += 1 << EXIT_SHIFT) {
+      if (load<u64>(exit) == mask && load<u64>(exit, 8) == (mask & narrow)) return n;
+    }
+    return this.exitCount;
   }
   /** Label of the exit that stores `mask`, counted from the innermost one open. */
-  exitLabel(mask: u64): u32 {
-    if (this.exitOf(mask) == this.exitCount) unreachable();
-    return this.labelCount + this.exitCount - 1 - this.exitOf(mask);
+  exitLabel(mask: u64, narrow: u32): u32 {
+    const exit = this.exitOf(mask, narrow);
+    if (exit == this.exitCount) unreachable();
+    return this.labelCount + this.exitCount - 1 - exit;
   }
   /** Leaves the region for `pc`, where the interpreter goes on. */
-  leave(pc: u64, reason: u32, mask: u64, deeper: u32): void {
+  leave(pc: u64, reason: u32, exitLabel: u32): void {
     const t = this.t;
     t.i64(pc);
     t.set_(LOCAL_PC);
     t.i32(reason << REASON_SHIFT);
     t.set_(LOCAL_AHEAD);
-    t.opIndex(w.BR, this.exitLabel(mask) + deeper);
+    t.opIndex(w.BR, exitLabel);
   }
 
   // ---- structure ----
@@ -273,7 +322,8 @@ const EXITS: u32 = LABELS + 0x4000; // u64 an exit: the registers it stores
     t.op(w.I32_LT_S);
     t.hintTaken(0);
     t.opIndex(w.IF, w.TYPE_VOID);
-    this.leave(this.b.pcOf(this.b.instruction(block.first).slot), LEFT_FOR_BUDGET, block.dirtyIn, 1);
+    const pc = this.b.pcOf(this.b.instruction(block.first).slot);
+    this.leave(pc, LEFT_FOR_BUDGET, this.exitLabel(block.dirtyIn, block.narrowIn) + 1);
     t.op(w.END);
   }
 
@@ -289,30 +339,76 @@ const EXITS: u32 = LABELS + 0x4000; // u64 an exit: the registers it stores
     t.i32(block.count);
     t.op(w.I32_SUB);
     t.set_(LOCAL_COUNT);
+    const spans = findSpans(b, block);
+    if (spans == 0) this.emitBody(block, 0);
+    else this.emitTwice(block, spans);
+    const last = b.last(block);
+    if (isTransfer(last)) this.begin(last, 1);
+    this.emitEnd(number, block);
+  }
+
+  /** The block's body as it is when all of its spans are at hand, and as it is otherwise. */
+  emitTwice(block: Block, spans: u32): void {
+    const t = this.t;
+    for (let n: u32 = 0; n < spans; n++) {
+      const span = spanAt(n);
+      t.openSpan(LOCAL_SPAN + n, span.base, span.first, span.end - span.first, span.isStore != 0);
+      if (n != 0) t.op(w.I32_AND);
+    }
+    t.hintTaken(1);
+    t.opIndex(w.IF, w.TYPE_VOID);
+    this.push(LABEL_OTHER);
+    forgetOrigins();
+    this.emitBody(block, spans);
+    t.op(w.ELSE);
+    this.emitBody(block, 0);
+    this.pop();
+  }
+
+  /** A block's instructions but for a transfer at its end. @param spans in which all accesses lie; 0 for none */
+  emitBody(block: Block, spans: u32): void {
+    const t = this.t;
+    const b = this.b;
     for (let n: u32 = 0; n < block.count; n++) {
       const i = b.instruction(block.first + n);
-      const kind = i.kind;
-      t.pc = b.pcOf(i.slot);
-      t.next = t.pc + i.byteLength;
-      noteSource(b, i, t.at - this.bodiesStart);
-      t.ahead = block.count - n;
-      t.kept = 0;
-      if (kind == KIND_BRANCH || kind == KIND_JUMP) break;
-      t.operation = i.operation;
-      t.decoded = i.decoded;
+      if (isTransfer(i)) return;
+      this.begin(i, block.count - n);
       t.spill = i.dirty & i.reads;
       if (i.isStep) this.emitStep(block, i, n + 1 == block.count && block.end == END_STEP);
       else if (i.isFlags) this.emitFlags(i);
-      else if (kind == KIND_FLOAT) translateFloat(t, i.operation, i.decoded);
-      else {
-        if (mayLeave(i)) {
-          t.exitLabel = this.exitLabel(i.dirty);
-          t.leaveReason = LEFT_FOR_ACCESS;
-        }
-        translateFormula(t, i.operation, i.decoded);
-      }
+      else if (i.kind == KIND_FLOAT) translateFloat(t, i.operation, i.decoded);
+      else this.emitFormula(i, spans);
+      if (spans != 0) follow(i);
     }
-    this.emitEnd(number, block);
+  }
+
+  /** Makes an instruction the one being translated. @param ahead instructions of its block from it on */
+  begin(i: Instruction, ahead: u32): void {
+    const t = this.t;
+    t.pc = this.b.pcOf(i.slot);
+    t.next = t.pc + i.byteLength;
+    noteSource(this.b, i, t.at - this.bodiesStart);
+    t.ahead = ahead;
+    t.kept = 0;
+    t.operation = i.operation;
+    t.decoded = i.decoded;
+    t.narrow = i.narrow;
+    t.isNarrow = (i.width & NARROW) != 0;
+    t.isResultNarrow = (i.width & RESULT_NARROW) != 0;
+  }
+
+  emitFormula(i: Instruction, spans: u32): void {
+    const t = this.t;
+    if (spans != 0 && i.kind == KIND_MEMORY) {
+      const span = spanOf(i, spans);
+      t.spanLocal = LOCAL_SPAN + span;
+      t.spanOffset = offsetOf(i) - spanAt(span).first;
+    } else if (mayLeave(i)) {
+      t.exitLabel = this.exitLabel(i.dirty, i.narrow);
+      t.leaveReason = LEFT_FOR_ACCESS;
+    }
+    translateFormula(t, i.operation, i.decoded);
+    t.spanLocal = 0;
   }
 
   emitDispatch(): void {
@@ -341,6 +437,7 @@ const EXITS: u32 = LABELS + 0x4000; // u64 an exit: the registers it stores
         this.push(LABEL_OTHER);
         this.branchTo(number, block.succ0, block.entry0, target, dirtyAfter(last));
         this.pop();
+        t.narrow = block.narrowOut;
         this.branchTo(number, block.succ1, block.entry1, next, dirtyAfter(last));
         return;
       }
@@ -372,6 +469,7 @@ const EXITS: u32 = LABELS + 0x4000; // u64 an exit: the registers it stores
     }
     const target = successor - 1;
     const block = this.b.block(target);
+    if (isMerge(this.b, target)) t.changeForms(<u32>block.liveIn, block.narrowIn);
     if (target == this.b.dispatch) {
       t.i32(entry);
       t.set_(LOCAL_DISPATCH);
@@ -447,7 +545,7 @@ const EXITS: u32 = LABELS + 0x4000; // u64 an exit: the registers it stores
     t.set_(LOCAL_PC);
     t.i32((t.ahead - 1) | (LEFT_FOR_STEP << REASON_SHIFT));
     t.set_(LOCAL_AHEAD);
-    t.opIndex(w.BR, this.exitLabel(i.dirty & ~i.writes) + 1);
+    t.opIndex(w.BR, this.exitLabel(i.dirty & ~i.writes, i.narrow) + 1);
     t.op(w.END);
     t.loadRegisters(i.writes);
   }
@@ -540,6 +638,11 @@ const EXITS: u32 = LABELS + 0x4000; // u64 an exit: the registers it stores
     }
     t.op(w.RETURN);
   }
+}
+
+/** Whether an instruction is the branch or jump that ends its block. */
+function isTransfer(i: Instruction): bool {
+  return i.kind == KIND_BRANCH || i.kind == KIND_JUMP;
 }
 
 /** Registers dirty behind an instruction that is no step. */

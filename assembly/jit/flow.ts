@@ -1,10 +1,11 @@
 import { KIND_ATOMIC, KIND_MEMORY } from "../generated/translate";
 import { Block, Build, END_BRANCH, END_CALL, END_COMPUTED, END_DISPATCH, END_FALL, END_JUMP, END_LEAVE, Instruction, MAX_ENTRIES } from "./region";
 import { BUILD_END } from "./region";
+import { chooseForms } from "./forms";
 
 const STACK: u32 = BUILD_END;
 
-/** Orders the blocks, finds loops and where the count is checked, and which registers are dirty and live where. */
+/** Orders the blocks, finds loops and where the count is checked, and which registers are dirty, live and narrow where. */
 export function analyse(b: Build): void {
   do {
     orderBlocks(b);
@@ -14,6 +15,7 @@ export function analyse(b: Build): void {
   findPaths(b);
   findDirty(b);
   findLive(b);
+  chooseForms(b);
 }
 
 /** How many successors a block may have; one that it lacks is 0, as one out of the region. */

@@ -16,19 +16,28 @@ export const LOCAL_ENTRY: u32 = 3; // i32: TLB entry
 export const LOCAL_AHEAD: u32 = 4; // i32: at an exit, instructions counted but not executed, and the reason
 export const LOCAL_DISPATCH: u32 = 5; // i32: which entry the dispatch block goes to
 export const LOCAL_PLACE: u32 = 6; // i32: what an atomic instruction updates, in linear memory
-export const LOCAL_ADDRESS: u32 = 7; // i64
-export const LOCAL_OFFSET: u32 = 8; // i64: in a page
-export const LOCAL_VALUE: u32 = 9; // i64
-export const LOCAL_PC: u32 = 10; // i64: where to go on, at an exit
-export const LOCAL_RETURN: u32 = 11; // i64: where the function will probably return to
-export const LOCAL_KEPT: u32 = 12; // i64, three of them
-export const FIRST_REGISTER_LOCAL: u32 = 15;
-export const I32_LOCAL_COUNT: u32 = 5;
+export const LOCAL_WORD: u32 = 7; // i32: LOCAL_VALUE when it is narrow; at an exit, the registers stored so
+export const LOCAL_SPAN: u32 = 8; // i32, MAX_SPANS of them: where a span begins in linear memory
+export const LOCAL_ADDRESS: u32 = 11; // i64
+export const LOCAL_OFFSET: u32 = 12; // i64: in a page
+export const LOCAL_VALUE: u32 = 13; // i64
+export const LOCAL_PC: u32 = 14; // i64: where to go on, at an exit
+export const LOCAL_RETURN: u32 = 15; // i64: where the function will probably return to
+export const LOCAL_KEPT: u32 = 16; // i64, three of them
+export const FIRST_REGISTER_LOCAL: u32 = 19;
+export const I32_LOCAL_COUNT: u32 = 9;
 export const I64_LOCAL_COUNT: u32 = 8;
+
+// Types of values on the stack.
+const WIDE: u64 = 0; // i64
+const WORD: u64 = 1; // i32, standing for its sign extension if for more than 32 bits
+const POSITIVE_WORD: u64 = 2; // i32 below 2^31
 
 /**
  * The translator as a target of the semantics: a value is on the Wasm stack, and an operation writes the instruction
- * that makes it. The values given and returned here are placeholders, but for a kept one, which is its local.
+ * that makes it. The values given and returned here are the types of those, but for a kept one, which is its local.
+ *
+ * What an instruction is made of are 64-bit operations, or 32-bit ones if it is narrow (forms.ts).
  */
 @unmanaged export class FormulaTranslator extends Writer {
   /** Virtual address of the instruction being translated, and of the next one. */
@@ -40,8 +49,9 @@ export const I64_LOCAL_COUNT: u32 = 8;
   exitLabel: u32;
   /** LEFT_FOR_ACCESS or LEFT_FOR_FLOAT: why the instruction being translated may leave. */
   leaveReason: u32;
-  /** Values kept by the instruction being translated. */
+  /** Values kept by the instruction being translated, and the value of the constant it named last. */
   kept: u32;
+  constant: u64;
   /**
    * Address of the only hart of the machine, which then need not be passed around: an access to a constant address
    * takes no register. 0 where there are several, and the hart is a parameter.
@@ -61,17 +71,35 @@ export const I64_LOCAL_COUNT: u32 = 8;
   spill: u64;
   /** Whether an inexact result must be noticed, because fflags.NX is not known to be set. */
   mustNoteInexact: u32;
+  /** Whether the instruction being translated is narrow, and its result is to be in the narrow form. */
+  isNarrow: bool;
+  isResultNarrow: bool;
+  /** Integer registers that are held by their 32-bit locals now. */
+  narrow: u32;
+  /** The local of the span that the access being translated lies in, and where it lies there; 0 outside of spans. */
+  spanLocal: u32;
+  spanOffset: u32;
   /** The first of the locals with doubles. */
   firstDoubleLocal: u32;
   /** Whether the engine has a fused multiply-add, which relaxed SIMD may or may not be. */
   hasFusedMultiplyAdd: u32;
 
-  // Local of each guest register, a byte each, behind the fields: 32 integer ones, then 32 floating-point ones.
+  // Local of each guest register, a byte each, behind the fields: 32 integer ones, then 32 floating-point ones, then
+  // the 32-bit ones of the integer registers.
   localOf(r: u32): u32 {
     return load<u8>(changetype<usize>(this) + offsetof<FormulaTranslator>() + r);
   }
   setLocalOf(r: u32, local: u32): void {
     store<u8>(changetype<usize>(this) + offsetof<FormulaTranslator>() + r, <u8>local);
+  }
+  wordLocalOf(r: u32): u32 {
+    return this.localOf(64 + r);
+  }
+  setWordLocalOf(r: u32, local: u32): void {
+    this.setLocalOf(64 + r, local);
+  }
+  isHeldNarrow(r: u32): bool {
+    return ((this.narrow >> r) & 1) != 0;
   }
 
   get_(local: u32): void {
@@ -121,18 +149,45 @@ export const I64_LOCAL_COUNT: u32 = 8;
 
   // ---- registers ----
 
+  /** A register of which not all is wanted comes as it is held. */
   x(offset: u32): u64 {
-    if (offset == 0) this.i64(0);
-    else this.get_(this.localOf(offset >> 3));
-    return 0;
+    if (offset == 0) return this.imm(0);
+    const r = offset >> 3;
+    if (this.isHeldNarrow(r)) {
+      this.get_(this.wordLocalOf(r));
+      return WORD;
+    }
+    this.get_(this.localOf(r));
+    return this.isNarrow ? this.wrap() : WIDE;
   }
   setX(offset: u32, value: u64): void {
-    if (offset == 32 * 8) this.op(w.DROP);
-    else this.set_(this.localOf(offset >> 3));
+    if (offset == 32 * 8) {
+      this.op(w.DROP);
+      return;
+    }
+    const r = offset >> 3;
+    if (this.isResultNarrow) {
+      if (value == WIDE) this.wrap();
+      this.set_(this.wordLocalOf(r));
+      this.narrow |= 1 << r;
+    } else {
+      if (value != WIDE) this.op(value == WORD ? w.I64_EXTEND_I32_S : w.I64_EXTEND_I32_U);
+      this.set_(this.localOf(r));
+      this.narrow &= ~(1 << r);
+    }
+  }
+  wrap(): u64 {
+    this.op(w.I32_WRAP_I64);
+    return WORD;
   }
   imm(value: i64): u64 {
+    this.constant = value;
+    if (this.isNarrow) {
+      this.i32(<i32>value);
+      return WORD;
+    }
     this.i64(value);
-    return 0;
+    return WIDE;
   }
   pc_(): u64 {
     this.i64(this.pc);
@@ -157,38 +212,46 @@ export const I64_LOCAL_COUNT: u32 = 8;
 
   formula(code: u32): u64 {
     this.op(code);
-    return 0;
+    return WIDE;
+  }
+  /** An operation that there is for both types. @param code its 64-bit one */
+  arithmetic(code: u32): u64 {
+    if (!this.isNarrow) return this.formula(code);
+    this.op(code - w.I32_ARITHMETIC);
+    return WORD;
   }
   add(a: u64, b: u64): u64 {
-    return this.formula(w.I64_ADD);
+    return this.arithmetic(w.I64_ADD);
   }
   sub(a: u64, b: u64): u64 {
-    return this.formula(w.I64_SUB);
+    return this.arithmetic(w.I64_SUB);
   }
   mul(a: u64, b: u64): u64 {
-    return this.formula(w.I64_MUL);
+    return this.arithmetic(w.I64_MUL);
   }
   and(a: u64, b: u64): u64 {
-    return this.formula(w.I64_AND);
+    return this.arithmetic(w.I64_AND);
   }
   or(a: u64, b: u64): u64 {
-    return this.formula(w.I64_OR);
+    return this.arithmetic(w.I64_OR);
   }
   xor(a: u64, b: u64): u64 {
-    return this.formula(w.I64_XOR);
+    return this.arithmetic(w.I64_XOR);
   }
   not(a: u64): u64 {
-    this.i64(-1);
-    return this.formula(w.I64_XOR);
+    this.imm(-1);
+    return this.arithmetic(w.I64_XOR);
   }
   shl(a: u64, count: u64): u64 {
-    return this.formula(w.I64_SHL);
+    return this.arithmetic(w.I64_SHL);
   }
   shrU(a: u64, count: u64): u64 {
-    return this.formula(w.I64_SHR_U);
+    const type = this.arithmetic(w.I64_SHR_U);
+    // A narrow one has a constant count.
+    return type == WORD && this.constant != 0 ? POSITIVE_WORD : type;
   }
   shrS(a: u64, count: u64): u64 {
-    return this.formula(w.I64_SHR_S);
+    return this.arithmetic(w.I64_SHR_S);
   }
   rotl64(a: u64, count: u64): u64 {
     return this.formula(w.I64_ROTL);
@@ -198,6 +261,10 @@ export const I64_LOCAL_COUNT: u32 = 8;
   }
   /** A 32-bit operation on two values: the count is below, so that it is wrapped where it lies. */
   formula32(code: u32): u64 {
+    if (this.isNarrow) {
+      this.op(code);
+      return WORD;
+    }
     this.op(w.I32_WRAP_I64);
     this.set_(LOCAL_ENTRY);
     this.op(w.I32_WRAP_I64);
@@ -221,15 +288,20 @@ export const I64_LOCAL_COUNT: u32 = 8;
     return this.formula32(w.I32_ROTR);
   }
   sext8(a: u64): u64 {
-    return this.formula(w.I64_EXTEND8_S);
+    if (!this.isNarrow) return this.formula(w.I64_EXTEND8_S);
+    this.op(w.I32_EXTEND8_S);
+    return WORD;
   }
   sext16(a: u64): u64 {
-    return this.formula(w.I64_EXTEND16_S);
+    if (!this.isNarrow) return this.formula(w.I64_EXTEND16_S);
+    this.op(w.I32_EXTEND16_S);
+    return WORD;
   }
   sext32(a: u64): u64 {
-    return this.formula(w.I64_EXTEND32_S);
+    return this.isNarrow ? WORD : this.formula(w.I64_EXTEND32_S);
   }
   zext32(a: u64): u64 {
+    if (this.isNarrow) return WORD;
     this.i64(0xffffffff);
     return this.formula(w.I64_AND);
   }
@@ -277,15 +349,17 @@ export const I64_LOCAL_COUNT: u32 = 8;
     return this.formula(w.I64_POPCNT);
   }
   ltS(a: u64, b: u64): u64 {
-    this.op(w.I64_LT_S);
-    return this.formula(w.I64_EXTEND_I32_U);
+    return this.truth(w.I64_LT_S);
   }
   ltU(a: u64, b: u64): u64 {
-    this.op(w.I64_LT_U);
-    return this.formula(w.I64_EXTEND_I32_U);
+    return this.truth(w.I64_LT_U);
+  }
+  truth(code: u32): u64 {
+    this.condition(code);
+    return this.isNarrow || this.isResultNarrow ? POSITIVE_WORD : this.formula(w.I64_EXTEND_I32_U);
   }
   condition(code: u32): bool {
-    this.op(code);
+    this.op(this.isNarrow ? code - w.I32_COMPARISON : code);
     return false;
   }
   eq(a: u64, b: u64): bool {
@@ -363,11 +437,13 @@ export const I64_LOCAL_COUNT: u32 = 8;
   }
 
   load<W>(vaddr: u64): u64 {
+    if (this.isResultNarrow) return this.loadWord<W>();
     this.beginLoad(sizeof<W>(), w.TYPE_I64);
-    if (sizeof<W>() == 8) this.access(w.I64_LOAD, 0, 0);
-    else if (sizeof<W>() == 4) this.access(isSigned<W>() ? w.I64_LOAD32_S : w.I64_LOAD32_U, 0, 0);
-    else if (sizeof<W>() == 2) this.access(isSigned<W>() ? w.I64_LOAD16_S : w.I64_LOAD16_U, 0, 0);
-    else this.access(isSigned<W>() ? w.I64_LOAD8_S : w.I64_LOAD8_U, 0, 0);
+    if (sizeof<W>() == 8) this.accessPlace(w.I64_LOAD);
+    else if (sizeof<W>() == 4) this.accessPlace(isSigned<W>() ? w.I64_LOAD32_S : w.I64_LOAD32_U);
+    else if (sizeof<W>() == 2) this.accessPlace(isSigned<W>() ? w.I64_LOAD16_S : w.I64_LOAD16_U);
+    else this.accessPlace(isSigned<W>() ? w.I64_LOAD8_S : w.I64_LOAD8_U);
+    if (this.spanLocal != 0) return WIDE;
     this.missLoad(sizeof<W>());
     if (isSigned<W>() && sizeof<W>() < 8) {
       this.op(sizeof<W>() == 4 ? w.I64_EXTEND32_S : sizeof<W>() == 2 ? w.I64_EXTEND16_S : w.I64_EXTEND8_S);
@@ -375,15 +451,53 @@ export const I64_LOCAL_COUNT: u32 = 8;
     this.op(w.END);
     return 0;
   }
+  loadWord<W>(): u64 {
+    this.beginLoad(sizeof<W>(), w.TYPE_I32);
+    if (sizeof<W>() == 4) this.accessPlace(w.I32_LOAD);
+    else if (sizeof<W>() == 2) this.accessPlace(isSigned<W>() ? w.I32_LOAD16_S : w.I32_LOAD16_U);
+    else this.accessPlace(isSigned<W>() ? w.I32_LOAD8_S : w.I32_LOAD8_U);
+    if (this.spanLocal != 0) return WORD;
+    this.missLoad(sizeof<W>());
+    this.wrap();
+    if (isSigned<W>() && sizeof<W>() < 4) this.op(sizeof<W>() == 2 ? w.I32_EXTEND16_S : w.I32_EXTEND8_S);
+    this.op(w.END);
+    return WORD;
+  }
   loadDouble(vaddr: u64): u64 {
     this.beginLoad(8, w.TYPE_F64);
-    this.access(w.F64_LOAD, 0, 0);
+    this.accessPlace(w.F64_LOAD);
+    if (this.spanLocal != 0) return 0;
     this.missLoad(8);
     this.op(w.F64_REINTERPRET_I64);
     this.op(w.END);
     return 0;
   }
+  /** Accesses the place in linear memory that is on the stack, or below the value that is. */
+  accessPlace(code: u32): void {
+    this.access(code, 0, this.spanLocal != 0 ? this.spanOffset : 0);
+  }
+  /** In a span, the address on the stack is not needed. */
+  locateInSpan(): void {
+    this.op(w.DROP);
+    this.get_(this.spanLocal);
+  }
+  /** Leaves where a span begins in its local, and pushes whether all of it can be accessed there. */
+  openSpan(local: u32, base: u32, first: i32, byteLength: u32, isStore: bool): void {
+    const bank = isStore ? STORES : 0;
+    this.get_(this.localOf(base));
+    if (first != 0) {
+      this.i64(first);
+      this.op(w.I64_ADD);
+    }
+    this.lookUp(bank, byteLength);
+    this.locate(bank);
+    this.set_(local);
+  }
   beginLoad(byteLength: u32, type: u32): void {
+    if (this.spanLocal != 0) {
+      this.locateInSpan();
+      return;
+    }
     this.lookUp(0, byteLength);
     this.hintTaken(1);
     this.opIndex(w.IF, type);
@@ -399,15 +513,31 @@ export const I64_LOCAL_COUNT: u32 = 8;
   }
 
   store<W>(vaddr: u64, value: u64): void {
+    if (value != WIDE) {
+      this.storeWord<W>();
+      return;
+    }
     this.set_(LOCAL_VALUE);
     this.beginStore(sizeof<W>());
     this.get_(LOCAL_VALUE);
-    if (sizeof<W>() == 8) this.access(w.I64_STORE, 0, 0);
-    else if (sizeof<W>() == 4) this.access(w.I64_STORE32, 0, 0);
-    else if (sizeof<W>() == 2) this.access(w.I64_STORE16, 0, 0);
-    else this.access(w.I64_STORE8, 0, 0);
+    if (sizeof<W>() == 8) this.accessPlace(w.I64_STORE);
+    else if (sizeof<W>() == 4) this.accessPlace(w.I64_STORE32);
+    else if (sizeof<W>() == 2) this.accessPlace(w.I64_STORE16);
+    else this.accessPlace(w.I64_STORE8);
+    if (this.spanLocal != 0) return;
     this.beginMissedStore();
     this.get_(LOCAL_VALUE);
+    this.endMissedStore(sizeof<W>());
+  }
+  storeWord<W>(): void {
+    this.set_(LOCAL_WORD);
+    this.beginStore(sizeof<W>());
+    this.get_(LOCAL_WORD);
+    this.accessPlace(sizeof<W>() == 4 ? w.I32_STORE : sizeof<W>() == 2 ? w.I32_STORE16 : w.I32_STORE8);
+    if (this.spanLocal != 0) return;
+    this.beginMissedStore();
+    this.get_(LOCAL_WORD);
+    this.op(w.I64_EXTEND_I32_U);
     this.endMissedStore(sizeof<W>());
   }
   storeDouble(vaddr: u64, value: u64): void {
@@ -415,13 +545,18 @@ export const I64_LOCAL_COUNT: u32 = 8;
     this.set_(double);
     this.beginStore(8);
     this.get_(double);
-    this.access(w.F64_STORE, 0, 0);
+    this.accessPlace(w.F64_STORE);
+    if (this.spanLocal != 0) return;
     this.beginMissedStore();
     this.get_(double);
     this.op(w.I64_REINTERPRET_F64);
     this.endMissedStore(8);
   }
   beginStore(byteLength: u32): void {
+    if (this.spanLocal != 0) {
+      this.locateInSpan();
+      return;
+    }
     this.lookUp(STORES, byteLength);
     this.hintTaken(1);
     this.opIndex(w.IF, w.TYPE_VOID);
@@ -535,10 +670,14 @@ export const I64_LOCAL_COUNT: u32 = 8;
     if (r < 32) this.loadHart(w.I64_LOAD, 3, <u32>HART_X + 8 * r);
     else this.loadHart(w.F64_LOAD, 3, <u32>HART_F + 8 * (r - 32));
     this.set_(this.localOf(r));
+    if (r < 32) this.narrow &= ~(1 << r);
   }
   storeRegister(r: u32): void {
     this.beforeAccess();
-    this.get_(this.localOf(r));
+    if (r < 32 && this.isHeldNarrow(r)) {
+      this.get_(this.wordLocalOf(r));
+      this.op(w.I64_EXTEND_I32_S);
+    } else this.get_(this.localOf(r));
     if (r < 32) this.accessHart(w.I64_STORE, 3, <u32>HART_X + 8 * r);
     else this.accessHart(w.F64_STORE, 3, <u32>HART_F + 8 * (r - 32));
   }
@@ -548,6 +687,35 @@ export const I64_LOCAL_COUNT: u32 = 8;
   }
   storeRegisters(mask: u64): void {
     for (; mask != 0; mask &= mask - 1) this.storeRegister(<u32>ctz(mask));
+  }
+  /**
+   * At an exit: stores the low halves of what is narrow, and notes in LOCAL_WORD what that is. Were they extended here,
+   * the engine would do it once for all exits, before any of them, where it is in the way.
+   */
+  storeWords(): void {
+    for (let rest = this.narrow; rest != 0; rest &= rest - 1) {
+      const r = <u32>ctz(rest);
+      this.beforeAccess();
+      this.get_(this.wordLocalOf(r));
+      this.accessHart(w.I32_STORE, 2, <u32>HART_X + 8 * r);
+    }
+    this.i32(this.narrow);
+    this.set_(LOCAL_WORD);
+  }
+  /** Moves registers, some of `live`, to the locals that `narrow` says. Narrow ones are signed. */
+  changeForms(live: u32, narrow: u32): void {
+    for (let rest = (this.narrow ^ narrow) & live; rest != 0; rest &= rest - 1) {
+      const r = <u32>ctz(rest);
+      if (this.isHeldNarrow(r)) {
+        this.get_(this.wordLocalOf(r));
+        this.op(w.I64_EXTEND_I32_S);
+        this.set_(this.localOf(r));
+      } else {
+        this.get_(this.localOf(r));
+        this.wrap();
+        this.set_(this.wordLocalOf(r));
+      }
+    }
   }
   loadCount(): void {
     this.loadHart(w.I32_LOAD, 2, HART_COUNTDOWN);

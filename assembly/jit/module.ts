@@ -245,7 +245,7 @@ function writeType(t: Translator, parameters: u32, result: u32): void {
 function writeTypes(t: Translator): void {
   const types = begin(t, 1);
   t.unsigned(8);
-  writeType(t, 0x7f7f, w.TYPE_I64); // region: hart, depth
+  writeType(t, 0x7f7f, w.TYPE_I64); // region: hart, depth; extendAndUnwind: hart, registers
   writeType(t, 0x7f7e7f, w.TYPE_I64); // load: hart, vaddr, byteLength
   writeType(t, 0x7f7e7e7f, 0); // store: hart, vaddr, value, byteLength
   writeType(t, 0x7e7e7f, w.TYPE_I32); // step: hart, pc, instruction
@@ -291,6 +291,7 @@ function typeOfHelper(n: u32): u32 {
   if (n == helper.STORE) return TYPE_STORE;
   if (n == helper.STEP || n == helper.CSR || n == helper.FLAGS) return TYPE_STEP;
   if (n == helper.CALL_REGION) return TYPE_CALL;
+  if (n == helper.EXTEND_AND_UNWIND) return TYPE_REGION;
   if (n == helper.LEAVE_COLD) return TYPE_COLD;
   return TYPE_BINARY;
 }

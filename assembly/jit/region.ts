@@ -36,8 +36,8 @@ import { BUILD_BASE } from "../shared/jit-layout";
  */
 export const MAX_INSTRUCTIONS: u32 = 1500;
 export const MAX_BLOCKS: u32 = 400;
-const INSTRUCTION_BYTE_LENGTH: u32 = 40;
-const BLOCK_BYTE_LENGTH: u32 = 80;
+const INSTRUCTION_BYTE_LENGTH: u32 = 56;
+const BLOCK_BYTE_LENGTH: u32 = 96;
 /** Rounding modes above it are reserved, but for the dynamic one. */
 const LAST_MODE: u32 = 4;
 const DYNAMIC: u32 = 7;
@@ -73,6 +73,11 @@ export const END_DISPATCH: u32 = 7; // to the entry that a local tells: it has n
   byteLength: u32;
   operands: u32;
   isLeader: u32;
+  /** What width.ts says about it. */
+  width: u32;
+  /** Integer registers known to be signed before it, and those held by their 32-bit locals (forms.ts). */
+  signed: u32;
+  narrow: u32;
 
   @inline get operation(): u32 {
     return <u32>this.decoded & OPERATION_MASK;
@@ -148,6 +153,12 @@ export const END_DISPATCH: u32 = 7; // to the entry that a local tells: it has n
   entry1: u32;
   dirtyIn: u64;
   liveIn: u64;
+  // Of integer registers (forms.ts): which are signed where it begins, which are then wanted in full, and which are in
+  // their 32-bit locals where it begins and ends.
+  signedIn: u32;
+  wideIn: u32;
+  narrowIn: u32;
+  narrowOut: u32;
 }
 
 @unmanaged export class Build {
@@ -164,6 +175,8 @@ export const END_DISPATCH: u32 = 7; // to the entry that a local tells: it has n
   entryCount: u32;
   /** Registers that any instruction names. */
   usedRegisters: u64;
+  /** Integer registers that are anywhere in their 32-bit locals. */
+  narrowRegisters: u32;
   /** FLOATS_* of cache.ts that a hart must have to enter the region. */
   floatLevel: u32;
   page0: u32;

@@ -18,7 +18,10 @@ export const LOCAL_SET: u32 = 0x21;
 export const LOCAL_TEE: u32 = 0x22;
 export const I32_LOAD: u32 = 0x28;
 export const I64_LOAD: u32 = 0x29;
+export const I32_LOAD8_S: u32 = 0x2c;
 export const I32_LOAD8_U: u32 = 0x2d;
+export const I32_LOAD16_S: u32 = 0x2e;
+export const I32_LOAD16_U: u32 = 0x2f;
 export const I64_LOAD8_S: u32 = 0x30;
 export const I64_LOAD8_U: u32 = 0x31;
 export const I64_LOAD16_S: u32 = 0x32;
@@ -27,6 +30,8 @@ export const I64_LOAD32_S: u32 = 0x34;
 export const I64_LOAD32_U: u32 = 0x35;
 export const I32_STORE: u32 = 0x36;
 export const I64_STORE: u32 = 0x37;
+export const I32_STORE8: u32 = 0x3a;
+export const I32_STORE16: u32 = 0x3b;
 export const I64_STORE8: u32 = 0x3c;
 export const I64_STORE16: u32 = 0x3d;
 export const I64_STORE32: u32 = 0x3e;
@@ -69,9 +74,15 @@ export const I64_ROTR: u32 = 0x8a;
 export const I32_WRAP_I64: u32 = 0xa7;
 export const I64_EXTEND_I32_S: u32 = 0xac;
 export const I64_EXTEND_I32_U: u32 = 0xad;
+export const I32_EXTEND8_S: u32 = 0xc0;
+export const I32_EXTEND16_S: u32 = 0xc1;
 export const I64_EXTEND8_S: u32 = 0xc2;
 export const I64_EXTEND16_S: u32 = 0xc3;
 export const I64_EXTEND32_S: u32 = 0xc4;
+
+/** From an i64 instruction's code to that of the i32 one of the same name: comparisons, and the others. */
+export const I32_COMPARISON: u32 = 0x51 - 0x46;
+export const I32_ARITHMETIC: u32 = 0x7c - 0x6a;
 
 export const TYPE_VOID: u32 = 0x40;
 export const TYPE_I32: u32 = 0x7f;

@@ -13,7 +13,7 @@ import {
   CAUSE_STORE_PAGE_FAULT,
 } from "../shared/causes";
 import { DIRTY_BASE } from "../shared/layout";
-import { codeChanged, hasCode } from "./code";
+import { codeChanged, hasCode, isData } from "./code";
 import { ensurePresent, isRam, pageNumber, ramAddress, ramChanged } from "./memory";
 import { PMP_R, PMP_W, PMP_X, pmpAllows, pmpIsUniform } from "./pmp";
 import { CODE_MARK, effectivePrivilege, entryOf, noteSuperpage, STORES } from "./tlb";
@@ -64,7 +64,7 @@ export function loadForRegion(h: Hart, vaddr: u64, byteLength: u32): u64 {
   return 0;
 }
 
-/** A store by translated code, as loadForRegion; code pages are the interpreter's too. */
+/** A store by translated code, as loadForRegion; one over code is the interpreter's too. */
 export function storeForRegion(h: Hart, vaddr: u64, value: u64, byteLength: u32): void {
   if ((vaddr & 0xfff) + byteLength > 4096) {
     h.event |= EVENT_ATTENTION;
@@ -72,8 +72,17 @@ export function storeForRegion(h: Hart, vaddr: u64, value: u64, byteLength: u32)
   }
   const paddr = translateForStore(h, vaddr, byteLength);
   if (paddr == NO_PADDR) return;
-  if (!isRam(paddr, byteLength) || hasCode(pageNumber(paddr))) h.event |= EVENT_ATTENTION;
-  else writeRam(h, paddr, value, byteLength);
+  if (!isRam(paddr, byteLength)) {
+    h.event |= EVENT_ATTENTION;
+    return;
+  }
+  const page = pageNumber(paddr);
+  if (hasCode(page) && !isData(page, paddr, byteLength)) {
+    h.event |= EVENT_ATTENTION;
+    return;
+  }
+  writeAt(ramAddress(paddr), value, byteLength);
+  store<u8>(<usize>(DIRTY_BASE + page), 1);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { hasRegions, killRegions, killWritten } from "../jit/cache";
+import { hasRegions, isBeingCompiled, isTranslated, killRegions, killWritten } from "../jit/cache";
 import { theMachine } from "../generated/hart";
 import { OP_PAGE_END } from "../generated/operations";
 import {
@@ -19,13 +19,17 @@ import { dropFetchesOf, dropStores, markStoresOf } from "./tlb";
  *   0       2048 entries of 8 bytes, one a halfword (shared/decoded.ts); zero is OP_UNDECODED
  *   0x4000  an entry OP_PAGE_END
  *   0x4008  u32  number of the RAM page
- *   0x400c  u32  stores into the page since an entry was last filled
+ *   0x400c  u32  stores into the page since an entry was last filled, those over code CODE_STORE times
  */
 const PAGE_NUMBER_OFFSET: u32 = DECODED_ENTRIES_BYTE_LENGTH + 8;
 const STORE_COUNT_OFFSET: u32 = DECODED_ENTRIES_BYTE_LENGTH + 12;
 
-/** A page written so often without being executed holds data by now. */
-const STORES_UNTIL_DROPPED: u32 = 64;
+/**
+ * A page written so often since something new of it was executed holds data by now. Variables beside code are written
+ * for ever, which is no reason to forget the code; a store over code itself counts for more.
+ */
+const STORES_UNTIL_DROPPED: u32 = 65536;
+const CODE_STORE: u32 = 1024;
 
 const NO_PAGE: u32 = u32.MAX_VALUE;
 
@@ -41,7 +45,7 @@ export function decodedPageOf(page: u32): u32 {
   if (previous != NO_PAGE && codeSlot(previous) == slot + 1) {
     forget(previous, decoded);
     // Without a decoded page, and before its regions are published, stores to the page would go unnoticed.
-    if (m.compilingCount != 0) killWritten(previous);
+    if (m.compilingCount != 0) killWritten(previous, 0, 4096);
   }
   memory.fill(<usize>decoded, 0, DECODED_ENTRIES_BYTE_LENGTH);
   store<u64>(<usize>decoded, OP_PAGE_END, DECODED_ENTRIES_BYTE_LENGTH);
@@ -78,25 +82,46 @@ export function decodedPageOf(page: u32): u32 {
  * Entries whose instruction has a byte in the range are forgotten. @returns whether the whole decoded page is gone.
  */
 export function codeChanged(page: u32, paddr: u64, byteLength: u32): bool {
-  const offset = <u32>paddr & 0xfff;
-  if (hasRegions(page)) killRegions(page, offset, offset + byteLength);
-  if (theMachine().compilingCount != 0) killWritten(page);
+  const first = <u32>paddr & 0xfff;
+  const end = first + byteLength;
+  if (hasRegions(page)) killRegions(page, first, end);
+  if (theMachine().compilingCount != 0) killWritten(page, first, end);
   if (codeSlot(page) == 0) return false;
   const decoded = decodedPageOfSlot(codeSlot(page) - 1);
-  const count = load<u32>(<usize>decoded, STORE_COUNT_OFFSET) + 1;
+  const count = load<u32>(<usize>decoded, STORE_COUNT_OFFSET) + (isDecoded(decoded, first, end) ? CODE_STORE : 1);
   store<u32>(<usize>decoded, count, STORE_COUNT_OFFSET);
-  const pageStart = RAM_PADDR + ((<u64>page) << 12);
   if (count > STORES_UNTIL_DROPPED || byteLength > 64) {
     forget(page, decoded);
     dropStores();
     return true;
   }
-  // An instruction that begins up to three bytes before the range may reach into it; entries are a halfword apart.
-  const first: u32 = paddr < pageStart + 3 ? 0 : <u32>(paddr - 3 - pageStart) >> 1;
-  const end = paddr + byteLength - pageStart;
-  const last: u32 = end >= 4096 ? 2047 : <u32>(end - 1) >> 1;
-  for (let n = first; n <= last; n++) store<u64>(<usize>(decoded + (n << 3)), 0);
+  for (let n = firstEntry(first); n <= lastEntry(end); n++) store<u64>(<usize>(decoded + (n << 3)), 0);
   return false;
+}
+
+/** Whether bytes [paddr, paddr + byteLength) of RAM page `page` are data, as far as anybody has executed the page. */
+export function isData(page: u32, paddr: u64, byteLength: u32): bool {
+  const first = <u32>paddr & 0xfff;
+  const end = first + byteLength;
+  if (hasRegions(page) && isTranslated(page, first, end)) return false;
+  if (theMachine().compilingCount != 0 && isBeingCompiled(page, first, end)) return false;
+  return codeSlot(page) == 0 || !isDecoded(decodedPageOfSlot(codeSlot(page) - 1), first, end);
+}
+
+/** Whether an instruction with a byte in [first, end) of its page has an entry. */
+function isDecoded(decoded: u32, first: u32, end: u32): bool {
+  for (let n = firstEntry(first); n <= lastEntry(end); n++) {
+    if (load<u64>(<usize>(decoded + (n << 3))) != 0) return true;
+  }
+  return false;
+}
+
+// An instruction that begins up to three bytes before a range may reach into it; entries are a halfword apart.
+@inline function firstEntry(first: u32): u32 {
+  return first < 3 ? 0 : (first - 3) >> 1;
+}
+@inline function lastEntry(end: u32): u32 {
+  return end >= 4096 ? 2047 : (end - 1) >> 1;
 }
 
 /** Power-on: no decoded page is in use. */

@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #define STREAM_BYTES (128L << 20)
-#define ROUND_TRIPS 2000
-#define CONNECTIONS 300
+#define ROUND_TRIPS 10000
+#define CONNECTIONS 1500
 
 static char buffer[1 << 17];
 

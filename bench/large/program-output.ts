@@ -25,6 +25,8 @@ const BEGIN = /^bench begin (\S+)$/;
 const GO = "bench go";
 const STOPPED = /^bench name=(\S+) seconds=([\d.]+)$/;
 const RESULT = /^bench name=(\S+) work=(\d+) unit=(\S+) check=(ok|failed)$/;
+/** By a tool's own clock, for the time in which it only warms up is not told. */
+const TOOL = /^bench tool name=(\S+) seconds=([\d.]+)$/;
 const END = /^bench end (\S+) (\d+)$/;
 
 // CoreMark's own words. It chooses its iterations by itself, so that it takes ten seconds.
@@ -86,6 +88,12 @@ function readProgram(program: Progress, line: string, ms: number): void {
   if (stopped?.[1] === program.name) {
     program.stopMs = ms;
     program.guestSeconds = Number(stopped[2]);
+  }
+  const tool = TOOL.exec(line);
+  if (tool?.[1] === program.name) {
+    program.guestSeconds = Number(tool[2]);
+    program.startMs = 0;
+    program.stopMs = program.guestSeconds * 1000;
   }
   const result = RESULT.exec(line);
   if (result?.[1] === program.name) {

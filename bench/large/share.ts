@@ -20,7 +20,7 @@ export async function measureShare(setting: LargeSetting): Promise<LargeFigure[]
   const commandLine = `${setting.image.commandLine} rdinit=/bench/init bench=${GIT_STATUS}`;
   const share = await mkdtemp(join(tmpdir(), "vivarium-bench-share-"));
   try {
-    await cp(await debianPrograms(), join(share, "programs"), { recursive: true });
+    await cp(await debianPrograms(["git"]), join(share, "programs"), { recursive: true });
     await makeRepository(join(share, "repository"));
     await withGuestFiles(setting.image, [archive], commandLine, (guest) =>
       runPrograms([GIT_STATUS], { ...guest, share }, setting, figures),

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { WasmModule } from "../../host/core/wasm.js";
 import { commandLineFor } from "../../host/images/command-line.js";
 import type { Image } from "../../host/images/image.js";
+import { Machine as ApiMachine } from "../../host/index.js";
 import { loadCoreModule, packageDirectory } from "../../host/platform/node/core-module.js";
 import { createMachineFile, openMachineFile } from "../../host/platform/node/machine-file/open-machine-file.js";
 import { CHUNK_BYTE_LENGTH } from "../../host/storage/chunk.js";
@@ -18,6 +19,11 @@ export const SNAPSHOT = "snapshot";
 const DEFAULT_RUNS = 3;
 const INCREMENTS = 5;
 const MIB = 1024 * 1024;
+const MEMORY_MIB = 512;
+/** Beside what the guest has touched when it has come up. */
+const WRITTEN_MIB = 60;
+/** After which there are spare workers again. */
+const WORKERS_REST_MS = 3000;
 
 /** One row of the table: what was measured in each run, and what it shall not exceed. */
 interface Row {
@@ -60,6 +66,7 @@ export async function benchSnapshots(args: readonly string[]): Promise<void> {
     try {
       await measureRun(table, core, image, directory);
       if (isComparable) await addQemu(table, image, directory);
+      await addForks(table);
       await addPrompt(table, run);
     } finally {
       rmSync(directory, { recursive: true, force: true });
@@ -114,6 +121,24 @@ async function addQemu(table: Table, image: Image, directory: string): Promise<v
     table.add("QEMU: savevm, the guest standing", "ms", saveMs);
     table.add("QEMU: loadvm", "ms", loadMs);
   });
+}
+
+/** By the public API: with a worker for each, and to when it runs. */
+async function addForks(table: Table): Promise<void> {
+  const machine = await ApiMachine.create({ memoryMiB: MEMORY_MIB });
+  try {
+    await machine.exec(`head -c ${WRITTEN_MIB}m /dev/urandom > /tmp/data`);
+    // The first one copies memory to where all others share it.
+    for (const count of [1, 1, 1, 1, 3, 3, 20]) {
+      await sleep(WORKERS_REST_MS);
+      const { ms, result } = await timed(() => machine.fork({ count }));
+      const what = count === 1 ? "fork by the API" : `each of ${count} forks by the API`;
+      table.add(what, "ms", ms / count, 30);
+      await Promise.all(result.map((fork) => fork.close()));
+    }
+  } finally {
+    await machine.close();
+  }
 }
 
 /** The first run may have to boot the machine that later ones go on from, and is not counted. */

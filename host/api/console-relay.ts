@@ -8,6 +8,14 @@ const OUTPUT_MAX = 256 * 1024;
 /** The rate of messages is bounded by gathering what comes within a slice. */
 const GATHERED_MAX = 64 * 1024;
 
+/** A console on its way to another thread. */
+export interface ConsoleTransit {
+  readonly tail: Uint8Array;
+  readonly untaken: number;
+  readonly holds: boolean;
+  readonly typing: number;
+}
+
 /** The worker's end of the serial console. */
 export class ConsoleRelay implements ByteSink {
   readonly #post: (message: FromWorker) => void;
@@ -30,6 +38,19 @@ export class ConsoleRelay implements ByteSink {
     this.#gathered.push(Uint8Array.from(bytes));
     this.#gatheredLength += bytes.length;
     if (this.#gatheredLength >= GATHERED_MAX) this.flush();
+  }
+
+  /** What a relay elsewhere needs to go on amid everything; this one is of no use afterwards. */
+  handOver(): ConsoleTransit {
+    this.flush();
+    return { tail: this.#tail.bytes(), untaken: this.#untaken, holds: this.#holds, typing: this.#typing };
+  }
+
+  takeOver({ tail, untaken, holds, typing }: ConsoleTransit): void {
+    this.#tail.write(tail);
+    this.#untaken = untaken;
+    this.#holds = holds;
+    this.#typing = typing;
   }
 
   /** The end of what the guest has written. */

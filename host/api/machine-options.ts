@@ -1,11 +1,22 @@
 import { MAX_HARTS } from "../../assembly/shared/layout.js";
+import type { TranslationMode } from "../core/core.js";
+import type { InputKind } from "../devices/virtio/input.js";
 import { AGENT_PORT } from "../guest-agent/protocol.js";
 import { QEMU_AGENT_PORT } from "../guest-agent/qemu-guest-agent.js";
 import { PORT_CONTROL } from "../images/control-port.js";
 import type { ImageProgress } from "../images/image.js";
 import { DEBIAN_MINI } from "../images/image-names.js";
 import { VivariumError } from "../util/errors.js";
+import {
+  balloonByteLengthOf,
+  checkInputs,
+  type ShareOptions,
+  type SocketOptions,
+  shareSetupsOf,
+  socketSetupsOf,
+} from "./device-options.js";
 import type { DriveSetup, GuestSetup, MachineSetup, Source } from "./messages.js";
+import { type NetworkOptions, networkSetupOf } from "./network-options.js";
 
 /** A disk of a machine: a raw image whose length is a multiple of 512. */
 export interface DriveOptions {
@@ -45,6 +56,18 @@ export interface MachineOptions {
   readonly clock?: "host" | "virtual";
   /** At most 6. */
   readonly drives?: readonly (Source | DriveOptions)[];
+  /** Network devices, at most 4: what they are plugged into. */
+  readonly networks?: readonly NetworkOptions[];
+  /** Folders for the guest to mount, at most 6. */
+  readonly shares?: readonly ShareOptions[];
+  /** Sockets between the guest and the host (vsock); at most 2, of which Linux uses one. */
+  readonly sockets?: readonly SocketOptions[];
+  /** A balloon, and what it takes of the guest's memory at first, a multiple of 4096. */
+  readonly balloon?: boolean | { readonly byteLength: number };
+  /** Keyboards and tablets, at most 4. */
+  readonly inputs?: readonly InputKind[];
+  /** Whether the guest's code is translated to WebAssembly: `on` unless given. What the guest sees is the same. */
+  readonly translate?: TranslationMode;
   /**
    * Who serves `exec`, `files` and `shutdown` in the guest: Vivarium's own agent, which its images have, or `qemu`, the
    * guest agent of full distributions (`qemu-ga`), which has neither `spawn` nor most of `files`.
@@ -65,8 +88,11 @@ const MIB = 1024 * 1024;
 /** Memory comes in pages of 4 KiB. */
 const PAGES_PER_MIB = 256;
 
-/** @throws VivariumError `option/invalid` naming the option, what it was given and what it accepts */
-export function setupOf(options: MachineOptions): MachineSetup {
+/**
+ * @param randomBytes fills its argument with unpredictable bytes
+ * @throws VivariumError `option/invalid` naming the option, what it was given and what it accepts
+ */
+export function setupOf(options: MachineOptions, randomBytes: (into: Uint8Array) => void): MachineSetup {
   const { memoryMiB = MEMORY_MIB, harts = 1, clock = "host", drives = [], agent = "vivarium" } = options;
   if (!(memoryMiB > 0) || !Number.isInteger(memoryMiB * PAGES_PER_MIB)) {
     throw bad("memoryMiB", memoryMiB, "a number of MiB above 0, a multiple of 1/256");
@@ -81,7 +107,19 @@ export function setupOf(options: MachineOptions): MachineSetup {
     clock,
     drives: drives.map(driveOf),
     ports: [PORT_CONTROL, AGENT_PORT, ...(agent === "qemu" ? [QEMU_AGENT_PORT] : [])],
+    networks: (options.networks ?? []).map((network) => networkSetupOf(network, randomBytes)),
+    shares: shareSetupsOf(options.shares ?? []),
+    sockets: socketSetupsOf(options.sockets ?? []),
+    balloonByteLength: balloonByteLengthOf(options.balloon ?? false),
+    inputs: checkInputs(options.inputs ?? []),
+    translate: checkTranslate(options.translate ?? "on"),
   };
+}
+
+/** @throws VivariumError `option/invalid` */
+export function checkTranslate(mode: TranslationMode): TranslationMode {
+  if (mode !== "on" && mode !== "off" && mode !== "eager") throw bad("translate", mode, '"on", "off" or "eager"');
+  return mode;
 }
 
 function guestOf(options: MachineOptions): GuestSetup {

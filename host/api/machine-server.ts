@@ -1,32 +1,34 @@
+import { tellGuest } from "../control/tell-guest.js";
 import type { WasmModule } from "../core/wasm.js";
-import { commandLineFor } from "../images/command-line.js";
-import { encodeTerminalSize, encodeTime, PORT_CONTROL } from "../images/control-port.js";
-import type { Image, ImageProgress } from "../images/image.js";
-import { boardSchema } from "../machine/board-state.js";
+import type { BalloonStatistics, VirtioBalloon } from "../devices/virtio/balloon.js";
+import { encodeTerminalSize, PORT_CONTROL } from "../images/control-port.js";
+import { type BoardState, boardSchema } from "../machine/board-state.js";
 import { Recorder } from "../machine/history/recorder.js";
 import type { Boot, Drive, HostServices, Identity, MachineState } from "../machine/machine.js";
 import { Machine as VirtMachine } from "../machine/machine.js";
+import type { ProcessorTurns } from "../machine/processor-turns.js";
 import { replay } from "../snapshot/replay.js";
-import type { BlockBackend } from "../storage/block-backend.js";
-import { type BaseImage, CapturedDisk } from "../storage/captured-disk.js";
-import { MemoryBlockBackend } from "../storage/memory.js";
 import { unreachable, VivariumError } from "../util/errors.js";
 import { decode } from "../util/schema.js";
 import { ConsoleRelay } from "./console-relay.js";
+import { DeviceWires } from "./device-wires.js";
+import { noBalloon } from "./machine-balloon.js";
+import { cannotRestart, MachineSources } from "./machine-sources.js";
 import {
   type CallName,
   type Calls,
+  type Connections,
   type FromWorker,
-  type GuestSetup,
   type MachineSetup,
   type MachineStatus,
   packError,
-  type Source,
   type ToWorker,
+  type WorkerStats,
 } from "./messages.js";
 import { buffersOf, StatePacker } from "./packed-state.js";
 import type { OpenMachineFile, WorkerPlatform } from "./platform.js";
 import { type ReplaySetup, reportReplay } from "./replay.js";
+import type { DetachedMachine } from "./transit.js";
 
 /** The machine as the worker's own program sees it, beside the caller at the channel: what keeps it in a file. */
 export interface ServedMachine {
@@ -36,6 +38,38 @@ export interface ServedMachine {
   adopt(setup: MachineSetup, state: MachineState, identity: Identity): Promise<void>;
   /** Goes back to a state of its own, as it was running or not. */
   restore(state: MachineState, identity: Identity): Promise<void>;
+}
+
+/** A machine whose worker decides about it, not the caller: one of many that a worker serves. */
+export interface HostedServer extends ServedMachine {
+  receive(message: ToWorker): void;
+  /** Null while it is off. */
+  readonly machine: VirtMachine | null;
+  readonly status: MachineStatus;
+  /** What it is made of, the image's own disk included; null before `create`. */
+  readonly setup: MachineSetup | null;
+  /** The end of what the guest has written. */
+  readonly consoleTail: Uint8Array;
+  create(setup: MachineSetup): Promise<MachineSetup>;
+  /** With the image's own disk, as `create` answers. */
+  complete(setup: MachineSetup): Promise<MachineSetup>;
+  start(): Promise<void>;
+  pause(): Promise<void>;
+  /** Switches the machine off at once, and closes what it is made of. */
+  close(): Promise<void>;
+  /**
+   * Takes the machine out amid everything. Its users are told nothing, and nothing more comes from here.
+   *
+   * @throws VivariumError `machine/status` when it is off
+   */
+  detach(): Promise<DetachedMachine>;
+  /** Goes on, paused, with a machine that was taken out of a server elsewhere; its users are told nothing. */
+  attach(machine: Pick<DetachedMachine, "setup" | "state" | "transit">, identity: Identity): Promise<void>;
+}
+
+/** Serves one machine to the program at the other end of the channel, which hands over its messages itself. */
+export function hostMachine(platform: WorkerPlatform, turns: ProcessorTurns): HostedServer {
+  return new MachineServer(platform, turns);
 }
 
 /** Serves one machine to the program at the other end of the channel: what a worker does. */
@@ -53,19 +87,19 @@ interface Parts {
   readonly drives: readonly Drive[];
 }
 
-class MachineServer implements ServedMachine {
+class MachineServer implements HostedServer {
   readonly #platform: WorkerPlatform;
+  readonly #turns: ProcessorTurns | null;
   readonly #host: HostServices;
   readonly #console: ConsoleRelay;
-  readonly #open: BlockBackend[] = [];
+  readonly #sources: MachineSources;
+  readonly #devices: DeviceWires;
   readonly #packer = new StatePacker();
   readonly #snapshots = new Map<number, MachineState>();
   #lastSnapshot = 0;
   /** Of the operator's terminal; null before it is known. */
   #size: { readonly columns: number; readonly rows: number } | null = null;
   #core: Promise<WasmModule> | null = null;
-  /** The one that the machine is made of. */
-  #image: Promise<Image> | null = null;
   /** Where the machine is saved. */
   #file: { readonly name: string; readonly opened: OpenMachineFile } | null = null;
   /** The file that its history is recorded in; null when it is not recorded. */
@@ -74,15 +108,20 @@ class MachineServer implements ServedMachine {
   readonly #formerFiles: OpenMachineFile[] = [];
   #parts: Parts | null = null;
   #machine: VirtMachine | null = null;
+  #isAttaching = false;
   #status: MachineStatus = "off";
   /** The present run; resolves when it is over and all is settled. */
   #run: Promise<void> = Promise.resolve();
   /** Calls are served one after the other. */
   #turn: Promise<void> = Promise.resolve();
 
-  constructor(platform: WorkerPlatform) {
+  /** @param turns null for a machine that has the thread for itself */
+  constructor(platform: WorkerPlatform, turns: ProcessorTurns | null = null) {
     this.#platform = platform;
+    this.#turns = turns;
     this.#console = new ConsoleRelay((message) => this.#post(message));
+    this.#sources = new MachineSources(platform, (progress) => this.#post({ kind: "progress", progress }));
+    this.#devices = new DeviceWires(platform, (message, transfer) => this.#post(message, transfer));
     this.#host = platform.hostServices(() => this.#console.beforeGuest(this.#machine));
   }
 
@@ -96,6 +135,13 @@ class MachineServer implements ServedMachine {
         if (this.#parts?.setup.ports.includes(message.port) === true) {
           this.#machine?.port(message.port).write(message.bytes);
         }
+        return;
+      case "link":
+      case "socket":
+      case "input":
+        this.#devices.receive(message);
+        return;
+      case "wanted":
         return;
       case "type":
         this.#console.type(message.bytes, this.#machine);
@@ -125,6 +171,50 @@ class MachineServer implements ServedMachine {
 
   restore(state: MachineState, identity: Identity): Promise<void> {
     return this.#inTurn(() => this.#restore(state, identity));
+  }
+
+  get machine(): VirtMachine | null {
+    return this.#machine;
+  }
+
+  get status(): MachineStatus {
+    return this.#status;
+  }
+
+  get setup(): MachineSetup | null {
+    return this.#parts?.setup ?? null;
+  }
+
+  get consoleTail(): Uint8Array {
+    return this.#console.tail();
+  }
+
+  complete(setup: MachineSetup): Promise<MachineSetup> {
+    return this.#sources.withImageDisk(setup);
+  }
+
+  create(setup: MachineSetup): Promise<MachineSetup> {
+    return this.#inTurn(() => this.#create({ setup, record: null }));
+  }
+
+  start(): Promise<void> {
+    return this.#inTurn(() => this.#start());
+  }
+
+  pause(): Promise<void> {
+    return this.#inTurn(() => this.#halt("paused"));
+  }
+
+  close(): Promise<void> {
+    return this.#inTurn(() => this.#close());
+  }
+
+  detach(): Promise<DetachedMachine> {
+    return this.#inTurn(() => this.#detach());
+  }
+
+  attach(machine: Pick<DetachedMachine, "setup" | "state" | "transit">, identity: Identity): Promise<void> {
+    return this.#inTurn(() => this.#attach(machine, identity));
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -180,19 +270,68 @@ class MachineServer implements ServedMachine {
       case "pack":
         return this.#pack(given<"pack">());
       case "stats":
-        return answer(this.#machine?.stats() ?? { instructions: 0n, elapsedMs: 0, exits: NO_EXITS });
+        return answer(this.#stats());
+      case "setBalloon":
+        this.#balloon.setTarget(given<"setBalloon">().byteLength);
+        return answer(undefined);
+      case "guestMemory":
+        return answer(await this.#guestMemory());
       case "stateHash":
         return answer(await this.#stateHash());
       case "close":
-        await this.#halt("off");
-        await Promise.all(this.#open.splice(0).map((drive) => drive.close()));
-        await this.#closeFormerFiles();
-        await this.#file?.opened.close();
-        this.#file = null;
-        return answer(undefined);
+        return answer(await this.#close());
       default:
         return unreachable(name);
     }
+  }
+
+  async #close(): Promise<void> {
+    await this.#halt("off");
+    await this.#closeParts();
+    await this.#closeFormerFiles();
+    await this.#file?.opened.close();
+    this.#file = null;
+  }
+
+  async #closeParts(): Promise<void> {
+    await this.#devices.close();
+    await this.#sources.close();
+  }
+
+  async #detach(): Promise<DetachedMachine> {
+    const isRunning = this.#status === "running";
+    if (isRunning) await this.#standStill();
+    const machine = this.#present();
+    await machine.endRecord();
+    const { setup } = this.#requireParts();
+    const ports = setup.ports.map((name) => ({ name, waiting: machine.port(name).takeWaiting() }));
+    const links = this.#devices.handOver();
+    const transit = { console: this.#console.handOver(), ports, size: this.#size, links };
+    const state = await machine.capture();
+    this.#forget();
+    this.#status = "off";
+    this.#parts = null;
+    await this.#closeParts();
+    return { setup, state, transit, isRunning };
+  }
+
+  async #attach(
+    { setup, state, transit }: Pick<DetachedMachine, "setup" | "state" | "transit">,
+    identity: Identity,
+  ): Promise<void> {
+    const parts = await this.#openParts(setup);
+    this.#size = transit.size;
+    this.#console.takeOver(transit.console);
+    this.#devices.takeOver(transit.links);
+    this.#isAttaching = true;
+    const machine = await this.#resume(state, parts, identity).finally(() => {
+      this.#isAttaching = false;
+    });
+    this.#machine = machine;
+    this.#status = "paused";
+    for (const { name, waiting } of transit.ports) for (const bytes of waiting) machine.port(name).write(bytes);
+    tellGuest(machine, this.#host, identity);
+    this.#keepAddresses(machine);
   }
 
   async #create({ setup: given, record }: Calls["create"]["argument"]): Promise<MachineSetup> {
@@ -200,53 +339,47 @@ class MachineServer implements ServedMachine {
       this.#file = { name: record, opened: await this.#platform.createMachineFile(record) };
       this.#recordsTo = this.#file.opened;
     }
-    const setup = await this.#withImageDisk(given);
-    this.#parts = { setup, boot: once(() => this.#readBoot(setup.guest)), drives: await this.#openDrives(setup) };
+    const setup = await this.#sources.withImageDisk(given);
+    await this.#openParts(setup);
     // Made at once, so that what cannot be is said by `create` and not by the first start.
-    this.#machine = await this.#powerOn(this.#parts);
+    this.#machine = await this.#powerOn(this.#requireParts());
     return setup;
   }
 
-  /** An image's own disk is the first one; the image stays as it is. */
-  async #withImageDisk(setup: MachineSetup): Promise<MachineSetup> {
-    const { guest, drives } = setup;
-    if (guest.kind !== "image") return setup;
-    const { disk } = await this.#openImage(guest.name);
-    if (disk === null) return setup;
-    return { ...setup, drives: [{ source: disk, readOnly: false, overlay: true, serial: "root" }, ...drives] };
+  /** Opens what the machine is made of and connected to. */
+  async #openParts(setup: MachineSetup): Promise<Parts> {
+    const drives = await this.#sources.openDrives(setup);
+    await this.#devices.open(setup);
+    this.#parts = { setup, boot: once(() => this.#sources.readBoot(setup)), drives };
+    return this.#parts;
   }
 
-  #openImage(name: string): Promise<Image> {
-    const onProgress = (progress: ImageProgress) => this.#post({ kind: "progress", progress });
-    this.#image ??= this.#platform.openImage(name, { onProgress });
-    return this.#image;
-  }
-
-  async #adoptFork({ setup, core, state, identity }: Calls["adopt"]["argument"]): Promise<void> {
+  async #adoptFork({ setup, core, state, identity, start }: Calls["adopt"]["argument"]): Promise<void> {
     refuseSharedDrives(setup);
     this.#core = Promise.resolve(core);
     await this.#adopt(setup, this.#packer.unpack(state), identity);
+    if (start) await this.#start();
   }
 
   async #adopt(setup: MachineSetup, state: MachineState, identity: Identity): Promise<void> {
-    this.#parts = { setup, boot: once(() => this.#readBoot(setup.guest)), drives: await this.#openDrives(setup) };
-    this.#machine = await this.#resume(state, this.#parts, identity);
+    this.#machine = await this.#resume(state, await this.#openParts(setup), identity);
     this.#setStatus("paused");
-    this.#tellPorts();
+    this.#tellPorts(identity);
   }
 
   async #openFile(argument: Calls["open"]["argument"]): Promise<Calls["open"]["answer"]> {
-    const { name, record, replay } = argument;
+    const { name, connections, record, replay } = argument;
     const opened = await this.#platform.openMachineFile(name);
     this.#file = { name, opened };
     if (record) this.#recordsTo = opened;
     const replayed = replay === null ? null : await this.#replay(opened.file, replay);
     const { state, identity } = replayed ?? this.#stateIn(opened.file, argument);
-    const setup = setupOfState(state);
+    const setup = setupOfBoard(decode(boardSchema, state.board), connections);
+    await this.#devices.open(setup);
     this.#parts = { setup, boot: () => Promise.reject(cannotRestart()), drives: [] };
     this.#machine = await this.#resume(state, this.#parts, identity);
     this.#setStatus("paused");
-    this.#tellPorts();
+    this.#tellPorts(identity);
     return { setup, replayed: replayed?.report ?? null };
   }
 
@@ -308,7 +441,7 @@ class MachineServer implements ServedMachine {
         await this.#machine?.endRecord();
         this.#closePorts();
         if (halt.kind !== "reboot" || this.#requireParts().setup.guest.kind === "saved") {
-          this.#machine = null;
+          this.#forget();
           this.#console.settle();
           this.#setStatus("off");
           this.#post({ kind: "halt", halt });
@@ -319,7 +452,7 @@ class MachineServer implements ServedMachine {
         await this.#host.yieldToEvents();
       }
     } catch (error) {
-      this.#machine = null;
+      this.#forget();
       this.#console.settle();
       this.#closePorts();
       this.#setStatus("off");
@@ -329,20 +462,29 @@ class MachineServer implements ServedMachine {
 
   /** Ends the present run: the machine stands still, or is gone. */
   async #halt(status: "paused" | "off"): Promise<void> {
-    if (this.#status === "running") {
-      this.#machine?.stop();
-      this.#console.release();
-      await this.#run;
-    }
+    if (this.#status === "running") await this.#standStill();
     if (status === "off") {
       await this.#machine?.endRecord();
       this.#closePorts();
       this.#console.settle();
-      this.#machine = null;
+      this.#forget();
       this.#setStatus("off");
     } else if (this.#machine !== null) {
       this.#setStatus("paused");
     }
+  }
+
+  /** Ends the present run, amid everything. */
+  async #standStill(): Promise<void> {
+    this.#machine?.stop();
+    this.#console.release();
+    await this.#run;
+  }
+
+  /** The machine is off. */
+  #forget(): void {
+    this.#machine = null;
+    this.#devices.detach();
   }
 
   async #restore(state: MachineState, identity: Identity): Promise<void> {
@@ -355,9 +497,10 @@ class MachineServer implements ServedMachine {
       this.#console.release();
       await this.#machine.restore(state, { identity });
       await this.#recorded(this.#machine);
+      this.#devices.renewLinks();
     }
     this.#closePorts();
-    this.#tellPorts();
+    this.#tellPorts(identity);
   }
 
   async #pack({ id, count }: Calls["pack"]["argument"]): Promise<Answer> {
@@ -374,77 +517,29 @@ class MachineServer implements ServedMachine {
     return this.#present().stateHash();
   }
 
-  async #openDrives(setup: MachineSetup): Promise<Drive[]> {
-    const drives: Drive[] = [];
-    for (const [index, { source, readOnly, overlay, serial }] of setup.drives.entries()) {
-      const name = `disk${index}`;
-      const backend = overlay
-        ? CapturedDisk.over(await this.#openBase(name, source), readOnly)
-        : await this.#openDrive(name, source, readOnly);
-      drives.push({ backend, serial });
-    }
-    return drives;
-  }
-
-  async #openDrive(name: string, source: Source, readOnly: boolean): Promise<BlockBackend> {
-    if (typeof source !== "string") return new MemoryBlockBackend(source, { readOnly });
-    return this.#opened(await this.#platform.openDrive(name, source, readOnly));
-  }
-
-  async #openBase(name: string, source: Source): Promise<BaseImage> {
-    if (typeof source !== "string") return new MemoryBlockBackend(source, { readOnly: true });
-    return this.#opened(await this.#platform.openBase(name, source));
-  }
-
-  #opened<T extends BlockBackend>(disk: T): T {
-    this.#open.push(disk);
-    return disk;
-  }
-
-  async #readBoot(guest: GuestSetup): Promise<Boot> {
-    const read = async (what: string, source: Source): Promise<Uint8Array> =>
-      typeof source === "string" ? this.#platform.readFile(what, source) : source;
-    const initrdOf = async ({ initrd }: { readonly initrd?: Source }) =>
-      initrd === undefined ? {} : { initrd: await read("initrd", initrd) };
-    switch (guest.kind) {
-      case "image": {
-        const { kernel, initrd, commandLine: own, disk } = await this.#openImage(guest.name);
-        const init = disk === null ? "busybox" : "systemd";
-        const commandLine = commandLineFor(`${own} ${guest.append}`.trim(), { kind: "stay" }, init);
-        if (guest.firmware === undefined) return { kind: "linux", kernel, initrd, commandLine };
-        return { kind: "firmware", firmware: await read("firmware", guest.firmware), kernel, initrd, commandLine };
-      }
-      case "linux": {
-        const { kind, commandLine } = guest;
-        return { kind, kernel: await read("kernel", guest.kernel), commandLine, ...(await initrdOf(guest)) };
-      }
-      case "firmware": {
-        const { kind, commandLine } = guest;
-        const firmware = await read("firmware", guest.firmware);
-        if (guest.kernel === undefined) return { kind, firmware, commandLine };
-        const kernel = await read("kernel", guest.kernel);
-        return { kind, firmware, kernel, commandLine, ...(await initrdOf(guest)) };
-      }
-      case "bare":
-        return { kind: "bare", program: await read("program", guest.program) };
-      case "saved":
-        throw cannotRestart();
-    }
-  }
-
   async #powerOn({ setup, boot, drives }: Parts): Promise<VirtMachine> {
     const { hartCount, memoryByteLength, clock } = setup;
     const wires = await this.#wires(setup);
-    return this.#recorded(
-      await VirtMachine.create({ ...wires, hartCount, memoryByteLength, clock, boot: await boot(), drives }),
-    );
+    const machine = await VirtMachine.create({
+      ...wires,
+      ...this.#devices.atPowerOn(setup),
+      hartCount,
+      memoryByteLength,
+      clock,
+      boot: await boot(),
+      drives,
+    });
+    this.#devices.attach(machine, true);
+    if (setup.balloonByteLength !== null) machine.balloons[0]?.setTarget(setup.balloonByteLength);
+    return this.#recorded(machine);
   }
 
   async #resume(state: MachineState, { setup, drives }: Parts, identity: Identity): Promise<VirtMachine> {
     const outside = drives.map((drive, index) => (setup.drives[index]!.overlay ? undefined : drive));
-    return this.#recorded(
-      await VirtMachine.resume(state, { ...(await this.#wires(setup)), drives: outside, identity }),
-    );
+    const wires = { ...(await this.#wires(setup)), ...this.#devices.atResume(setup) };
+    const machine = await VirtMachine.resume(state, { ...wires, drives: outside, identity });
+    this.#devices.attach(machine, false);
+    return this.#recorded(machine);
   }
 
   /** Begins the machine's history, if it is to be recorded. */
@@ -458,14 +553,18 @@ class MachineServer implements ServedMachine {
     return this.#core;
   }
 
-  async #wires({ ports }: MachineSetup) {
+  async #wires({ ports, translate }: MachineSetup) {
     return {
       core: await this.#loadCore(),
+      translate,
+      ...(this.#turns === null ? {} : { turns: this.#turns }),
       serial: this.#console,
       ports: ports.map((port) => ({
         name: port,
         receive: (bytes: Uint8Array) => this.#post({ kind: "port", port, bytes }, [bytes.buffer as ArrayBuffer]),
         openChanged: (open: boolean) => {
+          // Of a machine that is only elsewhere now, its users know how its ports are.
+          if (this.#isAttaching) return;
           this.#post({ kind: "port-open", port, open });
           if (open && port === PORT_CONTROL) this.#tellSize();
         },
@@ -495,15 +594,24 @@ class MachineServer implements ServedMachine {
   }
 
   /** After the machine has taken over a state. */
-  #tellPorts(): void {
+  #tellPorts(identity: Identity): void {
     this.#tellSize();
+    const machine = this.#present();
     for (const name of this.#requireParts().setup.ports) {
-      const port = this.#machine?.port(name);
-      if (port?.open !== true) continue;
-      this.#post({ kind: "port-open", port: name, open: true });
-      // The guest's clock stood still.
-      if (name === PORT_CONTROL) port.write(encodeTime(Number(this.#host.nowNs() / NS_PER_MS) / MS_PER_S));
+      if (machine.port(name).open) this.#post({ kind: "port-open", port: name, open: true });
     }
+    tellGuest(machine, this.#host, identity);
+    this.#keepAddresses(machine);
+  }
+
+  /** The guest finds the same addresses when it starts anew. */
+  #keepAddresses(machine: VirtMachine): void {
+    const parts = this.#requireParts();
+    const networks = parts.setup.networks.map((network, index) => ({
+      ...network,
+      mac: machine.networks[index]!.ownMac,
+    }));
+    this.#parts = { ...parts, setup: { ...parts.setup, networks } };
   }
 
   /** The machine as it is; one that waits for its console's reader does not stay in the way. */
@@ -511,6 +619,27 @@ class MachineServer implements ServedMachine {
     const machine = this.#present();
     this.#console.release();
     return machine.capture();
+  }
+
+  #stats(): WorkerStats {
+    const machine = this.#machine;
+    if (machine === null) return OFF;
+    const [balloon] = machine.balloons;
+    if (balloon === undefined) return { ...machine.stats(), balloon: null };
+    const { byteLength, targetByteLength, givenByteLength } = balloon;
+    return { ...machine.stats(), balloon: { byteLength, targetByteLength, givenByteLength } };
+  }
+
+  get #balloon(): VirtioBalloon {
+    const balloon = this.#machine?.balloons[0];
+    if (balloon === undefined) throw noBalloon();
+    return balloon;
+  }
+
+  /** A guest that stands still says nothing. */
+  async #guestMemory(): Promise<BalloonStatistics | null> {
+    const balloon = this.#balloon;
+    return this.#status === "running" ? balloon.statistics() : null;
   }
 
   #present(): VirtMachine {
@@ -540,22 +669,42 @@ class MachineServer implements ServedMachine {
   }
 }
 
-function cannotRestart(): VivariumError {
-  const message = "a machine from a file cannot be switched on anew: the file has only how it goes on";
-  return new VivariumError("machine/status", message);
+/** A machine as its state says, connected again. */
+export function setupOfBoard(
+  { memoryByteLength, hartCount, clock, drives, ports, networks, shares, socketCids, balloonCount, inputs }: BoardState,
+  connections: Connections,
+): MachineSetup {
+  if (connections.networkCount > networks.length) {
+    const message = `${connections.networkCount} networks; this machine has ${networks.length} network devices`;
+    throw new VivariumError("machine/networks", message, { count: networks.length });
+  }
+  const unknown = connections.shares.find(({ tag }) => !shares.includes(tag));
+  if (unknown !== undefined) {
+    throw new VivariumError("machine/shares", `this machine has no folder ${unknown.tag}`, { tag: unknown.tag });
+  }
+  return {
+    guest: { kind: "saved" },
+    memoryByteLength,
+    hartCount,
+    clock,
+    drives: drives.map(({ readOnly, captured, serial }) => ({ source: "", readOnly, overlay: captured, serial })),
+    ports,
+    networks,
+    shares: shares.map(
+      (tag) =>
+        connections.shares.find((share) => share.tag === tag) ?? {
+          tag,
+          directory: null,
+          readOnly: true,
+          mountPoint: null,
+        },
+    ),
+    sockets: socketCids.map((cid, index) => ({ cid, path: connections.sockets[index] ?? null })),
+    balloonByteLength: balloonCount === 0 ? null : 0,
+    inputs,
+    translate: connections.translate,
+  };
 }
-
-/** What a saved machine was made of, as far as its state says. */
-function setupOfState(state: MachineState): MachineSetup {
-  const { memoryByteLength, hartCount, clock, drives, ports } = decode(boardSchema, state.board);
-  const driveSetups = drives.map(({ readOnly, captured, serial }) => {
-    return { source: "", readOnly, overlay: captured, serial };
-  });
-  return { guest: { kind: "saved" }, memoryByteLength, hartCount, clock, drives: driveSetups, ports };
-}
-
-const NS_PER_MS = 1_000_000n;
-const MS_PER_S = 1000;
 
 /** Two machines that write one disk would destroy what is on it. */
 function refuseSharedDrives(setup: MachineSetup): void {
@@ -582,4 +731,21 @@ function answer(value: unknown): Answer {
   return { value, transfer: [] };
 }
 
-const NO_EXITS = { budget: 0, idle: 0, ecall: 0, stop: 0, stuck: 0 };
+/** Of a machine that is off. */
+const OFF: WorkerStats = {
+  instructions: 0n,
+  elapsedMs: 0,
+  exits: { budget: 0, idle: 0, ecall: 0, stop: 0, stuck: 0 },
+  translation: {
+    regions: 0,
+    modules: 0,
+    byteLength: 0,
+    translateMs: 0,
+    compileMs: 0,
+    instructions: 0n,
+    exits: { budget: 0, access: 0, step: 0, nested: 0, refused: 0, cold: 0 },
+    invalidations: 0,
+    restarts: 0,
+  },
+  balloon: null,
+};

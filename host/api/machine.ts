@@ -1,16 +1,31 @@
+import type { TranslationMode } from "../core/core.js";
 import { AgentClient } from "../guest-agent/agent-client.js";
 import { AGENT_PORT } from "../guest-agent/protocol.js";
 import { QEMU_AGENT_PORT, QemuGuestAgent } from "../guest-agent/qemu-guest-agent.js";
 import type { ImageProgress } from "../images/image.js";
-import type { Identity, MachineStats } from "../machine/machine.js";
+import type { Identity } from "../machine/machine.js";
 import type { Halt } from "../machine/run-loop.js";
+import { VIRTIO_SLOTS } from "../machine/virtio-slots.js";
 import { unreachable, VivariumError } from "../util/errors.js";
+import { type ShareOptions, shareSetupsOf } from "./device-options.js";
 import { GuestFileSystem } from "./guest-file-system.js";
 import { type Command, GuestProcess, type ProcessExit, type ProcessOptions, RunningProcess } from "./guest-process.js";
 import { type Limits, within } from "./limits.js";
+import { MachineBalloon } from "./machine-balloon.js";
 import { MachineConsole } from "./machine-console.js";
-import { type MachineOptions, setupOf } from "./machine-options.js";
-import { type MachineSetup, type MachineStatus, unpackError } from "./messages.js";
+import { MachineInput } from "./machine-inputs.js";
+import { MachineNetwork } from "./machine-network.js";
+import { checkTranslate, type MachineOptions, setupOf } from "./machine-options.js";
+import { type GuestSocket, MachineSockets, type SocketListener } from "./machine-sockets.js";
+import {
+  type Connections,
+  type MachineSetup,
+  type MachineStatus,
+  NO_SETUP,
+  unpackError,
+  type WorkerStats,
+} from "./messages.js";
+import { forFork, type NetworkOptions } from "./network-options.js";
 import { buffersOf } from "./packed-state.js";
 import type { Platform } from "./platform.js";
 import { type Ended, execByQemuAgent } from "./qemu-commands.js";
@@ -40,6 +55,13 @@ export interface OpenOptions {
   readonly snapshot?: string;
   /** `renewed`: it goes on beside its original, with random numbers and addresses of its own. As the file says, unless given. */
   readonly identity?: Identity;
+  /** What its network devices are plugged into, in their order; the cables of those beyond are out. */
+  readonly networks?: readonly NetworkOptions[];
+  /** Its folders, by their tags; one that is not given answers its guest with I/O errors. */
+  readonly shares?: readonly ShareOptions[];
+  /** Paths by which other programs reach its sockets, in their order. */
+  readonly sockets?: readonly { readonly path?: string }[];
+  readonly translate?: TranslationMode;
   /** It goes on where a replay of its recorded history stops, in place of where it was left. */
   readonly replay?: ReplayPlace;
   /** Whether its history is recorded in the file. */
@@ -62,6 +84,12 @@ export interface ForkOptions {
   readonly snapshot?: MachineSnapshot;
   /** `kept` lets them have the random numbers and addresses of this one: for replay, not for machines that go on. */
   readonly identity?: Identity;
+  /**
+   * What the networks of each are plugged into, by the fork's number. Unless given, the like of this machine's: its own
+   * way out, the same switch, another connection to the same relay; but no port of the host, and no link of the
+   * program's own.
+   */
+  readonly networks?: (index: number) => readonly NetworkOptions[];
 }
 
 /** What a machine tells of itself, by event. */
@@ -82,16 +110,6 @@ const OUTPUT_MAX_BYTE_LENGTH = 64 * 1024 * 1024;
 const AGENT_TIMEOUT_MS = 120_000;
 const SHUTDOWN_TIMEOUT_MS = 30_000;
 
-/** Before a file has said what its machine is. */
-const NO_SETUP: MachineSetup = {
-  guest: { kind: "saved" },
-  memoryByteLength: 0,
-  hartCount: 1,
-  clock: "host",
-  drives: [],
-  ports: [],
-};
-
 type Listeners = { [E in keyof MachineEvents]: Set<(event: MachineEvents[E]) => void> };
 
 /**
@@ -104,12 +122,17 @@ export class MachineBase {
   readonly files: GuestFileSystem;
   /** The guest's serial console. */
   readonly console: MachineConsole;
+  /** By which memory is taken from the guest, if it was made with one. */
+  readonly balloon: MachineBalloon;
   readonly #platform: Platform;
   #setup: MachineSetup;
   readonly #remote: Remote;
   readonly #agent: AgentClient;
   /** In a guest whose own agent that is. */
   readonly #qemuAgent: QemuGuestAgent | null;
+  readonly #sockets: readonly MachineSockets[];
+  #networks: readonly MachineNetwork[] = [];
+  #inputs: readonly MachineInput[] = [];
   readonly #listeners: Listeners = {
     status: new Set(),
     halt: new Set(),
@@ -154,6 +177,10 @@ export class MachineBase {
       hold: (hold) => this.#remote.tell({ kind: "hold-console", hold }),
       taken: (byteLength) => this.#remote.tell({ kind: "console-taken", byteLength }),
     });
+    this.balloon = new MachineBalloon(this.#remote);
+    this.#sockets = VIRTIO_SLOTS.socket.map(
+      (_, index) => new MachineSockets((message) => this.#remote.tell({ kind: "socket", index, message })),
+    );
   }
 
   /** @internal */
@@ -165,12 +192,12 @@ export class MachineBase {
     options: MachineOptions,
   ): Promise<M> {
     const { signal, start = true } = options;
-    const setup = setupOf(options);
+    const setup = setupOf(options, (into) => platform.randomBytes(into));
     if (signal?.aborted === true) throw signal.reason;
     const machine = new this(platform, setup, options.onProgress);
     try {
       return await within(platform, "create", signal === undefined ? {} : { signal }, async () => {
-        await machine.make(options.record ?? null);
+        await machine.make(options.networks, options.record ?? null);
         if (start) await machine.start();
         return machine;
       });
@@ -181,8 +208,24 @@ export class MachineBase {
   }
 
   /** @internal Opens what the machine is made of; it is off then. */
-  async make(record: string | null): Promise<void> {
+  async make(networks: readonly NetworkOptions[] = [], record: string | null = null): Promise<void> {
+    await this.connectDevices(this.#setup, networks);
     this.#setup = await this.#remote.call("create", { setup: this.#setup, record });
+  }
+
+  /** @internal The devices that the machine has, and what its networks are plugged into. */
+  async connectDevices(setup: MachineSetup, networks: readonly NetworkOptions[]): Promise<void> {
+    this.#setup = setup;
+    this.#inputs = setup.inputs.map(
+      (kind, index) => new MachineInput(kind, (events) => this.#remote.tell({ kind: "input", index, events })),
+    );
+    this.#networks = setup.networks.map(
+      (network, index) =>
+        new MachineNetwork(this.#platform, network, (message, transfer) =>
+          this.#remote.tell({ kind: "link", index, message }, transfer),
+        ),
+    );
+    for (const [index, options] of networks.entries()) await this.#networks[index]!.plug(options);
   }
 
   /** @internal */
@@ -192,7 +235,7 @@ export class MachineBase {
     ) => M,
     platform: Platform,
     name: string,
-    { snapshot, identity, replay, record = false, start = true, signal }: OpenOptions,
+    { snapshot, identity, replay, record = false, start = true, signal, ...rest }: OpenOptions,
   ): Promise<M> {
     if (replay !== undefined && snapshot !== undefined) {
       throw new VivariumError("option/invalid", "snapshot and replay exclude each other: both say where to go on");
@@ -201,8 +244,11 @@ export class MachineBase {
     const machine = new this(platform, NO_SETUP);
     try {
       return await within(platform, "open", signal === undefined ? {} : { signal }, async () => {
-        const argument = { name, snapshot: snapshot ?? null, identity: identity ?? null, record };
-        machine.#setup = (await machine.#remote.call("open", { ...argument, replay: setupOfReplay(replay) })).setup;
+        const connections = connectionsOf(rest);
+        const place = { snapshot: snapshot ?? null, replay: setupOfReplay(replay) };
+        const argument = { name, ...place, identity: identity ?? null, connections, record };
+        const { setup } = await machine.#remote.call("open", argument);
+        await machine.connectDevices(setup, rest.networks ?? []);
         if (start) await machine.start();
         return machine;
       });
@@ -223,7 +269,14 @@ export class MachineBase {
     try {
       return await within(platform, "replay", signal === undefined ? {} : { signal }, async () => {
         const heard = onConsole === undefined ? null : hear(machine.console.readable, onConsole);
-        const argument = { name, snapshot: null, identity: null, record: false, replay: setupOfReplay(place) };
+        const argument = {
+          name,
+          snapshot: null,
+          identity: null,
+          record: false,
+          connections: connectionsOf({}),
+          replay: setupOfReplay(place),
+        };
         const { replayed } = await machine.#remote.call("open", argument);
         await machine.close();
         await heard;
@@ -237,6 +290,42 @@ export class MachineBase {
   /** What the machine does. */
   get status(): MachineStatus {
     return this.#status;
+  }
+
+  /** Whether the guest's agent answers: what `ready` waits for. */
+  get isAgentReady(): boolean {
+    return this.#agent.isReady;
+  }
+
+  /** Its network devices, in their order: what each is plugged into can change at any time. */
+  get networks(): readonly MachineNetwork[] {
+    return this.#networks;
+  }
+
+  /** Its keyboards and tablets, in their order. */
+  get inputs(): readonly MachineInput[] {
+    return this.#inputs;
+  }
+
+  /**
+   * Connects to a port of the guest by a socket (vsock), where a process listens.
+   *
+   * @throws VivariumError `socket/refused` when nobody does, or the guest is not that far; `socket/absent`
+   */
+  connect(port: number, limits: Limits = {}): Promise<GuestSocket> {
+    return within(this.#platform, `connect to vsock port ${port}`, limits, (onGiveUp) =>
+      this.#socketDevice.connect(port, onGiveUp),
+    );
+  }
+
+  /**
+   * Lets the guest connect to a port of the host (vsock, address 2).
+   *
+   * @returns a function that ends it; connections stay
+   * @throws VivariumError `vsock/port` when it is listened on already, `socket/absent`
+   */
+  listen(port: number, listener: SocketListener): () => void {
+    return this.#socketDevice.listen(port, listener);
   }
 
   /**
@@ -424,7 +513,7 @@ export class MachineBase {
    * Other machines that go on from here, each with random numbers and addresses of its own, in a worker of its own.
    * They run if this one does.
    */
-  async fork({ count = 1, snapshot, identity = "renewed" }: ForkOptions = {}): Promise<this[]> {
+  async fork({ count = 1, snapshot, identity = "renewed", networks }: ForkOptions = {}): Promise<this[]> {
     if (!Number.isInteger(count) || count < 1) {
       throw new VivariumError("option/invalid", `count: ${count}; expected 1 or more`, { option: "count" });
     }
@@ -436,9 +525,12 @@ export class MachineBase {
       const { core, states } = await this.#remote.call("pack", { id, count });
       await Promise.all(
         forks.map(async (fork, index) => {
-          const argument = { setup: this.#setup, core, state: states[index]!, identity };
+          await fork.connectDevices(
+            fork.#setup,
+            networks?.(index) ?? this.#networks.map(({ options }) => forFork(options)),
+          );
+          const argument = { setup: fork.#setup, core, state: states[index]!, identity, start: isRunning };
           await fork.#remote.call("adopt", argument, buffersOf(argument.state));
-          if (isRunning) await fork.start();
         }),
       );
       return forks;
@@ -460,7 +552,7 @@ export class MachineBase {
   }
 
   /** What the machine has done since it was last switched on. */
-  stats(): Promise<MachineStats> {
+  stats(): Promise<WorkerStats> {
     return this.#remote.call("stats", undefined);
   }
 
@@ -482,6 +574,8 @@ export class MachineBase {
       // A worker that cannot close anything has ended.
     }
     this.#remote.terminate(this.#closed);
+    for (const sockets of this.#sockets) sockets.closeAll();
+    await Promise.all(this.#networks.map((network) => network.unplug()));
     this.#setOff("the machine was closed");
     this.console.end();
   }
@@ -493,7 +587,15 @@ export class MachineBase {
   /** A machine of the same class that is nothing yet. */
   #sibling(): this {
     const Sibling = this.constructor as new (platform: Platform, setup: MachineSetup) => this;
-    return new Sibling(this.#platform, this.#setup);
+    // A path can be listened on once.
+    const sockets = this.#setup.sockets.map(({ cid }) => ({ cid, path: null }));
+    return new Sibling(this.#platform, { ...this.#setup, sockets });
+  }
+
+  get #socketDevice(): MachineSockets {
+    if (this.#closed !== null) throw this.#closed;
+    if (this.#setup.sockets.length > 0) return this.#sockets[0]!;
+    throw new VivariumError("socket/absent", "this machine has no sockets; give `create` sockets: [{}]");
   }
 
   #ownSnapshot(snapshot: MachineSnapshot): number {
@@ -509,7 +611,10 @@ export class MachineBase {
     if (this.#qemuAgent !== null) {
       throw new VivariumError("agent/unsupported", "QEMU's guest agent cannot do this; Vivarium's own can");
     }
-    if (!this.#agent.isReady && this.#stopAgentTimer === null) this.#watchForAgent();
+    if (!this.#agent.isReady) {
+      this.#remote.tell({ kind: "wanted" });
+      if (this.#stopAgentTimer === null) this.#watchForAgent();
+    }
     return this.#agent;
   }
 
@@ -560,6 +665,15 @@ export class MachineBase {
       case "port":
         if (event.port === AGENT_PORT) this.#agent.receive(event.bytes);
         if (event.port === QEMU_AGENT_PORT) this.#qemuAgent?.receive(event.bytes);
+        return;
+      case "link":
+        this.#networks[event.index]?.receive(event.message);
+        return;
+      case "socket":
+        this.#sockets[event.index]?.receive(event.message);
+        return;
+      case "input":
+        this.#inputs[event.index]?.receive(event.event);
         return;
       case "console":
         this.console.receive(event.bytes);
@@ -618,6 +732,15 @@ function setupOfReplay(place: ReplayPlace | undefined): ReplaySetup | null {
 async function hear(stream: ReadableStream<Uint8Array>, callback: (bytes: Uint8Array) => void): Promise<void> {
   const reader = stream.getReader();
   for (let next = await reader.read(); !next.done; next = await reader.read()) callback(next.value);
+}
+
+function connectionsOf({ networks = [], shares = [], sockets = [], translate = "on" }: OpenOptions): Connections {
+  return {
+    networkCount: networks.length,
+    shares: shareSetupsOf(shares),
+    sockets: sockets.map(({ path }) => path ?? null),
+    translate: checkTranslate(translate),
+  };
 }
 
 function isOff(): VivariumError {

@@ -2,13 +2,20 @@
  * What is said between the program that uses a machine and the worker that runs it. Everything is a structured clone,
  * and every message is one of these.
  */
+import type { TranslationMode } from "../core/core.js";
 import type { WasmModule } from "../core/wasm.js";
+import type { BalloonStatistics } from "../devices/virtio/balloon.js";
+import type { InputKind } from "../devices/virtio/input.js";
+import type { InputEvent } from "../devices/virtio/input-events.js";
 import type { ImageProgress } from "../images/image.js";
 import type { Identity, MachineStats } from "../machine/machine.js";
 import type { Halt } from "../machine/run-loop.js";
+import type { LinkMessage } from "../network/remote-link.js";
 import { type ErrorData, VivariumError } from "../util/errors.js";
+import type { BalloonState } from "./machine-balloon.js";
 import type { PackedState } from "./packed-state.js";
 import type { ReplayReport, ReplaySetup } from "./replay.js";
+import type { FromGuestSocket, ToGuestSocket } from "./socket-messages.js";
 
 /** A file by what the platform calls it (a path, a URL), or its content. */
 export type Source = string | Uint8Array;
@@ -44,13 +51,73 @@ export interface MachineSetup {
   readonly drives: readonly DriveSetup[];
   /** Names of virtio-console ports. */
   readonly ports: readonly string[];
+  readonly networks: readonly NetworkSetup[];
+  readonly shares: readonly ShareSetup[];
+  readonly sockets: readonly SocketSetup[];
+  /** What a balloon takes when the machine is switched on; null without one. */
+  readonly balloonByteLength: number | null;
+  readonly inputs: readonly InputKind[];
+  readonly translate: TranslationMode;
 }
+
+/** A network device. What it is plugged into is at the program's end. */
+export interface NetworkSetup {
+  /** Null for the usual address. */
+  readonly mac: Uint8Array | null;
+  readonly mtu: number;
+}
+
+export interface ShareSetup {
+  readonly tag: string;
+  /** As the platform has directories; null for one that is not there any more. */
+  readonly directory: string | object | null;
+  readonly readOnly: boolean;
+  readonly mountPoint: string | null;
+}
+
+export interface SocketSetup {
+  readonly cid: number;
+  /** By which other programs of the host reach the guest. */
+  readonly path: string | null;
+}
+
+/** What a machine that comes out of a file is connected to again. */
+export interface Connections {
+  /** How many network devices are plugged in. */
+  readonly networkCount: number;
+  readonly shares: readonly ShareSetup[];
+  /** Paths of sockets, in their order. */
+  readonly sockets: readonly (string | null)[];
+  readonly translate: TranslationMode;
+}
+
+/** Before a file has said what its machine is. */
+export const NO_SETUP: MachineSetup = {
+  guest: { kind: "saved" },
+  memoryByteLength: 0,
+  hartCount: 1,
+  clock: "host",
+  drives: [],
+  ports: [],
+  networks: [],
+  shares: [],
+  sockets: [],
+  balloonByteLength: null,
+  inputs: [],
+  translate: "on",
+};
 
 /** A snapshot as its machine's worker knows it. */
 export interface SnapshotFacts {
   readonly id: number;
   /** Retired by all harts. */
   readonly instructions: bigint;
+}
+
+/** What a machine has done, and how its balloon stands. */
+export interface WorkerStats extends MachineStats {
+  /** Null without a balloon, and when it is off. */
+  readonly balloon: BalloonState | null;
 }
 
 /** What can be asked of the worker: argument and answer of each call. */
@@ -61,13 +128,14 @@ export interface Calls {
     readonly argument: { readonly setup: MachineSetup; readonly record: string | null };
     readonly answer: MachineSetup;
   };
-  /** Makes the machine that goes on from a state, paused. */
+  /** Makes the machine that goes on from a state, paused unless `start`. */
   adopt: {
     readonly argument: {
       readonly setup: MachineSetup;
       readonly core: WasmModule;
       readonly state: PackedState;
       readonly identity: Identity;
+      readonly start: boolean;
     };
     readonly answer: undefined;
   };
@@ -77,6 +145,7 @@ export interface Calls {
       readonly name: string;
       readonly snapshot: string | null;
       readonly identity: Identity | null;
+      readonly connections: Connections;
       readonly record: boolean;
       readonly replay: ReplaySetup | null;
     };
@@ -102,7 +171,10 @@ export interface Calls {
     readonly argument: { readonly id: number | null; readonly count: number };
     readonly answer: { readonly core: WasmModule; readonly states: readonly PackedState[] };
   };
-  stats: { readonly argument: undefined; readonly answer: MachineStats };
+  stats: { readonly argument: undefined; readonly answer: WorkerStats };
+  setBalloon: { readonly argument: { readonly byteLength: number }; readonly answer: undefined };
+  /** What the guest tells of its memory by the balloon. */
+  guestMemory: { readonly argument: undefined; readonly answer: BalloonStatistics | null };
   stateHash: { readonly argument: undefined; readonly answer: string };
   /** Closes what is open. */
   close: { readonly argument: undefined; readonly answer: undefined };
@@ -113,6 +185,13 @@ export type ToWorker =
   | { readonly kind: "call"; readonly id: number; readonly name: CallName; readonly argument: unknown }
   /** A message for a port, which reaches the guest's device whole. */
   | { readonly kind: "port"; readonly port: string; readonly bytes: Uint8Array }
+  /** For the other end of a network device's link. */
+  | { readonly kind: "link"; readonly index: number; readonly message: LinkMessage }
+  | { readonly kind: "socket"; readonly index: number; readonly message: ToGuestSocket }
+  /** Happens at a keyboard or tablet. */
+  | { readonly kind: "input"; readonly index: number; readonly events: readonly InputEvent[] }
+  /** Somebody waits for the guest's agent: nothing to a machine that is there. */
+  | { readonly kind: "wanted" }
   | { readonly kind: "type"; readonly bytes: Uint8Array }
   | { readonly kind: "resize"; readonly columns: number; readonly rows: number }
   /** Whether the guest is held back while its console's output is not taken. */
@@ -134,6 +213,9 @@ export type FromWorker =
   | { readonly kind: "reboot" }
   | { readonly kind: "port-open"; readonly port: string; readonly open: boolean }
   | { readonly kind: "port"; readonly port: string; readonly bytes: Uint8Array }
+  | { readonly kind: "link"; readonly index: number; readonly message: LinkMessage }
+  | { readonly kind: "socket"; readonly index: number; readonly message: FromGuestSocket }
+  | { readonly kind: "input"; readonly index: number; readonly event: InputEvent }
   | { readonly kind: "console"; readonly bytes: Uint8Array }
   /** So many typed bytes have reached the guest. */
   | { readonly kind: "typed"; readonly byteLength: number }

@@ -45,8 +45,8 @@ export class Remote {
     });
   }
 
-  tell(message: Exclude<ToWorker, { readonly kind: "call" }>): void {
-    if (this.#ended === null) this.#worker.post(message);
+  tell(message: Exclude<ToWorker, { readonly kind: "call" }>, transfer: readonly ArrayBuffer[] = []): void {
+    if (this.#ended === null) this.#worker.post(message, transfer);
   }
 
   /** Ends the worker; calls that wait are rejected with `error`. */

@@ -1,16 +1,27 @@
 import type { InputKind } from "../devices/virtio/input.js";
 import type { LinkRate } from "../network/limited-link.js";
 import type { EgressRule } from "../network/nat/egress.js";
+import type { Rate } from "../network/token-bucket.js";
 import type { DiskFormat } from "../storage/format.js";
 import type { ThrottleLimits } from "../storage/throttle.js";
+import type { DaemonAction } from "./cli/daemon-action.js";
 import type { NetworkRequest } from "./network-options.js";
+import type { ServeAction } from "./serve-options.js";
 
 /**
  * Every request an operator can make, its arguments checked but no file opened yet.
  *
- * Front ends (command line, later REST) make actions; whoever performs them switches exhaustively over `action`.
+ * The command line makes actions; whoever performs them switches exhaustively over `action`. What a daemon is asked for is
+ * an action of `hypervisor/actions.ts`.
  */
-export type Action = MachineAction | OpenAction | MachineFileAction | RelayAction | ImageAction;
+export type Action =
+  | MachineAction
+  | OpenAction
+  | MachineFileAction
+  | RelayAction
+  | ImageAction
+  | ServeAction
+  | DaemonAction;
 
 /** Something to do with a machine. */
 export type MachineAction = RunAction | ExecAction;
@@ -95,7 +106,7 @@ export interface ScheduleRequest {
   readonly keepCount: number;
 }
 
-/** What is done to a machine file whose machine does not run. */
+/** What is done to a machine file, whether its machine runs or not. */
 export type MachineFileAction =
   /** Names the point where the machine was left. */
   | { readonly action: "snapshot"; readonly file: string; readonly name: string }
@@ -157,6 +168,10 @@ export interface MachineRequest {
   readonly ownDisk?: string;
   /** Network devices, in slot order. */
   readonly networks: readonly NetworkRequest[];
+  /** What all networks carry together. */
+  readonly sharedRate?: Rate;
+  /** File with limits of networks and disks, which may change while the machine runs: see `limits-file.ts`. */
+  readonly limits?: string;
   /** File that receives what passes on the networks, in pcap's format. */
   readonly capture?: string;
   /** `virtual` makes guest time a function of retired instructions. */

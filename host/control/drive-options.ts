@@ -4,13 +4,15 @@ import type { ThrottleLimits } from "../storage/throttle.js";
 import { VivariumError } from "../util/errors.js";
 import type { DriveRequest } from "./actions.js";
 import { parseByteLength } from "./byte-length.js";
+import type { Setting } from "./network-options.js";
 
 /** Bytes in the serial number of a virtio disk. */
 const SERIAL_MAX_LENGTH = 20;
 const SERIAL = new RegExp(`^[ -~]{1,${SERIAL_MAX_LENGTH}}$`);
 
 const FLAGS = ["readonly", "snapshot"] as const;
-const KEYS = ["format", "internal", "serial", "backing", "iops", "iops-burst", "bps", "bps-burst"] as const;
+export const LIMIT_KEYS = ["iops", "iops-burst", "bps", "bps-burst"] as const;
+const KEYS = ["format", "internal", "serial", "backing", ...LIMIT_KEYS] as const;
 const KNOWN = [...FLAGS, ...KEYS.map((key) => `${key}=...`)].join(", ");
 
 type Flag = (typeof FLAGS)[number];
@@ -46,7 +48,7 @@ export function readDrive(text: string): DriveRequest {
     readOnly: flags.has("readonly") || (internalSnapshot !== undefined && !flags.has("snapshot")),
     snapshot: flags.has("snapshot"),
     backing: readBacking(text, values.get("backing")),
-    limits: readLimits(text, values),
+    limits: readLimits(`--drive ${text}: `, values),
     ...(serial === undefined ? {} : { serial }),
     ...(internalSnapshot === undefined ? {} : { internalSnapshot }),
   };
@@ -75,9 +77,14 @@ function readSerial(text: string, value: string | undefined): string | undefined
   throw badDrive(text, `serial=${value}; expected 1 to ${SERIAL_MAX_LENGTH} ASCII characters`);
 }
 
-function readLimits(text: string, values: ReadonlyMap<Key, string>): ThrottleLimits | null {
-  const count = (key: Key) => readAmount(text, key, values.get(key), "a number such as 500", () => null);
-  const bytes = (key: Key) => readAmount(text, key, values.get(key), "an amount such as 10MiB", parseByteLength);
+/** A disk's limits, or null when there are none. @param option what messages begin with */
+export function readDriveLimits(option: string, settings: readonly Setting[]): ThrottleLimits | null {
+  return readLimits(option, new Map(settings.map(({ name, value }) => [name, value])));
+}
+
+function readLimits(option: string, values: ReadonlyMap<string, string>): ThrottleLimits | null {
+  const count = (key: Key) => readAmount(option, key, values.get(key), "a number such as 500", () => null);
+  const bytes = (key: Key) => readAmount(option, key, values.get(key), "an amount such as 10MiB", parseByteLength);
   const limits = {
     ...present("operationsPerSecond", count("iops")),
     ...present("burstOperations", count("iops-burst")),
@@ -92,7 +99,7 @@ function present<K extends string>(name: K, value: number | null): { readonly [k
 }
 
 function readAmount(
-  text: string,
+  option: string,
   key: Key,
   value: string | undefined,
   expected: string,
@@ -101,7 +108,7 @@ function readAmount(
   if (value === undefined) return null;
   const amount = /^\d{1,15}$/.test(value) ? Number(value) : parse(value);
   if (amount !== null && amount > 0) return amount;
-  throw badDrive(text, `${key}=${value}; expected ${expected}`);
+  throw new VivariumError("option/invalid", `${option}${key}=${value}; expected ${expected}`);
 }
 
 function badDrive(text: string, problem: string): VivariumError {

@@ -20,11 +20,17 @@ const stageTexts: Readonly<Record<ImageStage, string>> = {
   download: "fetching the image",
 };
 
+/** What is being done, in a few words. */
+export function stageText(stage: ImageStage): string {
+  return stageTexts[stage];
+}
+
 const BAR_LENGTH = 24;
 /** A screen reader or a slow line should not be busy with the bar alone. */
 const REPLACE_INTERVAL_MS = 100;
-/** Where lines stay, a stage says this many times how far it is. */
+/** Where lines stay, a stage says this many times how far it is; the one that takes minutes says it more often. */
 const SPARSE_STEPS = 4;
+const INSTALL_STEPS = 12;
 
 /** Tells the operator how far the making of an image is: a bar that moves, or few lines where lines stay. */
 export class ImageProgressReport {
@@ -76,8 +82,9 @@ export class ImageProgressReport {
 
   /** @returns the step that has been told */
   #note(progress: ImageProgress, entered: boolean): number {
-    const { doneBytes, totalBytes } = progress;
-    const step = totalBytes === null || totalBytes === 0 ? 0 : Math.floor((doneBytes / totalBytes) * SPARSE_STEPS);
+    const { stage, doneBytes, totalBytes } = progress;
+    const steps = stage === "install" ? INSTALL_STEPS : SPARSE_STEPS;
+    const step = totalBytes === null || totalBytes === 0 ? 0 : Math.floor((doneBytes / totalBytes) * steps);
     if (!entered && step <= this.#step) return this.#step;
     this.#display.append(`viv: ${this.#name}: ${stageTexts[progress.stage]}${formatAmount(doneBytes, totalBytes)}`);
     return step;

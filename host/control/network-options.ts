@@ -3,6 +3,7 @@ import { parseIpv4, parseMac } from "../network/address.js";
 import type { LinkRate } from "../network/limited-link.js";
 import type { EgressRule } from "../network/nat/egress.js";
 import { parseEgressRule } from "../network/nat/egress.js";
+import { type Rate, UNLIMITED } from "../network/token-bucket.js";
 import { VivariumError } from "../util/errors.js";
 import { parseByteLength } from "./byte-length.js";
 
@@ -36,6 +37,8 @@ export type LinkRequest =
   | { readonly kind: "ws"; readonly url: string }
   /** A macvtap device of Linux. */
   | { readonly kind: "tap"; readonly device: string }
+  /** The switch of that name on this host; `uplink` joins a NAT to it. */
+  | { readonly kind: "switch"; readonly name: string; readonly uplink: boolean }
   /** Nothing: the cable is out. */
   | { readonly kind: "unplugged" };
 
@@ -53,12 +56,14 @@ const MTU_MAX = 65_521;
 const DEFAULT_BURST_MS = 50;
 const BURST_BYTE_LENGTH_MIN = 65_536;
 
-const KINDS = "user, socket, ws, tap, unplugged or none";
+const KINDS = "user, switch, socket, ws, tap, unplugged or none";
+const DEFAULT_SWITCH = "default";
 
 /** The options every kind takes, and those of each. */
-const COMMON = ["mac", "mtu", "rate", "burst"];
+const COMMON = ["mac", "mtu", "rate", "burst", "guarantee"];
 const OPTIONS: Readonly<Record<string, readonly string[]>> = {
   user: ["forward", "hostfwd", "allow", "deny"],
+  switch: ["name", "uplink"],
   socket: ["connect", "listen"],
   ws: ["url"],
   tap: ["device"],
@@ -107,7 +112,7 @@ function readNetwork(text: string): NetworkRequest {
     link: readLink(kind, settings),
     mac: readMac(settingOf(settings, "mac")),
     mtu: readMtu(settingOf(settings, "mtu")),
-    rate: readRate("--net: ", settingOf(settings, "rate"), settingOf(settings, "burst")),
+    rate: readLinkRate("--net: ", settings),
   };
 }
 
@@ -139,6 +144,8 @@ function readLink(kind: string, settings: readonly Setting[]): LinkRequest {
           .map(({ name, value }) => readForward(name, value)),
         egress: readEgress("--net: ", settings),
       };
+    case "switch":
+      return readSwitch(settingOf(settings, "name") ?? DEFAULT_SWITCH, settingOf(settings, "uplink"));
     case "socket":
       return readSocket(settingOf(settings, "connect"), settingOf(settings, "listen"));
     case "ws":
@@ -153,19 +160,27 @@ function readLink(kind: string, settings: readonly Setting[]): LinkRequest {
   }
 }
 
-/** `[tcp:|udp:]HOST:PORT:GUESTPORT`, and QEMU's `tcp:HOST:PORT-GUESTADDRESS:GUESTPORT` with parts left out. */
 function readForward(option: string, text: string): PortForward {
-  const bad = () =>
-    badNet(
-      `${option}: ${JSON.stringify(text)} is no forward; expected [tcp:|udp:]HOST:PORT:GUESTPORT, such as 127.0.0.1:2222:22`,
-    );
+  const forward = parseForward(text);
+  if (forward !== null) return forward;
+  throw badNet(
+    `${option}: ${JSON.stringify(text)} is no forward; expected [tcp:|udp:]HOST:PORT:GUESTPORT, such as 127.0.0.1:2222:22`,
+  );
+}
+
+/**
+ * `[tcp:|udp:]HOST:PORT:GUESTPORT`, and QEMU's `tcp:HOST:PORT-GUESTADDRESS:GUESTPORT` with parts left out.
+ *
+ * @returns null for what is no forward
+ */
+export function parseForward(text: string): PortForward | null {
   const match = /^(?:(tcp|udp):)?(?:(\[[0-9a-f:]+\]|[^:[\]]*):)?(\d+)(?::|-([\d.]*):)(\d+)$/i.exec(text);
-  if (match === null) throw bad();
+  if (match === null) return null;
   const [, protocol = "tcp", host = "", port, guest = "", guestPort] = match;
   const guestAddress = guest === "" ? null : parseIpv4(guest);
-  if (guest !== "" && guestAddress === null) throw bad();
+  if (guest !== "" && guestAddress === null) return null;
   const ports = [Number(port), Number(guestPort)] as const;
-  if (ports.some((each) => each < 1 || each > 65_535)) throw bad();
+  if (ports.some((each) => each < 1 || each > 65_535)) return null;
   return {
     protocol: protocol.toLowerCase() as "tcp" | "udp",
     // Nobody else's machine gets in unless the operator says so.
@@ -174,6 +189,18 @@ function readForward(option: string, text: string): PortForward {
     guestAddress,
     guestPort: ports[1],
   };
+}
+
+function readSwitch(name: string, uplink: string | undefined): LinkRequest {
+  if (!/^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$/.test(name)) {
+    throw badNet(
+      `name: ${JSON.stringify(name)} is no name of a switch; expected letters, digits, ".", "_" and "-", at most 32`,
+    );
+  }
+  if (uplink !== undefined && uplink !== "user") {
+    throw badNet(`uplink: ${JSON.stringify(uplink)} cannot be joined to a switch; expected user`);
+  }
+  return { kind: "switch", name, uplink: uplink !== undefined };
 }
 
 function readSocket(connect: string | undefined, listen: string | undefined): LinkRequest {
@@ -221,8 +248,35 @@ function readMtu(text: string | undefined): number {
   return mtu;
 }
 
+/** A link's `rate`, `burst` and `guarantee`, or null when it has none. @param option what messages begin with */
+export function readLinkRate(option: string, settings: readonly Setting[]): LinkRate | null {
+  const ceiling = readRate(option, settingOf(settings, "rate"), settingOf(settings, "burst"));
+  const guarantee = settingOf(settings, "guarantee");
+  if (guarantee === undefined) return ceiling === null ? null : { ceiling };
+  const bitsPerSecond = parseBitRate(guarantee);
+  if (bitsPerSecond !== null) return { ceiling: ceiling ?? UNLIMITED, guaranteedBytesPerSecond: bitsPerSecond / 8 };
+  const message = `guarantee: ${JSON.stringify(guarantee)} is no rate; expected bits per second, such as 2mbit`;
+  throw new VivariumError("option/invalid", `${option}${message}`);
+}
+
+/** `--net-rate RATE[,burst=BYTES]`: what all links carry together. */
+export function readSharedRate(text: string): Rate {
+  const [rate, ...rest] = text.split(",");
+  const settings = rest.map((part) => settingIn("--net-rate: ", part, ["burst"]));
+  return readRate("--net-rate: ", rate, settings.at(-1)?.value)!;
+}
+
+/** `name=value`. @throws VivariumError `option/invalid` when the name is none of `known` or there is no value */
+export function settingIn(option: string, text: string, known: readonly string[]): Setting {
+  const equals = text.indexOf("=");
+  const name = equals < 0 ? text : text.slice(0, equals);
+  if (equals > 0 && equals < text.length - 1 && known.includes(name)) return { name, value: text.slice(equals + 1) };
+  const names = known.map((each) => `${each}=...`).join(", ");
+  throw new VivariumError("option/invalid", `${option}${JSON.stringify(text)} is no setting; expected ${names}`);
+}
+
 /** A rate in bits per second (kbit, mbit, gbit), a burst in bytes. @param option what messages begin with */
-export function readRate(option: string, rate: string | undefined, burst: string | undefined): LinkRate | null {
+export function readRate(option: string, rate: string | undefined, burst: string | undefined): Rate | null {
   const bad = (message: string) => new VivariumError("option/invalid", `${option}${message}`);
   if (rate === undefined) {
     if (burst !== undefined) throw bad("burst needs rate=");
@@ -238,7 +292,7 @@ export function readRate(option: string, rate: string | undefined, burst: string
   if (burstByteLength === null || burstByteLength < 1) {
     throw bad(`burst: ${JSON.stringify(burst)} is no amount of bytes; expected one such as 64KiB`);
   }
-  return { ceiling: { bytesPerSecond, burstByteLength } };
+  return { bytesPerSecond, burstByteLength };
 }
 
 const BIT_UNITS: Readonly<Record<string, number>> = { "": 1, k: 1e3, m: 1e6, g: 1e9 };

@@ -1,3 +1,4 @@
+import type { LinkRate } from "../network/limited-link.js";
 import { VivariumError } from "../util/errors.js";
 import type { RelayAction } from "./actions.js";
 import { readEgress, readPlace, readRate } from "./network-options.js";
@@ -39,7 +40,7 @@ export function readRelayOptions(options: RelayOptions): RelayAction {
         (options.allow ?? []).map((value) => ({ name: "allow", value })),
       ),
     ],
-    rate: readRate("--", options.rate, undefined),
+    rate: readRelayRate(options.rate),
     origins: (options.origin ?? []).map(readOrigin),
   };
 }
@@ -51,4 +52,9 @@ function readOrigin(text: string): string {
 
 function badOption(message: string): VivariumError {
   return new VivariumError("option/invalid", message);
+}
+
+function readRelayRate(text: string | undefined): LinkRate | null {
+  const ceiling = readRate("--", text, undefined);
+  return ceiling === null ? null : { ceiling };
 }

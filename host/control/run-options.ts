@@ -13,7 +13,7 @@ import { formatByteLength, KIB, MIB, parseByteLength } from "./byte-length.js";
 import { readBalloon, readInputs, readSocket } from "./device-options.js";
 import { readDrive } from "./drive-options.js";
 import { readKeep } from "./keep-options.js";
-import { readNetworks } from "./network-options.js";
+import { readNetworks, readSharedRate } from "./network-options.js";
 import { mountWords, type ParsedShare, readShares } from "./share-option.js";
 
 /** What `viv run` was given, each option as it was written. */
@@ -34,6 +34,8 @@ export interface RunOptions {
   readonly input?: readonly string[];
   readonly disk?: string;
   readonly net?: readonly string[];
+  readonly netRate?: string;
+  readonly limits?: string;
   readonly pcap?: string;
   readonly clock?: string;
   readonly translate?: string;
@@ -77,6 +79,8 @@ export function readRunOptions(options: RunOptions): MachineAction {
     inputs: readInputs(options.input ?? []),
     ...(options.disk === undefined ? {} : { ownDisk: readOwnDisk(options) }),
     networks: readNetworks(options.net ?? [], MAXIMUM_NETWORK_COUNT),
+    ...(options.netRate === undefined ? {} : { sharedRate: readSharedRate(options.netRate) }),
+    ...(options.limits === undefined ? {} : { limits: readFileName("--limits", options.limits) }),
     clock: readClock(options.clock),
     translate: readTranslate(options.translate),
     translationByteLengthMax: readTranslationCache(options.translationCache),

@@ -46,12 +46,24 @@ export function readShares(texts: readonly string[]): readonly ParsedShare[] {
 }
 
 /** The words by which the kernel's command line tells a guest what to mount. */
-export function mountWords(shares: readonly ParsedShare[]): readonly string[] {
+export function mountWords(
+  shares: readonly { readonly request: Omit<ShareRequest, "directory">; readonly mountPoint?: string }[],
+): readonly string[] {
   return shares.flatMap(({ request, mountPoint }) => {
     if (mountPoint === undefined) return [];
     const access = request.readOnly ? "ro" : "rw";
     return [`systemd.mount-extra=${request.tag}:${mountPoint}:9p:${access},nofail,${MOUNT_OPTIONS}`];
   });
+}
+
+/** Whether a guest can be told to mount by this. */
+export function isMountTag(text: string): boolean {
+  return TAG.test(text);
+}
+
+/** Whether a guest can be told to mount here. */
+export function isMountPoint(text: string): boolean {
+  return MOUNT_POINT.test(text) && text.split("/").every((part) => part !== "." && part !== "..");
 }
 
 function readShare(text: string, index: number): ParsedShare {
@@ -63,14 +75,14 @@ function readShare(text: string, index: number): ParsedShare {
   const target = rest.slice(colon + 1);
   if (directory === "") throw badShare(`${JSON.stringify(text)} names no directory; ${EXPECTED}`);
   if (!target.startsWith("/")) {
-    if (!TAG.test(target)) {
+    if (!isMountTag(target)) {
       throw badShare(
         `${JSON.stringify(target)} is no mount tag; expected 1 to 32 letters, digits, ".", "_", "+" or "-"`,
       );
     }
     return { request: { directory, tag: target, readOnly } };
   }
-  if (!MOUNT_POINT.test(target) || target.split("/").some((part) => part === "." || part === "..")) {
+  if (!isMountPoint(target)) {
     throw badShare(`${JSON.stringify(target)} is no mount point; expected a path of letters, digits and "._+@-"`);
   }
   return { request: { directory, tag: `share${index}`, readOnly }, mountPoint: target.replace(/\/$/, "") };

@@ -18,7 +18,7 @@ import { DEFAULT_TRANSLATION_BYTE_LENGTH, RegionLinker, type TranslationStats } 
 import type { TranslatedRegion } from "./translated-region.js";
 import { WASM_PAGE_BYTE_LENGTH, type WasmModule, wasm } from "./wasm.js";
 
-export { EXIT_BUDGET, EXIT_ECALL, EXIT_IDLE, EXIT_STOP, EXIT_STUCK } from "../../assembly/shared/exit.js";
+export { EXIT_BUDGET, EXIT_ECALL, EXIT_IDLE, EXIT_STOP, EXIT_STUCK } from "./exits.js";
 
 /** Access width in bytes. */
 export type Width = 1 | 2 | 4;

@@ -2,6 +2,8 @@ import { DIRTY_BASE, PAGE_ABSENT, PAGE_BYTE_LENGTH, PAGE_WRITTEN, RAM_BASE } fro
 import { assert } from "../util/errors.js";
 import type { LinearMemory } from "./linear-memory.js";
 
+const FLAGS_PER_WORD = 4;
+
 /**
  * What is known about each page of guest RAM, in a byte that host and processor share: whether it was written since
  * the last `forgetWritten`, and whether its contents are still with the host.
@@ -11,6 +13,8 @@ import type { LinearMemory } from "./linear-memory.js";
 export class RamPages {
   readonly count: number;
   readonly #flags: Uint8Array;
+  /** The same, four pages at a time. */
+  readonly #words: Uint32Array;
   readonly #contents: Uint8Array;
   #source: ((page: number) => void) | null = null;
   /** Nothing above it is absent. */
@@ -19,6 +23,7 @@ export class RamPages {
   constructor(memory: LinearMemory, ramByteLength: number) {
     this.count = ramByteLength / PAGE_BYTE_LENGTH;
     this.#flags = memory.bytes.subarray(DIRTY_BASE, DIRTY_BASE + this.count);
+    this.#words = new Uint32Array(memory.bytes.buffer, DIRTY_BASE, Math.floor(this.count / FLAGS_PER_WORD));
     this.#contents = memory.bytes.subarray(RAM_BASE, RAM_BASE + ramByteLength);
   }
 
@@ -28,6 +33,13 @@ export class RamPages {
 
   isAbsent(page: number): boolean {
     return this.#flags[page] === PAGE_ABSENT;
+  }
+
+  /** Whether none of these pages is written or absent. */
+  arePlain(first: number, pageCount: number): boolean {
+    if (pageCount === FLAGS_PER_WORD && first % FLAGS_PER_WORD === 0) return this.#words[first / FLAGS_PER_WORD] === 0;
+    for (let page = first; page < first + pageCount; page++) if (this.#flags[page] !== 0) return false;
+    return true;
   }
 
   /**

@@ -69,7 +69,10 @@ export class Ram {
   }
 
   #address(paddr: number, byteLength: number): number {
-    assert(this.contains(paddr, byteLength), `ram: 0x${paddr.toString(16)} + ${byteLength} is outside RAM`);
+    // The message would cost more than the access.
+    if (!this.contains(paddr, byteLength)) {
+      assert(false, `ram: 0x${paddr.toString(16)} + ${byteLength} is outside RAM`);
+    }
     const offset = paddr - this.base;
     this.pages.ensurePresent(offset, byteLength);
     return offset + RAM_BASE;

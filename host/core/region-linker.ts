@@ -17,6 +17,7 @@ const HELPERS = [
   "regionFlags",
   "callRegion",
   "leaveCold",
+  "extendAndUnwind",
   "mulHighSS",
   "mulHighSU",
   "mulHighUU",

@@ -100,9 +100,13 @@ const OTHERS: ReadonlyMap<number, string> = new Map([
   [place("countdown"), "count"],
   [place("pc"), "pc"],
 ]);
+const OTHER_NAMES: ReadonlySet<string> = new Set(OTHERS.values());
 const PARAMETERS = ["hart", "depth"] as const;
 
-/** Locals are called what they hold of the hart, which the instructions that load and store them tell. */
+/**
+ * Locals are called what they hold of the hart, which the instructions that load and store them tell; those with the low
+ * half of a register, like the register and ".w".
+ */
 function namesOfLocals(body: Uint8Array): (index: number) => string | undefined {
   const names = new Map<number, string>(PARAMETERS.map((name, index) => [index, name]));
   const taken = new Set<string>(PARAMETERS);
@@ -111,11 +115,14 @@ function namesOfLocals(body: Uint8Array): (index: number) => string | undefined 
     const field = fieldOf(line);
     if (field === undefined) continue;
     const isLoad = line.text.includes(".load");
-    const other = lines[isLoad ? n + 1 : n - 1]?.text ?? "";
-    const local = (isLoad ? /^local\.(?:set|tee) (\d+)$/ : /^local\.get (\d+)$/).exec(other);
-    if (!local || names.has(Number(local[1])) || taken.has(field)) continue;
+    const before = lines[n - 1]?.text ?? "";
+    const isExtended = !isLoad && before === "i64.extend_i32_s";
+    const other = isLoad ? lines[n + 1]?.text : isExtended ? lines[n - 2]?.text : before;
+    const local = (isLoad ? /^local\.(?:set|tee) (\d+)$/ : /^local\.get (\d+)$/).exec(other ?? "");
+    const isHalf = isExtended || (line.text.startsWith("i32.store") && !OTHER_NAMES.has(field));
     // What is loaded first from ra is where the function will return to.
-    const name = field === "ra" && !taken.has("return") ? "return" : field;
+    const name = field === "ra" && isLoad && !taken.has("return") ? "return" : isHalf ? `${field}.w` : field;
+    if (!local || names.has(Number(local[1])) || taken.has(name)) continue;
     names.set(Number(local[1]), name);
     taken.add(name);
   }

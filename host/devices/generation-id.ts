@@ -44,6 +44,10 @@ export class GenerationId implements Device<GenerationFields> {
     this.reset();
   }
 
+  get id(): Uint8Array {
+    return this.#id;
+  }
+
   read(offset: number, width: Width): number {
     if (offset < GENERATION_ID_BYTE_LENGTH) {
       this.#known = true;

@@ -1,6 +1,6 @@
 /**
  * The machine's own firmware: SBI 2.0 for a guest that was started in S-mode, with the extensions BASE, TIME,
- * IPI, RFENCE, HSM, SRST and DBCN, and the legacy calls of SBI 0.1.
+ * IPI, RFENCE, HSM, SRST, DBCN and STA, and the legacy calls of SBI 0.1.
  *
  * The processor stops at an environment call from S-mode, with pc at the ECALL; `call` answers it.
  */
@@ -13,18 +13,21 @@ import { legacyExtensions } from "./legacy.js";
 import type { SbiHart, SbiPlatform } from "./platform.js";
 import { RfenceExtension } from "./rfence.js";
 import { SrstExtension } from "./srst.js";
+import { StaExtension } from "./sta.js";
 import { TimeExtension } from "./time.js";
 
 /** ECALL has no compressed form. */
 const ECALL_BYTE_LENGTH = 4n;
 
 export class SbiFirmware {
-  /** The one extension with state. */
+  /** The extensions with state. */
   readonly hsm: HsmExtension;
+  readonly sta: StaExtension;
   readonly #extensions: ReadonlyMap<bigint, SbiExtension>;
 
   constructor(platform: SbiPlatform) {
     this.hsm = new HsmExtension(platform);
+    this.sta = new StaExtension(platform);
     const extensions = [
       ...legacyExtensions(platform),
       new BaseExtension((id) => this.#extensions.has(id)),
@@ -34,6 +37,7 @@ export class SbiFirmware {
       this.hsm,
       new SrstExtension(platform),
       new DbcnExtension(platform),
+      this.sta,
     ];
     this.#extensions = new Map(extensions.map((extension) => [extension.id, extension]));
   }

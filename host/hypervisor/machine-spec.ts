@@ -9,7 +9,7 @@ import { DEBIAN_MINI } from "../images/image-names.js";
 /** The pool that all others are in. */
 export const ROOT_POOL = "root";
 
-const CPU_DEFAULT: CpuSettings = { shares: SHARES_DEFAULT, reservation: 0, limit: null };
+export const CPU_DEFAULT: CpuSettings = { shares: SHARES_DEFAULT, reservation: 0, limit: null };
 const MEMORY_MIB = 256;
 
 /** What was asked for, with the defaults of what was left out. */

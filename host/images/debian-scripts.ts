@@ -21,6 +21,9 @@ mount -t sysfs sysfs /sys
 modprobe -a virtio_mmio virtio_blk ext4 crc32c_generic
 `;
 
+/** Of packages that are in the guest's memory at a time; the largest one may come on top. */
+const BATCH_SECTORS = (96 * 2 ** 20) / 512;
+
 /**
  * /init while the disk is made: vda becomes the system, vdb holds the packages, and what it is told about them stands in
  * /install. Debian's own dpkg does the installing, in the new system. It must run before it can install anything, so
@@ -64,16 +67,25 @@ in_target() {
     INITRD=No chroot /target "$@"
 }
 
+# Many packages at a time: dpkg reads its whole database whenever it starts.
 unpack() {
+  debs= sectors=0
   while read -r sector count name; do
-    dd if=/dev/vdb bs=512 skip="$sector" count="$count" 2> /dev/null > /target/tmp/package.deb
-    in_target /usr/bin/dpkg --no-triggers --force-unsafe-io --force-depends --force-confold --unpack /tmp/package.deb \\
-      < /dev/null 2> /run/complaints || {
-      cat /run/complaints
-      fail "unpacking $name"
-    }
-    rm /target/tmp/package.deb
+    dd if=/dev/vdb bs=512 skip="$sector" count="$count" of="/target/tmp/$name.deb" 2> /dev/null || fail "reading $name"
+    debs="$debs /tmp/$name.deb" sectors=$((sectors + count))
+    [ $sectors -lt ${BATCH_SECTORS} ] || unpack_batch
   done < "$1"
+  [ $sectors = 0 ] || unpack_batch
+}
+
+unpack_batch() {
+  in_target /usr/bin/dpkg --no-triggers --force-unsafe-io --force-depends --force-confold --unpack $debs \\
+    < /dev/null 2> /run/complaints || {
+    cat /run/complaints
+    fail "unpacking$debs"
+  }
+  rm /target/tmp/*.deb
+  debs= sectors=0
 }
 
 configure() {

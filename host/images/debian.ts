@@ -4,7 +4,7 @@ import { utf8 } from "../util/bytes.js";
 import type { CpioEntry } from "./cpio.js";
 
 /** To be counted up with every change that makes another image of the same packages. */
-export const DEBIAN_RECIPE_VERSION = 1;
+export const DEBIAN_RECIPE_VERSION = 2;
 
 /** What apt is asked to install without what it merely recommends: patterns of apt-patterns(7) and names. */
 export const DEBIAN_PACKAGES = [
@@ -61,33 +61,59 @@ const HOSTS = `127.0.0.1 localhost
 ::1 localhost ip6-localhost ip6-loopback
 `;
 
-/** Runs in the new system when all packages are configured. */
+/**
+ * Runs in the new system when all packages are configured.
+ *
+ * - Nothing of apt's is done unasked: it would take the processor and the network of a guest that has just started.
+ *   e2scrub is for file systems on LVM.
+ * - `.updated` as old as /usr tells systemd that what depends on /usr is up to date, as it is: otherwise the first start
+ *   builds the loader's cache, the journal's catalog, users and the hardware database again.
+ * - An empty machine-id is filled at the first start: guests of one image are not the same to a DHCP server.
+ */
 const SETUP = `passwd -q -d root
 systemctl -q enable systemd-networkd.service systemd-resolved.service ssh.service
 systemctl -q disable systemd-networkd-wait-online.service
+systemctl -q disable apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer e2scrub_reap.service
 ln -sf ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf
 rm -f /etc/motd /var/log/*.log /var/log/apt/* /var/cache/debconf/*-old /var/lib/dpkg/*-old
+: > /etc/machine-id
+touch -r /usr /etc/.updated /var/.updated
 `;
+
+/** Where everybody gets Debian's packages, security updates included. */
+const PUBLIC_ARCHIVE = "http://deb.debian.org/debian";
+/** A mirror that a guest may reach, too: not a file of the host's, nor a program on it. */
+const REMOTE_MIRROR = /^https?:\/\/(?!localhost[:/]|127\.|\[::1\])/i;
+
+/** What the guest's own apt fetches from, as deb822 sources. */
+function aptSources(mirror: string, suite: string): string {
+  const archive = (REMOTE_MIRROR.test(mirror) ? mirror : PUBLIC_ARCHIVE).replace(/\/+$/, "");
+  const source = (uri: string, suites: string): string => `Types: deb
+URIs: ${uri}
+Suites: ${suites}
+Components: main
+Signed-By: /usr/share/keyrings/debian-archive-keyring.pgp
+`;
+  const main = source(archive, `${suite} ${suite}-updates`);
+  // Other mirrors need not have it.
+  return archive.replace("https:", "http:") === PUBLIC_ARCHIVE
+    ? `${main}\n${source(`${archive}-security`, `${suite}-security`)}`
+    : main;
+}
 
 /**
  * Files of the new system that no package brings; they are there before any package is configured.
  *
- * @param mirror address of Debian's archive, from which the guest's own apt fetches
+ * @param mirror address of the archive that the packages came from
  */
 export function debianFiles(mirror: string, suite: string): readonly CpioEntry[] {
-  const sources = `Types: deb
-URIs: ${mirror}
-Suites: ${suite}
-Components: main
-Signed-By: /usr/share/keyrings/debian-archive-keyring.pgp
-`;
   return [
     ...["etc", "etc/apt", "etc/apt/sources.list.d", "etc/ssh", "etc/ssh/sshd_config.d"].map(directory),
     ...["etc/systemd", "etc/systemd/network", "etc/systemd/system.conf.d"].map(directory),
     file("etc/fstab", FSTAB),
     file("etc/hostname", "debian\n"),
     file("etc/hosts", HOSTS),
-    file("etc/apt/sources.list.d/debian.sources", sources),
+    file("etc/apt/sources.list.d/debian.sources", aptSources(mirror, suite)),
     file("etc/systemd/network/80-ethernet.network", NETWORK),
     file("etc/systemd/system.conf.d/patience.conf", PATIENCE),
     file("etc/ssh/sshd_config.d/vivarium.conf", SSHD),

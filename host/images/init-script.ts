@@ -114,8 +114,27 @@ agent_mode() {
   kill -KILL -1
 }
 
+# new_identity ID [OLD/NEW...]: this machine is a copy of another that goes on. Each network device gets an address of its
+# own, and where one asked for its network's parameters, it asks again.
+new_identity() {
+  [ -e /etc/machine-id ] && echo "$1" > /etc/machine-id
+  shift
+  for pair; do
+    for directory in /sys/class/net/*; do
+      read -r address < "$directory/address" && [ "$address" = "\${pair%/*}" ] || continue
+      interface=\${directory##*/}
+      ifconfig "$interface" hw ether "\${pair#*/}"
+      # The addresses of IPv6 that are made of it.
+      for disabled in 1 0; do echo $disabled > "/proc/sys/net/ipv6/conf/$interface/disable_ipv6"; done
+      [ -e "/run/dhcp.$interface" ] || continue
+      # In a shell of its own, which leaves it to process 1.
+      (keep=yes udhcpc -qb -t 2 -T 1 -O mtu -i "$interface" > /dev/null 2>&1 &)
+    done
+  done
+}
+
 # Tells the terminal of each size that the host announces; the kernel then signals its programs. Sets the clock of a
-# machine that was saved for a while.
+# machine that was saved for a while, and takes a new identity.
 follow_host() {
   find_port viv.control || return
   exec 3<> "$port"
@@ -124,6 +143,7 @@ follow_host() {
     case $word in
       size) stty columns "$columns" rows "$rows" < "$tty" ;;
       time) date -s "@$columns" > /dev/null ;;
+      identity) new_identity $columns $rows ;;
     esac
     read -r word columns rows <&3 || return
   done
@@ -173,10 +193,11 @@ exec /usr/bin/$power
 /** What udhcpc calls with what it has learnt in its environment: one address, one router, the name servers. */
 export const DHCP_SCRIPT = `#!/bin/sh
 case $1 in
-  deconfig) ifconfig "$interface" 0.0.0.0 ;;
+  deconfig) [ -n "$keep" ] || ifconfig "$interface" 0.0.0.0 ;;
   bound | renew)
     ifconfig "$interface" "$ip" netmask "$subnet" \${broadcast:+broadcast "$broadcast"} \${mtu:+mtu "$mtu"}
     [ -n "$router" ] && route add default gw "\${router%% *}" dev "$interface"
+    : > "/run/dhcp.$interface"
     for server in $dns; do echo "nameserver $server"; done > /etc/resolv.conf
     ;;
 esac

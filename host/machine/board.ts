@@ -114,6 +114,7 @@ const M_SOFTWARE = 3;
 /** The devices of the memory map, on a bus and wired to each other. */
 export class Board {
   readonly uart: Uart16550;
+  readonly generationId: GenerationId;
   /** Absent on a board without ports. */
   readonly console: VirtioConsole | null;
   /** By the memory map's names. */
@@ -125,7 +126,7 @@ export class Board {
   readonly inputs: readonly VirtioInput[];
   /** As many as networks; none without a border. */
   readonly links: readonly BorderLink[];
-  readonly #disks: readonly VirtioBlk[];
+  readonly disks: readonly VirtioBlk[];
   /** Those of the disks whose contents are the machine's. */
   readonly #ownDisks: readonly VirtioBlk[];
   readonly #shares: readonly Virtio9p[];
@@ -138,11 +139,11 @@ export class Board {
       if (interrupt === null) throw new RangeError(`${name} has no interrupt`);
       return plic.line(interrupt);
     };
-    this.#disks = drives.map(
+    this.disks = drives.map(
       ({ backend, serial, onFailure }) =>
         new VirtioBlk(backend, { serial, onFailure, inOrder: wires.inOrder, queueCount: core.harts.length }),
     );
-    this.#ownDisks = this.#disks.filter((_, index) => isCapturable(drives[index]!.backend));
+    this.#ownDisks = this.disks.filter((_, index) => isCapturable(drives[index]!.backend));
     this.links = networks.map(({ link }) => link).filter((link) => link instanceof BorderLink);
     this.console = wires.ports.length === 0 ? null : new VirtioConsole({ ports: wires.ports });
     this.networks = networks.map(({ mac, ...rest }, index) => {
@@ -159,7 +160,7 @@ export class Board {
       border === null ? new VirtioInput(input) : new BorderInput(border, index, input),
     );
     const virtio = virtioDevices(slots, {
-      drive: this.#disks,
+      drive: this.disks,
       rng: slots.rng.map(() => new VirtioRng(wires.randomBytes)),
       console: this.console === null ? [] : [this.console],
       net: this.networks,
@@ -202,6 +203,7 @@ export class Board {
     }
     this.devices = devices;
     this.uart = devices.get("uart") as Uart16550;
+    this.generationId = devices.get("generation") as GenerationId;
   }
 
   /** Takes received characters from the UART by its registers, as a polling firmware does. @returns how many */
@@ -258,7 +260,7 @@ export class Board {
 
   /** Resolves when no disk and no shared folder has a request in flight. */
   async drain(): Promise<void> {
-    for (const device of [...this.#disks, ...this.#shares]) await device.drain();
+    for (const device of [...this.disks, ...this.#shares]) await device.drain();
   }
 }
 

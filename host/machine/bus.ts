@@ -4,6 +4,9 @@ import { VivariumError } from "../util/errors.js";
 /** What `read` answers where there is nothing: the processor raises an access fault. */
 export const NOTHING_THERE = -1;
 
+/** How many accesses of devices go by between two calls of `onAccesses`. */
+const ACCESSES_TOLD = 64;
+
 /** A device and the physical addresses it answers to. */
 export interface BusWindow {
   readonly name: string;
@@ -21,6 +24,9 @@ export class Bus {
   /** Ascending by base, disjoint. */
   readonly #windows: BusWindow[] = [];
   #last: BusWindow | null = null;
+  #accessCount = 0;
+  /** Called at every 64th access. */
+  onAccesses: () => void = () => {};
 
   /** @throws VivariumError `bus/overlap` when a window already holds one of the addresses */
   attach(name: string, base: number, device: Device): void {
@@ -34,6 +40,11 @@ export class Bus {
     }
     this.#windows.push(window);
     this.#windows.sort((a, b) => a.base - b.base);
+  }
+
+  /** Accesses since the bus was made. */
+  get accessCount(): number {
+    return this.#accessCount;
   }
 
   /** The windows in ascending order of address. */
@@ -71,6 +82,7 @@ export class Bus {
   }
 
   #windowOf(paddr: number, width: Width): BusWindow | null {
+    if (++this.#accessCount % ACCESSES_TOLD === 0) this.onAccesses();
     if (paddr % width !== 0) return null;
     const window = this.find(paddr);
     return window !== null && paddr + width <= end(window) ? window : null;

@@ -23,9 +23,11 @@ export interface GuestClock extends AlarmClock {
    * Sets the processor's time for a slice and calls back the alarms that are due.
    *
    * @param budgetMax instructions
+   * @param granted what the machine's turn grants it, in instructions; a clock whose slices are all alike keeps to
+   *   its own
    * @returns how many instructions the slice shall have: at least 1, at most `budgetMax`
    */
-  startSlice(budgetMax: number): number;
+  startSlice(budgetMax: number, granted?: number): number;
   /** @param retired instructions retired since startSlice, all of them without waiting if `isBusy` */
   endSlice(retired: number, isBusy: boolean): void;
   /**
@@ -193,10 +195,10 @@ export class HostClock implements GuestClock {
     this.#alarms.fire(nowNs);
   }
 
-  startSlice(budgetMax: number): number {
+  startSlice(budgetMax: number, granted?: number): number {
     this.#alarms.fire(this.now());
     this.#sliceStartMs = this.#host.monotonicMs();
-    const wanted = Math.round(this.#speed * SLICE_MS);
+    const wanted = granted ?? Math.round(this.#speed * SLICE_MS);
     const budget = Math.min(budgetMax, Math.max(BUDGET_MIN, Math.min(wanted, SLICE_BUDGET_MAX)));
     const durationMs = budget / this.#speed;
 

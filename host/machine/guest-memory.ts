@@ -5,6 +5,12 @@ import { assert } from "../util/errors.js";
 
 const PAGES_PER_CHUNK = CHUNK_BYTE_LENGTH / PAGE_BYTE_LENGTH;
 
+/** In whole chunks. */
+export interface MemoryUsage {
+  readonly touchedByteLength: number;
+  readonly residentByteLength: number;
+}
+
 /**
  * Guest RAM as chunks. What was captured last is remembered, so that the next capture copies only what was written
  * since; what is restored is brought in when it is first touched.
@@ -28,11 +34,25 @@ export class GuestMemory {
     const { pages, byteLength } = this.#core.ram;
     const chunks = [...this.#base.chunks];
     for (let index = 0; index < chunks.length; index++) {
+      if (pages.arePlain(firstPage(index), PAGES_PER_CHUNK)) continue;
       if (this.#isWritten(index)) chunks[index] = Chunk.of(pages.copy(firstPage(index), this.#pageCount(index)));
     }
     this.#core.forgetWritten();
     this.#base = { byteLength, chunks };
     return this.#base;
+  }
+
+  /** How much of RAM there is something in, and how much of that takes up memory here and now. */
+  usage(): MemoryUsage {
+    let touched = 0;
+    let resident = 0;
+    const { pages } = this.#core.ram;
+    for (const [index, chunk] of this.#base.chunks.entries()) {
+      if (chunk === null && !this.#isWritten(index)) continue;
+      touched += this.#pageCount(index);
+      if (!pages.isAbsent(firstPage(index))) resident += this.#pageCount(index);
+    }
+    return { touchedByteLength: touched * PAGE_BYTE_LENGTH, residentByteLength: resident * PAGE_BYTE_LENGTH };
   }
 
   /** Makes RAM what was captured. Right after `Core.reset`: nothing of RAM may be cached in the processor. */
@@ -41,8 +61,10 @@ export class GuestMemory {
     assert(contents.byteLength === byteLength, `ram: ${contents.byteLength} bytes for ${byteLength}`);
     const before = this.#base;
     this.#base = contents;
-    for (const [index, chunk] of contents.chunks.entries()) {
-      if (chunk === before.chunks[index] && !this.#isWritten(index)) continue;
+    // Hundreds of thousands of pages, most of them as they were: this is most of what a fork costs.
+    for (let index = 0; index < contents.chunks.length; index++) {
+      const isSame = contents.chunks[index] === before.chunks[index];
+      if (isSame && (pages.arePlain(firstPage(index), PAGES_PER_CHUNK) || !this.#isWritten(index))) continue;
       pages.leaveAbsent(firstPage(index), this.#pageCount(index), (page) => this.#bringIn(page));
     }
   }

@@ -12,6 +12,7 @@ import type { Boot } from "./boot.js";
 import type { Recorder } from "./history/recorder.js";
 import type { Replayer } from "./history/replayer.js";
 import type { HostServices } from "./host-services.js";
+import type { ProcessorTurns } from "./processor-turns.js";
 
 /** What a machine is connected to and how it is run, whether it is made or goes on from a state. */
 export interface MachineWires {
@@ -30,6 +31,8 @@ export interface MachineWires {
   /** Byte streams between host and guest, by name; ports 1, 2, ... of a virtio console. */
   readonly ports?: readonly ConsolePort[];
   readonly host: HostServices;
+  /** For a machine that shares its thread with others: each slice is a turn. */
+  readonly turns?: ProcessorTurns;
   /** Called for each instruction retired. The machine does the same as without, but much slower. */
   readonly onCommit?: (record: CommitRecord) => void;
   /** A recorder, for a machine whose history is to be recorded: see `Machine.record`. Or a history to be run again. */

@@ -36,6 +36,11 @@ export class MachinePort {
     if (bytes.length > 0) this.#enter({ kind: "port-write", port: this.#port.name, bytes: Uint8Array.from(bytes) });
   }
 
+  /** Takes back what has not reached the guest's device, write by write. */
+  takeWaiting(): Uint8Array[] {
+    return this.#waiting.splice(0);
+  }
+
   /** Forgets what has not reached the guest's device. */
   discard(): void {
     this.#enter({ kind: "port-discard", port: this.#port.name });

@@ -4,9 +4,10 @@ import { Core, coreSchema, EXIT_BUDGET } from "../core/core.js";
 import { hartSchema } from "../core/hart.js";
 import type { TranslationStats } from "../core/region-linker.js";
 import type { VirtioBalloon } from "../devices/virtio/balloon.js";
+import type { BlkTraffic } from "../devices/virtio/blk.js";
 import type { ConsolePort } from "../devices/virtio/console-port.js";
 import type { VirtioInput, VirtioInputOptions } from "../devices/virtio/input.js";
-import type { VirtioNet } from "../devices/virtio/net.js";
+import type { NetTraffic, VirtioNet } from "../devices/virtio/net.js";
 import type { VirtioVsock } from "../devices/virtio/vsock.js";
 import type { SystemReset } from "../firmware/platform.js";
 import { SbiFirmware } from "../firmware/sbi.js";
@@ -21,7 +22,7 @@ import { Bus } from "./bus.js";
 import { type GuestClock, HostClock, VIRTUAL_TICKS_PER_INSTRUCTION, VirtualClock } from "./clock.js";
 import type { Component } from "./component.js";
 import { KASLR_SEED_BYTE_LENGTH, RNG_SEED_BYTE_LENGTH } from "./device-tree.js";
-import { GuestMemory } from "./guest-memory.js";
+import { GuestMemory, type MemoryUsage } from "./guest-memory.js";
 import { type BorderedMachine, type Context, randomOf } from "./history/border.js";
 import { HistoryClock, HistoryVirtualClock } from "./history/history-clock.js";
 import type { Input } from "./history/input.js";
@@ -44,7 +45,7 @@ import {
   refuseUnknownParts,
   sharesOf,
 } from "./resume.js";
-import { type ExitReason, type Halt, RunLoop, type RunnableProcessor } from "./run-loop.js";
+import { type ExitReason, type Halt, RunLoop, type RunnableProcessor, type SliceHooks } from "./run-loop.js";
 import { SeededRandom } from "./seeded-random.js";
 import { SerialInput, SerialOutput } from "./serial-line.js";
 import { StateHash } from "./state-hash.js";
@@ -60,6 +61,11 @@ export interface MachineStats {
   /** How often the processor handed over to the machine, by reason. */
   readonly exits: Readonly<Record<ExitReason, number>>;
   readonly translation: TranslationStats;
+}
+
+export interface MachineTraffic {
+  readonly disks: readonly BlkTraffic[];
+  readonly networks: readonly NetTraffic[];
 }
 
 const A2 = 12;
@@ -167,7 +173,7 @@ export class Machine {
     this.#memory = new GuestMemory(core, (error) => this.#loop.fail(error));
     this.#output = new SerialOutput(wires.serial);
     this.#htif = board.htif === null ? null : new Htif(core.ram, board.htif, this.#output);
-    this.#loop = new RunLoop(bounded(processorOf(core, wires.onCommit), border), clock, host, {
+    const hooks: SliceHooks = {
       budgetMax: this.#htif === null ? Number.MAX_SAFE_INTEGER : HTIF_BUDGET_MAX,
       prepareSlice: () => border?.prepareSlice() ?? null,
       beforeSlice: () => {
@@ -182,7 +188,18 @@ export class Machine {
       drainSlice: () => border?.drainSlice() ?? (virtualClock === null ? Promise.resolve() : this.#board.drain()),
       drain: () => (border ?? this.#board).drain(),
       isDead: () => border?.isLive !== false && core.harts.every((hart) => hart.runState === "stopped"),
-    });
+      isUncut: border !== null,
+      get deviceAccesses() {
+        return bus.accessCount;
+      },
+      // A history has no word of it: its guest is not told.
+      wasHeldBack: (ms) => {
+        if (border === null) this.#reportSteal(ms);
+      },
+    };
+    const processor = bounded(processorOf(core, wires.onCommit), border);
+    this.#loop = new RunLoop(processor, clock, host, hooks, wires.turns ?? null);
+    if (wires.turns !== undefined) bus.onAccesses = () => this.#loop.checkDeadline();
     this.#board = new Board(bus, {
       core,
       clock,
@@ -208,7 +225,9 @@ export class Machine {
     this.devices = new Map<string, Component>([
       ...this.#board.devices,
       ["serial-input", this.serialInput],
-      ...(this.#firmware === null ? [] : [["sbi-hsm", this.#firmware.hsm] as const]),
+      ...(this.#firmware === null
+        ? []
+        : [["sbi-hsm", this.#firmware.hsm] as const, ["sbi-sta", this.#firmware.sta] as const]),
       ...(virtualClock === null ? [] : [["clock", virtualClock] as const]),
       ...(random === null ? [] : [["random", random] as const]),
     ]);
@@ -320,6 +339,11 @@ export class Machine {
     return this.#board.networks;
   }
 
+  /** Another one for each machine that goes on beside its original; 16 bytes. */
+  get generationId(): Uint8Array {
+    return this.#board.generationId.id;
+  }
+
   /** The socket devices, in the order of `socketCids`: listen and connect by them, at any time. */
   get sockets(): readonly VirtioVsock[] {
     return this.#board.sockets;
@@ -333,6 +357,19 @@ export class Machine {
   /** The keyboards and tablets, in the order of `inputs`. */
   get inputs(): readonly VirtioInput[] {
     return this.#board.inputs;
+  }
+
+  /** What disks and networks have moved since the machine was made. */
+  get traffic(): MachineTraffic {
+    return {
+      disks: this.#board.disks.map(({ traffic }) => traffic),
+      networks: this.#board.networks.map(({ traffic }) => traffic),
+    };
+  }
+
+  /** What guest RAM takes up; costs a look at all of its chunks. */
+  get memoryUsage(): MemoryUsage {
+    return this.#memory.usage();
   }
 
   /** Tells the guest the size of its virtio console, in characters. */
@@ -545,6 +582,11 @@ export class Machine {
   #serveCall(hart: number): void {
     assert(this.#firmware !== null, "an environment call for a firmware that is not there");
     this.#firmware.call(this.#core.harts[hart]!);
+  }
+
+  /** Under virtual time nobody is held back: what the guest sees depends on nothing outside. */
+  #reportSteal(ms: number): void {
+    if (this.#boardState.clock === "host") this.#firmware?.sta.addSteal(ms);
   }
 
   #afterSlice(): void {

@@ -2,6 +2,7 @@ import { EXIT_BUDGET, EXIT_ECALL, EXIT_IDLE, EXIT_STOP, EXIT_STUCK } from "../..
 import { assert } from "../util/errors.js";
 import type { GuestClock } from "./clock.js";
 import type { HostServices } from "./host-services.js";
+import type { ProcessorTurn, ProcessorTurns } from "./processor-turns.js";
 
 /** Why a machine stopped. */
 export type Halt =
@@ -30,6 +31,12 @@ export interface RunnableProcessor {
 export interface SliceHooks {
   /** Instructions that a slice may have at most. */
   readonly budgetMax: number;
+  /** Accesses of devices, since some moment. */
+  readonly deviceAccesses: number;
+  /** Whether a slice ends at its budget only, whatever time it takes: its end is part of a history. */
+  readonly isUncut?: boolean;
+  /** The machine wanted to run for so long and could not. */
+  wasHeldBack(ms: number): void;
   /** What has to be waited for before the next slice, after which this is asked again; null when it can begin. */
   prepareSlice(): Promise<void> | null;
   /** Hands over what came from outside. */
@@ -61,21 +68,32 @@ export class RunLoop {
   readonly #clock: GuestClock;
   readonly #host: HostServices;
   readonly #hooks: SliceHooks;
+  /** Null for a machine that shares its thread with no other. */
+  readonly #turns: ProcessorTurns | null;
   readonly #exits: Record<ExitReason, number> = { budget: 0, idle: 0, ecall: 0, stop: 0, stuck: 0 };
   #halt: Halt | null = null;
   #isRunning = false;
   #isInProcessor = false;
   #isWoken = false;
+  #deadlineMs = Number.POSITIVE_INFINITY;
+  #isOverdue = false;
   #sleep: { wake(): void } | null = null;
   #elapsedMs = 0;
   readonly #jobs: (() => void)[] = [];
   #failure: { readonly error: unknown } | null = null;
 
-  constructor(processor: RunnableProcessor, clock: GuestClock, host: HostServices, hooks: SliceHooks) {
+  constructor(
+    processor: RunnableProcessor,
+    clock: GuestClock,
+    host: HostServices,
+    hooks: SliceHooks,
+    turns: ProcessorTurns | null = null,
+  ) {
     this.#processor = processor;
     this.#clock = clock;
     this.#host = host;
     this.#hooks = hooks;
+    this.#turns = turns;
   }
 
   /** How often the processor came back, by reason. */
@@ -105,6 +123,7 @@ export class RunLoop {
     this.#halt ??= halt;
     if (this.#isInProcessor) this.#processor.requestStop();
     this.wake();
+    this.#turns?.leave();
   }
 
   /** Ends the run with an error, and lets nothing be done any more: the machine has lost a part of itself. */
@@ -112,6 +131,7 @@ export class RunLoop {
     this.#failure ??= { error };
     if (this.#isInProcessor) this.#processor.requestStop();
     this.wake();
+    this.#turns?.leave();
   }
 
   /** @throws what `fail` was called with */
@@ -139,6 +159,7 @@ export class RunLoop {
       });
     });
     this.wake();
+    this.#turns?.leave();
     return done;
   }
 
@@ -148,13 +169,20 @@ export class RunLoop {
     this.#sleep?.wake();
   }
 
+  /** To be called now and then while the guest keeps devices busy: ends a turn that lasts too long. */
+  checkDeadline(): void {
+    if (!this.#isInProcessor || this.#host.monotonicMs() < this.#deadlineMs) return;
+    this.#isOverdue = true;
+    this.#processor.requestStop();
+  }
+
   async #runUntilHalt(): Promise<Halt> {
     let lastMs = this.#host.monotonicMs();
     this.assertSound();
     while (this.#halt === null) {
       await this.#prepareSlice();
       if (this.#halt !== null) break;
-      const last = this.#slice();
+      const last = this.#turns === null ? this.#slice() : await this.#sliceInTurn(this.#turns);
       this.assertSound();
       this.#hooks.afterSlice();
       if (this.#halt === null) {
@@ -187,19 +215,52 @@ export class RunLoop {
   }
 
   /** @returns the last reason why the processor came back */
-  #slice(): ExitReason {
+  async #sliceInTurn(turns: ProcessorTurns): Promise<ExitReason> {
+    const turn = await turns.take();
+    // Somebody wants something of the machine before it is its turn.
+    if (turn === null) return "stop";
+    const { retired: firstRetired } = this.#processor;
+    const firstAccess = this.#hooks.deviceAccesses;
+    const startMs = this.#host.monotonicMs();
+    const deadlineMs = this.#hooks.isUncut === true ? Number.POSITIVE_INFINITY : turn.deadlineMs;
+    this.#deadlineMs = deadlineMs;
+    this.#isOverdue = false;
+    let waits = false;
+    try {
+      this.#hooks.wasHeldBack(turn.waitedMs);
+      // Something may have come while it was not its turn.
+      await this.#prepareSlice();
+      if (this.#halt !== null) return "stop";
+      const last = this.#slice({ ...turn, deadlineMs });
+      waits = last === "idle";
+      return last;
+    } finally {
+      this.#deadlineMs = Number.POSITIVE_INFINITY;
+      turns.give({
+        retired: Number(this.#processor.retired - firstRetired),
+        elapsedMs: this.#host.monotonicMs() - startMs,
+        deviceAccesses: this.#hooks.deviceAccesses - firstAccess,
+        waits,
+      });
+    }
+  }
+
+  /** @returns the last reason why the processor came back */
+  #slice(turn?: ProcessorTurn): ExitReason {
     this.#isWoken = false;
     this.#hooks.beforeSlice();
-    const budget = this.#clock.startSlice(this.#hooks.budgetMax);
+    const budget = this.#clock.startSlice(this.#hooks.budgetMax, turn?.budget);
     const start = this.#processor.retired;
     const retired = (): number => Number(this.#processor.retired - start);
     let calls = 0;
     for (let left = budget; ; left = budget - retired() - calls * CALL_COST) {
-      const reason = left > 0 && this.#halt === null && this.#failure === null ? this.#enter(left) : "budget";
+      const mayRun = left > 0 && this.#halt === null && this.#failure === null && !this.#isOverdue;
+      const reason = mayRun ? this.#enter(left) : "budget";
       switch (reason) {
         case "ecall":
           this.#hooks.serveCall(this.#processor.exitHart);
           calls++;
+          if (turn !== undefined && this.#host.monotonicMs() >= turn.deadlineMs) this.#isOverdue = true;
           break;
         case "stop":
           calls++;

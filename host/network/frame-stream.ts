@@ -1,5 +1,6 @@
 /** Frames over a stream of bytes, each with its length before it: u32, big-endian. What QEMU's `-netdev stream` speaks. */
-import { joinBytes, read32, write32 } from "./octets.js";
+import { type Frame, plainFrame, type Segmentation } from "./link.js";
+import { joinBytes, read16, read32, write16, write32 } from "./octets.js";
 
 const LENGTH_BYTE_LENGTH = 4;
 /** What QEMU takes at most: 4096 + 65536. */
@@ -10,6 +11,54 @@ export function frameWithLength(frame: Uint8Array): Uint8Array {
   write32(bytes, 0, frame.length);
   bytes.set(frame, LENGTH_BYTE_LENGTH);
   return bytes;
+}
+
+/**
+ * A frame with its unfinished work before it, as machines of ours send it to each other:
+ *
+ *     kind u16: 0 plain, 1 a checksum to complete, 2 TCP over IPv4 to be cut as well, 3 TCP over IPv6
+ *     start u16, offset u16 of the checksum | payload u16 of each frame that it is cut into | the frame
+ */
+export function packFrame({ bytes, checksum, segmentation }: Frame): Uint8Array {
+  const packed = new Uint8Array(WORK_BYTE_LENGTH + bytes.length);
+  write16(packed, 0, kindOf(checksum !== null, segmentation));
+  write16(packed, 2, checksum?.start ?? 0);
+  write16(packed, 4, checksum?.offset ?? 0);
+  write16(packed, 6, segmentation?.payloadByteLength ?? 0);
+  packed.set(bytes, WORK_BYTE_LENGTH);
+  return packed;
+}
+
+/** @returns null when that is no such frame */
+export function unpackFrame(packed: Uint8Array): Frame | null {
+  if (packed.length < WORK_BYTE_LENGTH) return null;
+  const [kind, start, offset, payloadByteLength] = [0, 2, 4, 6].map((at) => read16(packed, at)) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  const bytes = packed.subarray(WORK_BYTE_LENGTH);
+  if (kind === KIND_PLAIN) return plainFrame(bytes);
+  if (kind > KIND_TCP6 || start + offset + CHECKSUM_BYTE_LENGTH > bytes.length) return null;
+  const checksum = { start, offset };
+  if (kind === KIND_CHECKSUM) return { bytes, checksum, segmentation: null };
+  if (payloadByteLength < PAYLOAD_BYTE_LENGTH_MIN) return null;
+  return { bytes, checksum, segmentation: { kind: kind === KIND_TCP4 ? "tcp4" : "tcp6", payloadByteLength } };
+}
+
+const WORK_BYTE_LENGTH = 8;
+const CHECKSUM_BYTE_LENGTH = 2;
+/** A frame is not cut into crumbs. */
+const PAYLOAD_BYTE_LENGTH_MIN = 64;
+const KIND_PLAIN = 0;
+const KIND_CHECKSUM = 1;
+const KIND_TCP4 = 2;
+const KIND_TCP6 = 3;
+
+function kindOf(hasChecksum: boolean, segmentation: Segmentation | null): number {
+  if (segmentation !== null) return segmentation.kind === "tcp4" ? KIND_TCP4 : KIND_TCP6;
+  return hasChecksum ? KIND_CHECKSUM : KIND_PLAIN;
 }
 
 /** Finds the frames in a stream. */

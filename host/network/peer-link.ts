@@ -6,6 +6,8 @@ export interface FramePeer {
   /** Bytes sent that the connection has not taken yet. */
   readonly pendingByteLength: number;
   send(frame: Uint8Array): void;
+  /** Sends a frame with the work that is left to do, where the other end can do it. */
+  readonly sendUnfinished?: (frame: Frame) => void;
   /** Stops frames from coming until `resume`; some may still come. */
   pause(): void;
   resume(): void;
@@ -68,7 +70,7 @@ export class PeerLink implements Link {
       this.#isStationWaiting = true;
       return false;
     }
-    for (const { bytes } of plainFrames(frame)) peer.send(bytes);
+    sendTo(peer, frame);
     return true;
   }
 
@@ -91,12 +93,17 @@ export class PeerLink implements Link {
   }
 }
 
+function sendTo(peer: FramePeer, frame: Frame): void {
+  if (peer.sendUnfinished !== undefined) peer.sendUnfinished(frame);
+  else for (const { bytes } of plainFrames(frame)) peer.send(bytes);
+}
+
 /** Plugs the peer of a connection into a link of ours, such as a NAT: it is the machine, then. */
 export class PeerStation implements Station {
   readonly #peer: FramePeer;
   readonly #link: Link;
   #isLinkWaiting = false;
-  #held: Uint8Array[] = [];
+  #held: Frame[] = [];
 
   constructor(peer: FramePeer, link: Link) {
     this.#peer = peer;
@@ -109,15 +116,15 @@ export class PeerStation implements Station {
       this.#isLinkWaiting = true;
       return false;
     }
-    for (const { bytes } of plainFrames(frame)) this.#peer.send(bytes);
+    sendTo(this.#peer, frame);
     return true;
   }
 
   resume(): void {
     const held = this.#held;
     this.#held = [];
-    for (const [index, bytes] of held.entries()) {
-      if (this.#link.send(plainFrame(bytes))) continue;
+    for (const [index, frame] of held.entries()) {
+      if (this.#link.send(frame)) continue;
       this.#held = held.slice(index);
       return;
     }
@@ -128,8 +135,13 @@ export class PeerStation implements Station {
 
   /** A frame has come from the peer. */
   received(bytes: Uint8Array): void {
-    if (this.#held.length > 0 || !this.#link.send(plainFrame(bytes))) {
-      this.#held.push(bytes);
+    this.receivedFrame(plainFrame(bytes));
+  }
+
+  /** The same, with work left undone. */
+  receivedFrame(frame: Frame): void {
+    if (this.#held.length > 0 || !this.#link.send(frame)) {
+      this.#held.push(frame);
       this.#peer.pause();
     }
   }

@@ -5,6 +5,9 @@ export interface Rate {
   readonly burstByteLength: number;
 }
 
+/** Everything passes. */
+export const UNLIMITED: Rate = { bytesPerSecond: Number.MAX_VALUE, burstByteLength: Number.MAX_VALUE };
+
 /** Who waits looks again at least so often: the rate may have changed. */
 const DELAY_MS_MAX = 1000;
 

@@ -7,6 +7,11 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { buildPage } from "../../web/site/build-page.js";
+import { serveSite } from "../../web/site/serve-site.js";
+import { startChromium, visit } from "../browser/chromium.js";
+import { CHROMIUM } from "../browser/requirements.js";
+import { needs } from "../e2e/requirements.js";
 import { hasApt } from "../images/requirements.js";
 import { TEST_CACHE, testImage } from "../images/test-image.js";
 
@@ -39,7 +44,8 @@ describe("the package", () => {
       module: "nodenext",
       strict: true,
       types: ["node"],
-      skipLibCheck: true,
+      // The package's own declarations are checked, too.
+      skipLibCheck: false,
       rootDir: "src",
       outDir: "out",
     };
@@ -51,6 +57,58 @@ describe("the package", () => {
 
   test("has types that a strict project compiles with", async () => {
     await run(process.execPath, [join(ROOT, "node_modules/typescript/bin/tsc"), "-p", project], { cwd: project });
+  });
+
+  test("has all its types: for Node alone, and for pages", async () => {
+    await mkdir(join(project, "types"));
+    const imports = ["vivarium", "vivarium/node", "vivarium/browser"].map((name) => `import "${name}";\n`);
+    await writeFile(join(project, "types", "node.ts"), imports.slice(0, 2).join(""));
+    await writeFile(join(project, "types", "page.ts"), imports.join(""));
+    const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
+    const strict = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2022", "--skipLibCheck", "false"];
+    for (const [file, lib] of [
+      ["node.ts", "es2022"],
+      ["page.ts", "es2022,dom,dom.asynciterable,esnext.disposable"],
+    ] as const) {
+      await run(process.execPath, [tsc, ...strict, "--types", "node", "--lib", lib, join("types", file)], {
+        cwd: project,
+      });
+    }
+  });
+
+  test("runs a machine in a page that a bundler has made", async (context) => {
+    needs(context, CHROMIUM);
+    const page = join(project, "page");
+    await mkdir(page);
+    await writeFile(
+      join(page, "index.html"),
+      '<!doctype html><link rel="icon" href="data:," /><script type="module" src="./main.js"></script>',
+    );
+    // Stores 0x5555 to the test device at 0x100000, which switches the machine off.
+    const program = "0x00100537, 0x000055b7, 0x55558593, 0x00b52023, 0x0000006f";
+    const script = `
+      import { Machine } from "vivarium";
+      globalThis.runMachine = async () => {
+        const program = new Uint8Array(Uint32Array.from([${program}]).buffer);
+        const machine = await Machine.create({ program, memoryMiB: 1, networks: [{ kind: "user" }], start: false });
+        const halted = machine.halted();
+        await machine.start();
+        const halt = await halted;
+        await machine.close();
+        return halt.kind;
+      };`;
+    await writeFile(join(page, "main.js"), script);
+    await buildPage(page, join(project, "site"));
+    const site = await serveSite(join(project, "site"), { port: 0, host: "localhost" });
+    const browser = await startChromium();
+    try {
+      const { page: tab, complaints } = await visit(browser, site.url);
+      expect(await tab.evaluate("runMachine()")).toBe("poweroff");
+      expect(complaints).toEqual([]);
+    } finally {
+      await browser.close();
+      await site.close();
+    }
   });
 
   test("exports what runs a machine on one's own thread, for Node", async () => {

@@ -38,6 +38,8 @@ function standIn(socket: Socket): Platform {
         terminate: () => void socket.destroy(),
       };
     },
+    networkClock: { nowMs: () => performance.now(), after: () => () => {} },
+    openLink: () => Promise.reject(new Error("this machine has no network")),
     schedule(callback, delayMs) {
       const timer = setTimeout(callback, delayMs);
       return () => clearTimeout(timer);

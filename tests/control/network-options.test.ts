@@ -82,7 +82,7 @@ describe("--net", () => {
   });
 
   test.each([
-    ["usr", '--net: "usr" is no kind of network; expected user, socket, ws, tap, unplugged or none'],
+    ["usr", '--net: "usr" is no kind of network; expected user, switch, socket, ws, tap, unplugged or none'],
     [
       "user,forwrad=1:2",
       '--net: user has no option "forwrad"; expected forward, hostfwd, allow, deny, mac, mtu, rate, burst',

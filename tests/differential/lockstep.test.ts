@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { compressedTable, instructionTable } from "../../assembly/isa/table.js";
 import { runCampaign } from "./lockstep/campaign.js";
 import { runImageInLockstep } from "./lockstep/image.js";
-import { WAYS } from "./lockstep/lockstep.js";
+import { LATE, WAYS } from "./lockstep/lockstep.js";
 import { textOf } from "./lockstep/node.js";
 import { listingOf } from "./lockstep/report.js";
 import { makeScenario } from "./lockstep/scenario.js";
@@ -15,6 +15,7 @@ const PROGRAM_COUNT = Number(process.env.VIV_FUZZ_PROGRAMS ?? 1200);
 const FIRST_SEED = Number(process.env.VIV_FUZZ_SEED ?? 1);
 /** Of the programs that are also compared with QEMU, one after the other in an image; MAX_PROGRAMS is 2000. */
 const IMAGE_PROGRAMS = 1900;
+const LATE_COUNT = Math.ceil(PROGRAM_COUNT / 4);
 const TIMEOUT_MS = 120_000 + 300 * PROGRAM_COUNT;
 
 describe("interpreted and translated", () => {
@@ -29,9 +30,25 @@ describe("interpreted and translated", () => {
     TIMEOUT_MS,
   );
 
+  it(
+    `${LATE_COUNT} programs agree whenever a module lands`,
+    async () => {
+      const { divergences, report, translatedShare } = await runCampaign(
+        await loadCore(),
+        FIRST_SEED + 500_000,
+        LATE_COUNT,
+        [LATE],
+      );
+      expect(divergences, `\n${report}\n`).toBe(0);
+      expect(translatedShare).toBeGreaterThan(0.02);
+    },
+    TIMEOUT_MS,
+  );
+
   it.each([
     [WAYS[0]!, 7001, 997],
     [WAYS[1]!, 1 + IMAGE_PROGRAMS, 5003],
+    [LATE, 1 + 2 * IMAGE_PROGRAMS, 2003],
   ])(
     `$name: ${IMAGE_PROGRAMS} of the programs that are compared with QEMU agree after every slice`,
     async (way, seed, budget) => {

@@ -1,6 +1,6 @@
 /** A machine in a file: left and gone on with, gone back with, forked, moved. */
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
@@ -123,4 +123,42 @@ test("a plain machine is booted once; afterwards its prompt is there at once", {
   // It goes on from a machine that others go on from, too, and is told; and it knows the time.
   expect(forks).toBe(1);
   expect(Math.abs(seconds - Date.now() / 1000)).toBeLessThan(10);
+});
+
+test("while a machine runs from its file, snapshots are taken, listed and deleted, it goes back, and is forked", {
+  timeout: 300_000,
+}, async (context) => {
+  await defaultImage(context);
+  const lab = at("running.viv");
+  await output("run", "--save", lab, "--exec", "true");
+  const running = new VivConsole(["open", lab]);
+  const type = async (line: string) => {
+    running.type(`${line}; echo do''ne\n`);
+    await running.expect("done\r\n");
+  };
+  await running.expect(":~# ");
+  await type("echo one > /tmp/x");
+  await output("snapshot", lab, "first");
+  await type("echo two > /tmp/x");
+  expect(statSync(`${lab}.control`).mode & 0o777).toBe(0o600);
+  expect(await output("fork", lab, "--count", "2")).toBe(`${at("running-1.viv")}\n${at("running-2.viv")}\n`);
+  expect(await output("open", at("running-2.viv"), "--discard", "--exec", "cat /tmp/x")).toBe("two\n");
+  const { snapshots } = JSON.parse(await output("inspect", "--json", lab));
+  expect(snapshots.map(({ name }: { name: string }) => name)).toContain("first");
+
+  expect((await run("restore", lab, "first")).stderr).toMatch(/is now snapshot left-/);
+  running.type("cat /tmp/x\n");
+  await running.expect("one\r\n");
+  const twice = await run("snapshot", lab, "first");
+  expect(twice).toMatchObject({ status: 2, stderr: `viv: ${lab}: there is a snapshot "first" already\n` });
+  const unknown = await run("restore", lab, "no-such");
+  expect(unknown.status).toBe(2);
+  expect(unknown.stderr).toMatch(/^viv: .*no-such.*\n$/);
+  expect((await run("fork", lab)).stderr).toMatch(/there is such a file already\n$/);
+  expect((await run("export", lab, at("running.stream"))).stderr).toMatch(/has it open since .*\n$/);
+  await output("snapshot", lab, "--delete", "first");
+  running.signal("SIGTERM");
+  await running.ended();
+  expect(existsSync(`${lab}.control`)).toBe(false);
+  expect(await output("open", lab, "--exec", "cat /tmp/x")).toBe("one\n");
 });

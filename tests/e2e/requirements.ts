@@ -15,6 +15,7 @@ const OPENSBI = "/usr/lib/riscv64-linux-gnu/opensbi/generic";
 const U_BOOT = "/usr/lib/u-boot";
 
 export const FW_JUMP_ELF: PackagedFile = { path: `${OPENSBI}/fw_jump.elf`, debianPackage: "opensbi" };
+export const FW_JUMP_BIN: PackagedFile = { path: `${OPENSBI}/fw_jump.bin`, debianPackage: "opensbi" };
 export const FW_DYNAMIC_BIN: PackagedFile = { path: `${OPENSBI}/fw_dynamic.bin`, debianPackage: "opensbi" };
 /** U-Boot for M-mode. */
 export const U_BOOT_M: PackagedFile = { path: `${U_BOOT}/qemu-riscv64/u-boot.bin`, debianPackage: "u-boot-qemu" };
@@ -26,6 +27,11 @@ export const APT: PackagedFile = { path: "/usr/bin/apt-get", debianPackage: "apt
 export const QEMU: PackagedFile = { path: "/usr/bin/qemu-system-riscv64", debianPackage: "qemu-system-misc" };
 /** Reads our captures. */
 export const TCPDUMP: PackagedFile = { path: "/usr/bin/tcpdump", debianPackage: "tcpdump" };
+
+/** For tests that are defined or not. @returns true in CI, where what is missing makes them fail */
+export function isThere({ path }: PackagedFile): boolean {
+  return isCi || existsSync(path);
+}
 
 /**
  * Skips the test where a file is missing, saying which package has it.

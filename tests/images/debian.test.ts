@@ -68,6 +68,30 @@ describe("debian", () => {
     }
   });
 
+  /** What the guest's apt is told to fetch from. */
+  const sources = (mirror: string): string => {
+    const entry = debianFiles(mirror, "trixie").find(({ path }) => path.endsWith("debian.sources"));
+    return entry?.kind === "file" ? Buffer.from(entry.content).toString() : "";
+  };
+
+  test("its apt fetches from Debian's archive, updates and security updates included", () => {
+    const stanzas = sources("http://deb.debian.org/debian").split("\n\n");
+    expect(stanzas.map((stanza) => /^URIs: (.*)\nSuites: (.*)$/m.exec(stanza)?.slice(1))).toEqual([
+      ["http://deb.debian.org/debian", "trixie trixie-updates"],
+      ["http://deb.debian.org/debian-security", "trixie-security"],
+    ]);
+  });
+
+  test.each(["file:/srv/debian", "http://localhost:3142/debian", "http://127.0.0.1/debian", "copy:/mnt"])(
+    "its apt does not look for %s, which only the host has",
+    (mirror) => expect(sources(mirror)).toBe(sources("http://deb.debian.org/debian")),
+  );
+
+  test("its apt fetches from the mirror that the host uses, which may be the only one in reach", () => {
+    expect(sources("https://HOST/debian/")).toContain("URIs: https://HOST/debian\nSuites: trixie trixie-updates\n");
+    expect(sources("https://HOST/debian/")).not.toContain("security");
+  });
+
   test("its getty learns size and kind of the terminal by systemd's own words", () => {
     const mode = { kind: "interactive", columns: 100, rows: 30, terminal: "xterm" } as const;
     expect(commandLineFor("quiet", mode, "systemd")).toBe(

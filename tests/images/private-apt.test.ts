@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { PrivateApt } from "../../host/platform/node/images/private-apt.js";
+import { requireRoom } from "../../host/platform/node/images/room.js";
 import { VivariumError } from "../../host/util/errors.js";
 import { hasApt } from "./requirements.js";
 
@@ -108,4 +109,24 @@ test.skipIf(!hasApt)("private apt: a mirror whose lists Debian has not signed is
   const error = await errorOf(apt.update(() => {}));
   expect(error.code).toBe("image/keyring");
   expect(error.message).toContain("has signed Debian trixie: install a newer debian-archive-keyring");
+});
+
+test.skipIf(!hasApt)("private apt: a file system that is full is not the mirror's fault", async () => {
+  await stubPath({
+    "apt-config": "",
+    "apt-get": "echo 'E: Failed to fetch http://x  Write error - write (28: No space left on device)' >&2; exit 100",
+  });
+  const apt = await create("http://mirror.example/debian");
+  const error = await errorOf(apt.update(() => {}));
+  expect([error.code, error.message]).toEqual([
+    "image/cache",
+    `the file system of ${directory}/apt is full: set VIV_CACHE_DIR to a directory with more room`,
+  ]);
+});
+
+test("room: what a file system has not left is refused before it is written", async () => {
+  await requireRoom(directory, 1);
+  const error = await errorOf(requireRoom(directory, 2 ** 60));
+  expect(error.code).toBe("image/cache");
+  expect(error.message).toMatch(/ has \d+ MiB left of the 1099511627776 MiB it takes: set VIV_CACHE_DIR /);
 });

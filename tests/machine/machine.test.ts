@@ -672,7 +672,7 @@ describe("machine: control", () => {
     expect([...machine.devices.keys()]).toEqual([
       ...["test", "rtc", "generation", "clint", "plic", "uart"],
       ...["virtio0", "virtio1", "virtio2", "virtio3", "virtio4", "virtio5", "virtio6", "virtio7"],
-      ...["serial-input", "sbi-hsm", "clock", "random"],
+      ...["serial-input", "sbi-hsm", "sbi-sta", "clock", "random"],
     ]);
   });
 

@@ -43,6 +43,8 @@ function setUp(script: readonly number[], hooks: Partial<SliceHooks> = {}) {
     drainSlice: async () => {},
     drain: async () => {},
     isDead: () => false,
+    deviceAccesses: 0,
+    wasHeldBack: () => {},
     ...hooks,
   });
   host.onYield = () => {

@@ -27,6 +27,7 @@ const BOARD = `
   .equ EID_HSM, 0x48534d
   .equ EID_SRST, 0x53525354
   .equ EID_DBCN, 0x4442434e
+  .equ EID_STA, 0x535441
 `;
 
 /** A flat program for M-mode at 0x80000000. */

@@ -1,7 +1,7 @@
 /** What stands between a device and its network: switches, limits, captures, frames over streams. */
 import { describe, expect, test } from "vitest";
 import { formatAddress, formatMac, parseAddress, parseCidr, parseMac } from "../../host/network/address.js";
-import { FrameReader, frameWithLength } from "../../host/network/frame-stream.js";
+import { FrameReader, frameWithLength, packFrame, unpackFrame } from "../../host/network/frame-stream.js";
 import { LimitedLink, SharedRate } from "../../host/network/limited-link.js";
 import { type Frame, type Link, plainFrame, type Station } from "../../host/network/link.js";
 import { CapturedLink, pcapFileHeader } from "../../host/network/pcap.js";
@@ -270,6 +270,28 @@ describe("frames over a stream", () => {
       for (let at = 0; at < stream.length; at += step) found.push(...reader.push(stream.subarray(at, at + step))!);
       expect(found).toEqual(frames);
     }
+  });
+
+  test("between machines of ours carry the work that is left to do", () => {
+    const bytes = new Uint8Array(9000).fill(7);
+    const checksum = { start: 34, offset: 16 };
+    const frames: Frame[] = [
+      plainFrame(bytes),
+      { bytes, checksum, segmentation: null },
+      { bytes, checksum, segmentation: { kind: "tcp4", payloadByteLength: 1460 } },
+      { bytes, checksum, segmentation: { kind: "tcp6", payloadByteLength: 1440 } },
+    ];
+    expect(frames.map((frame) => unpackFrame(packFrame(frame)))).toEqual(frames);
+    expect(Buffer.from(packFrame(frames[2]!)).subarray(0, 9).toString("hex")).toBe("00020022001005b407");
+  });
+
+  test.each([
+    ["no room for what is to be done", "000000"],
+    ["work that nobody knows", `0004000000000040${"00".repeat(60)}`],
+    ["a checksum behind the end", `0001003a00010000${"00".repeat(60)}`],
+    ["pieces of no length", `0002000000000000${"00".repeat(60)}`],
+  ])("a frame with %s is none", (_, hex) => {
+    expect(unpackFrame(Buffer.from(hex, "hex"))).toBeNull();
   });
 
   test("a length that no frame has means that the stream is no such stream", () => {

@@ -97,6 +97,8 @@ const refusals: readonly [args: readonly string[], line: string | RegExp][] = [
     ["run", "one", "two"],
     `too many arguments for 'run'. Expected 1 argument but got 2; "viv run --help" lists what there is`,
   ],
+  [["image", "fly"], 'image: "fly" is no command; expected ls, build, rm, import'],
+  [["run", ...bare, "--limits", absent], `--limits: ${absent} cannot be read (ENOENT); expected a file of limits`],
   [["fly"], `unknown command 'fly'; "viv run --help" lists what there is`],
 ];
 

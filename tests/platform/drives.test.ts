@@ -1,4 +1,6 @@
+import { spawn } from "node:child_process";
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -18,6 +20,8 @@ import { FileStore } from "../../host/platform/node/file-store.js";
 import { MemoryStore } from "../../host/storage/memory-store.js";
 import { createQcow2 } from "../../host/storage/qcow2/create-qcow2.js";
 import { blockBackendContract } from "../contracts/block-backend-contract.js";
+import { defaultImage, testEnvironment } from "../e2e/default-image.js";
+import { VIV } from "./viv-process.js";
 
 let directory: string;
 beforeAll(() => {
@@ -236,5 +240,52 @@ describe("files that an image names", () => {
   test("are told of by name when they are missing", async () => {
     const top = await overlay("orphan.qcow2", { file: "gone.img", format: "raw" });
     await expect(openDisk(top)).rejects.toThrow("gone.img does not exist; expected a disk image");
+  });
+});
+
+describe("an image that another program uses", () => {
+  const holder = (file: string, drive: string) =>
+    new Promise<ReturnType<typeof spawn>>((resolve) => {
+      const child = spawn(
+        process.execPath,
+        [VIV, "run", "--cold", "--drive", `${file}${drive}`, "--exec", "echo up; sleep 60"],
+        {
+          env: testEnvironment(),
+          stdio: ["ignore", "pipe", "inherit"],
+        },
+      );
+      child.stdout.once("data", () => resolve(child));
+    });
+  const ended = (child: ReturnType<typeof spawn>) => new Promise((resolve) => child.once("exit", resolve));
+
+  test("is refused while that one writes it, and is free when that one was killed", {
+    timeout: 60_000,
+  }, async (context) => {
+    await defaultImage(context);
+    const file = disk("locked.img", 1 << 20);
+    const writer = await holder(file, ",format=raw");
+    for (const how of ["", ",readonly", ",snapshot"]) {
+      await expect(open(`${file},format=raw${how}`)).rejects.toThrow(
+        new RegExp(`^disk0: ${file}: process ${writer.pid} has it open since .*; expected another file, or readonly`),
+      );
+    }
+    writer.kill("SIGKILL");
+    await ended(writer);
+    await closeDrives(await open(`${file},format=raw`));
+    expect(existsSync(`${file}.lock`)).toBe(false);
+  });
+
+  test("may be read by several", { timeout: 60_000 }, async (context) => {
+    await defaultImage(context);
+    const file = disk("shared.img", 1 << 20);
+    const reader = await holder(file, ",format=raw,readonly");
+    await closeDrives(await open(`${file},format=raw,readonly`));
+    reader.kill("SIGKILL");
+    await ended(reader);
+  });
+
+  test("may be written where no lock can be made beside it, such as for the length of its name", async () => {
+    const file = disk("x".repeat(255), 4096);
+    await closeDrives(await open(`${file},format=raw`));
   });
 });

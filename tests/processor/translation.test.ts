@@ -40,6 +40,65 @@ test("translation: most instructions of a loop are retired in regions", async ()
   expect(Number(core.translation.instructions)).toBeGreaterThan(850_000);
 });
 
+test.each(["on", "eager"] as const)(
+  "translation %s: variables beside code on one page hold nothing up",
+  async (translate) => {
+    const core = await start(
+      `
+    la t0, counter
+    loop: ld t1, 0(t0); addi t1, t1, 1; sd t1, 0(t0)
+          jal ra, add
+          j loop
+    add:  addi a0, a0, 1
+          ret
+          .align 3
+    counter: .zero 8`,
+      { translate },
+    );
+    for (let n = 0; n < 300; n++) {
+      expect(core.run(10_000)).toBe(EXIT_BUDGET);
+      // Regions that are ready are linked between the host's turns.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(Number(core.translation.instructions)).toBeGreaterThan(0.8 * 3_000_000);
+    expect(core.translation.invalidations).toBe(0);
+    // Seven instructions a turn, after two for the address.
+    expect(core.harts[0]!.x(10)).toBe(BigInt(Math.floor((3_000_000 - 2) / 7)));
+  },
+);
+
+test("translation: a store over code beside such variables is seen at the next fence", async () => {
+  // The variable counts turns; every 1000th changes what the function adds.
+  const core = await start(
+    `
+    la t0, counter
+    la t2, add
+    li s0, 1000
+    loop: ld t1, 0(t0); addi t1, t1, 1; sd t1, 0(t0)
+          jal ra, add
+          bne t1, s0, loop
+          sd zero, 0(t0)
+          lw t3, 0(t2); li t4, 0x100000; add t3, t3, t4; sw t3, 0(t2); fence.i
+          addi s1, s1, 1
+          j loop
+    add:  addi a0, a0, 1
+          ret
+          .align 3
+    counter: .zero 8`,
+    { translate: "eager" },
+  );
+  const turns = 20n;
+  while (core.harts[0]!.x(9) < turns) {
+    core.run(1000);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  // 1000 turns with each of 1, 2, 3 and so on, and a part of the next thousand.
+  const sum = (1000n * turns * (turns + 1n)) / 2n;
+  expect(core.harts[0]!.x(10)).toBeGreaterThanOrEqual(sum);
+  expect(core.harts[0]!.x(10)).toBeLessThan(sum + 1000n * (turns + 1n));
+  expect(core.translation.invalidations).toBeGreaterThanOrEqual(Number(turns) - 1);
+});
+
 test("translation: off, nothing is translated", async () => {
   const core = await start(CALLS, { translate: "off" });
   core.run(1_000_000);

@@ -1,4 +1,5 @@
 /** VMDK and VHDX images that QEMU has written. */
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -73,6 +74,22 @@ describe("what cannot be read is refused", () => {
     qemuImg("create", "-q", "-f", "vmdk", base, "4M");
     qemuImg("create", "-q", "-f", "vmdk", "-b", base, "-F", "vmdk", image);
     await expect(openDisk(image)).rejects.toThrow("lies over a parent image, which is not supported for VMDK");
+  });
+
+  test("vhdx: an image whose writer was killed is read right, or refused if its log has to be replayed", async (context) => {
+    needsQemuImg(context);
+    const image = path("killed.vhdx");
+    qemuImg("create", "-q", "-f", "vhdx", image, "4M");
+    spawnSync("qemu-io", ["-f", "vhdx", "-c", "write -P 7 0 64k", "-c", "flush", "-c", "sigraise 9", image]);
+    const disk = await openDisk(image, { readOnly: true }).catch((error: Error) => error);
+    if (disk instanceof Error) {
+      expect(disk.message).toContain("expected one whose log has been replayed");
+      return;
+    }
+    const bytes = new Uint8Array(65_536);
+    await disk.read(0, bytes);
+    expect(bytes.every((byte) => byte === 7)).toBe(true);
+    await disk.close();
   });
 
   test("vhdx: an image whose log waits to be replayed", async (context) => {

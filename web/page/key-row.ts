@@ -1,4 +1,4 @@
-import type { GuestTerminal } from "./guest-terminal.js";
+import type { GuestTerminal } from "../terminal/guest-terminal.js";
 
 interface Key {
   readonly label: string;

@@ -2,10 +2,10 @@
 import "@xterm/xterm/css/xterm.css";
 import coreUrl from "../../build/core.wasm?url";
 import type { BrowserSite } from "../../host/platform/browser/index.js";
+import { GuestTerminal } from "../terminal/guest-terminal.js";
 import { confirm } from "./confirm.js";
 import { element } from "./elements.js";
 import { showFigures } from "./figures.js";
-import { GuestTerminal } from "./guest-terminal.js";
 import { chooseFromHistory } from "./history-dialog.js";
 import { KeyRow } from "./key-row.js";
 import { LoadingPanel } from "./loading-panel.js";

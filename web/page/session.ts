@@ -8,8 +8,8 @@ import {
   type SavedSnapshot,
 } from "../../host/platform/browser/index.js";
 import { VivariumError } from "../../host/util/errors.js";
+import type { GuestTerminal } from "../terminal/guest-terminal.js";
 import { ConsoleTail } from "./console-tail.js";
-import type { GuestTerminal } from "./guest-terminal.js";
 import { freshSlot, preferSlot, presentSlot } from "./storage-slot.js";
 import type { Activity } from "./toolbar.js";
 

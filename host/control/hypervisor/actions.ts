@@ -247,6 +247,7 @@ export const ACTIONS = {
   ),
 
   "token.list": row("All tokens, without their secrets", "admin", "now", "GET /v1/tokens", NONE, Type.Array(TokenView)),
+  "token.current": row("The token that asks", "viewer", "now", "GET /v1/tokens/current", NONE, TokenView),
   "token.create": row(
     "Makes a token; its secret is in this answer and nowhere else",
     "admin",

@@ -13,7 +13,11 @@ export const Name = Type.String({
   pattern: "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
   description: "1 to 63 of a to z, 0 to 9 and -, which neither begins nor ends it",
 });
-export const SnapshotName = Type.String({ minLength: 1, maxLength: 200 });
+export const SnapshotName = Type.String({
+  maxLength: 64,
+  pattern: "^[\\p{L}\\p{N}][\\p{L}\\p{N}._-]*$",
+  description: 'At most 64 letters, digits, ".", "_" and "-", the first a letter or a digit',
+});
 const Time = Type.Integer({ minimum: 0, description: "Milliseconds since 1970-01-01T00:00:00Z" });
 const Count = Type.Integer({ minimum: 0 });
 const Amount = Type.Number({ minimum: 0 });
@@ -56,11 +60,17 @@ const Share = Type.Object(
   STRICT,
 );
 
+/** By name alone: a path would be one of the host's. */
+const ImageName = Type.String({
+  pattern: "^[a-z0-9]([a-z0-9._-]{0,98}[a-z0-9])?$",
+  description: 'An image\'s name: a to z, 0 to 9, ".", "_" and "-"',
+});
+
 /** What a machine is made of, and what it is granted. */
 export const MachineSpec = Type.Object(
   {
     name: Name,
-    image: Type.String({ minLength: 1, maxLength: 200 }),
+    image: ImageName,
     memoryMiB: Type.Integer({ minimum: 16, maximum: 3072 }),
     harts: Type.Integer({ minimum: 1, maximum: MAX_HARTS }),
     cpu: CpuSettings,

@@ -27,8 +27,8 @@ export interface ConsoleSession {
 
 /** A command in a guest that somebody talks to. */
 export interface SpawnSession {
-  /** Null ends the input. */
-  write(bytes: Uint8Array | null): void;
+  /** Null ends the input. A promise that is returned holds back the rest until it resolves. */
+  write(bytes: Uint8Array | null): void | Promise<void>;
   resize(columns: number, rows: number): void;
   kill(signal: string): void;
   close(): void;

@@ -88,6 +88,14 @@ interface Outcome {
   readonly written: number;
 }
 
+/** What a device has moved since it was made. */
+export interface BlkTraffic {
+  readonly reads: number;
+  readonly readByteLength: number;
+  readonly writes: number;
+  readonly writtenByteLength: number;
+}
+
 /** A request the driver has made and not been answered. */
 interface Job {
   readonly driver: VirtioDriver;
@@ -121,6 +129,7 @@ export class VirtioBlk implements VirtioDevice<BlkFields> {
   readonly #onFailure: (error: unknown) => void;
   readonly #buffers = new BufferPool(PIECE_BYTE_LENGTH, RUNNING_MAX);
   #writeback = true;
+  readonly #traffic = { reads: 0, readByteLength: 0, writes: 0, writtenByteLength: 0 };
   #driver: VirtioDriver | null = null;
   /** Jobs of the present driver, oldest first. */
   #jobs: Job[] = [];
@@ -136,6 +145,11 @@ export class VirtioBlk implements VirtioDevice<BlkFields> {
     this.#inOrder = inOrder;
     this.#onFailure = onFailure;
     this.features = featuresOf(backend, queueCount);
+  }
+
+  /** Requests that were done, each counted once, and their bytes. */
+  get traffic(): BlkTraffic {
+    return { ...this.#traffic };
   }
 
   get config(): Uint8Array {
@@ -227,10 +241,21 @@ export class VirtioBlk implements VirtioDevice<BlkFields> {
       this.#tasks.delete(task);
       job.running = false;
       job.outcome = outcome;
+      if (outcome.status === BLK_S_OK) this.#count(job.request);
       this.#answer();
       this.#runJobs();
     });
     this.#tasks.set(task, job.driver);
+  }
+
+  #count(request: BlkRequest): void {
+    if (request.kind === "read") {
+      this.#traffic.reads++;
+      this.#traffic.readByteLength += request.byteLength;
+    } else if (request.kind === "write") {
+      this.#traffic.writes++;
+      this.#traffic.writtenByteLength += request.byteLength;
+    }
   }
 
   /** Gives jobs back that are done; in order, those up to the first that is not. */

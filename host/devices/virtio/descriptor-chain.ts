@@ -85,10 +85,10 @@ export class ScatterList {
   }
 
   #visit(offset: number, bytes: Uint8Array, visit: (paddr: number, part: Uint8Array) => void): void {
-    assert(
-      offset >= 0 && offset + bytes.length <= this.byteLength,
-      `bytes ${offset} to ${offset + bytes.length} of a scatter list of ${this.byteLength}`,
-    );
+    // The message would cost more than a small copy.
+    if (offset < 0 || offset + bytes.length > this.byteLength) {
+      assert(false, `bytes ${offset} to ${offset + bytes.length} of a scatter list of ${this.byteLength}`);
+    }
     let skip = offset;
     let done = 0;
     for (const { paddr, byteLength } of this.segments) {

@@ -141,9 +141,8 @@ export class VirtioInput implements VirtioDevice<InputFields> {
    * @returns false when they were dropped because too much waits already, or nobody is there to see them
    */
   report(events: readonly InputEvent[]): boolean {
-    const { codes } = DESCRIPTIONS[this.kind];
     for (const { type, code } of events) {
-      assert(codes.get(type)?.includes(code) === true, `a ${this.kind} has no event ${type}, ${code}`);
+      assert(hasInputCode(this.kind, type, code), `a ${this.kind} has no event ${type}, ${code}`);
     }
     if (this.#driver === null || this.#waiting.length + events.length + 1 > WAITING_MAX) return false;
     this.#waiting.push(...events, { type: EV_SYN, code: SYN_REPORT, value: 0 });
@@ -270,6 +269,11 @@ export class VirtioInput implements VirtioDevice<InputFields> {
         return new Uint8Array();
     }
   }
+}
+
+/** Whether a kind of device can tell of this. */
+export function hasInputCode(kind: InputKind, type: number, code: number): boolean {
+  return DESCRIPTIONS[kind].codes.get(type)?.includes(code) === true;
 }
 
 function encodeEvent({ type, code, value }: InputEvent): Uint8Array {

@@ -61,6 +61,8 @@ export const DEFAULT_MTU = 1500;
 
 const DATA_QUEUE_MAX_SIZE = 1024;
 const CONTROL_QUEUE_MAX_SIZE = 64;
+/** QEMU's range. */
+const MAC_PREFIX = [0x52, 0x54, 0x00];
 const LEGACY_HEADER_BYTE_LENGTH = 10;
 const ETHERNET_BYTE_LENGTH = 14;
 /** Ethernet header and the largest IP packet, with room for a VLAN tag. */
@@ -77,14 +79,20 @@ const CONFIG_MTU = 10;
 
 const GUEST_OFFLOADS = featureSet(VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_TSO4, VIRTIO_NET_F_GUEST_TSO6);
 
-const netSchema = schema("virtio-net", 1, {
-  mac: bytes("the device's address, which the driver may have set", MAC_BYTE_LENGTH),
-  linkUp: flag("the cable is plugged in"),
-  announce: flag("the driver is asked to announce itself"),
-  configGeneration: u32("how often the configuration space has changed, modulo 2^32"),
-  guestOffloads: optional(u64("feature bits of the unfinished work that frames to the guest may carry, if it said")),
-  filter: netFilterState,
-});
+const netSchema = schema(
+  "virtio-net",
+  2,
+  {
+    mac: bytes("the address that the driver uses", MAC_BYTE_LENGTH),
+    ownMac: optional(bytes("the device's own address, if it is not the one it was made with", MAC_BYTE_LENGTH)),
+    linkUp: flag("the cable is plugged in"),
+    announce: flag("the driver is asked to announce itself"),
+    configGeneration: u32("how often the configuration space has changed, modulo 2^32"),
+    guestOffloads: optional(u64("feature bits of the unfinished work that frames to the guest may carry, if it said")),
+    filter: netFilterState,
+  },
+  { 1: (old) => ({ ...old, ownMac: null }) },
+);
 type NetFields = typeof netSchema.fields;
 type NetState = StateOf<NetFields>;
 
@@ -96,6 +104,14 @@ export interface VirtioNetOptions {
   readonly mtu?: number;
   /** Called when a frame has come that `poll` will deliver. */
   readonly wake: () => void;
+}
+
+/** What a device has moved since it was made. */
+export interface NetTraffic {
+  readonly receivedFrames: number;
+  readonly receivedByteLength: number;
+  readonly sentFrames: number;
+  readonly sentByteLength: number;
 }
 
 export class VirtioNet implements VirtioDevice<NetFields> {
@@ -122,11 +138,14 @@ export class VirtioNet implements VirtioDevice<NetFields> {
   readonly queueMaxSizes = [DATA_QUEUE_MAX_SIZE, DATA_QUEUE_MAX_SIZE, CONTROL_QUEUE_MAX_SIZE];
   readonly #link: Link;
   readonly #initialMac: Uint8Array;
+  /** Null for the initial one. */
+  #renewedMac: Uint8Array | null = null;
   readonly #mtu: number;
   readonly #wake: () => void;
   readonly #filter = new NetFilter();
   readonly #control: NetControl;
   readonly #waiting = new WaitingFrames();
+  readonly #traffic = { receivedFrames: 0, receivedByteLength: 0, sentFrames: 0, sentByteLength: 0 };
   #mac: Uint8Array;
   /** What the driver is told of the cable, and how it is. They differ after a restore, until the driver is there. */
   #linkUp = true;
@@ -154,6 +173,30 @@ export class VirtioNet implements VirtioDevice<NetFields> {
       announced: () => this.#announced(),
     });
     link.connect(this.#station());
+  }
+
+  /** Frames that were handed to the guest, and those it has sent. */
+  get traffic(): NetTraffic {
+    return { ...this.#traffic };
+  }
+
+  /** What frames for the guest are addressed to: what its driver has set, or the device's own address. */
+  get mac(): Uint8Array {
+    return this.#mac;
+  }
+
+  /** What a driver finds that starts now. */
+  get ownMac(): Uint8Array {
+    return this.#renewedMac ?? this.#initialMac;
+  }
+
+  /** A driver that is running goes on with the address it has, until it is told to set the new one. */
+  renewIdentity(randomBytes: (into: Uint8Array) => void): void {
+    const mac = new Uint8Array(MAC_BYTE_LENGTH);
+    randomBytes(mac);
+    mac.set(MAC_PREFIX);
+    this.#renewedMac = mac;
+    if (this.#driver === null) this.#mac = mac;
   }
 
   get config(): Uint8Array {
@@ -232,7 +275,7 @@ export class VirtioNet implements VirtioDevice<NetFields> {
     this.#driver = null;
     this.#guestOffloads = null;
     this.#announce = false;
-    this.#mac = this.#initialMac;
+    this.#mac = this.ownMac;
     this.#filter.reset();
     this.#forget();
   }
@@ -246,6 +289,7 @@ export class VirtioNet implements VirtioDevice<NetFields> {
   save(): NetState {
     return {
       mac: Uint8Array.from(this.#mac),
+      ownMac: this.#renewedMac,
       linkUp: this.#linkUp,
       announce: this.#announce,
       configGeneration: this.#configGeneration,
@@ -258,7 +302,9 @@ export class VirtioNet implements VirtioDevice<NetFields> {
   load(state: NetState): void {
     this.#driver = null;
     this.#forget();
-    this.#mac = state.mac.length === MAC_BYTE_LENGTH ? Uint8Array.from(state.mac) : this.#initialMac;
+    const isAddress = (mac: Uint8Array | null) => mac?.length === MAC_BYTE_LENGTH;
+    this.#renewedMac = isAddress(state.ownMac) ? Uint8Array.from(state.ownMac!) : null;
+    this.#mac = isAddress(state.mac) ? Uint8Array.from(state.mac) : this.ownMac;
     this.#linkUp = state.linkUp;
     this.#announce = state.announce;
     this.#configGeneration = state.configGeneration;
@@ -315,6 +361,8 @@ export class VirtioNet implements VirtioDevice<NetFields> {
     // A driver that breaks the rules is stopped in the middle of it, and its frames are gone.
     for (let frame = this.#waiting.first; frame !== null; frame = this.#waiting.first) {
       if (handFrame(queue, frame, header, isMergeable) === "wait") break;
+      this.#traffic.receivedFrames++;
+      this.#traffic.receivedByteLength += frame.bytes.length;
       this.#waiting.shift();
     }
     queue.notify();
@@ -338,7 +386,10 @@ export class VirtioNet implements VirtioDevice<NetFields> {
     for (const chain of queue.chains()) {
       const frame = this.#readFrame(chain);
       queue.push(chain, 0);
-      if (frame === null || !this.#linkUp || this.#link.send(frame)) continue;
+      if (frame === null || !this.#linkUp) continue;
+      this.#traffic.sentFrames++;
+      this.#traffic.sentByteLength += frame.bytes.length;
+      if (this.#link.send(frame)) continue;
       this.#refused = frame;
       break;
     }

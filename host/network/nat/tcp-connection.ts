@@ -45,13 +45,21 @@ const KEEP_ALIVE_PROBES = 9;
 /** Answers to segments out of place, in a second: RFC 5961 section 7. */
 const CHALLENGES_PER_SECOND = 100;
 
+/**
+ * When data of the guest's is acknowledged. Small pieces are mostly questions, whose answers take the acknowledgment
+ * along: that spares the guest an interrupt and a segment (RFC 9293 section 3.8.6.3).
+ */
+export type AckTime = "soon" | "later";
+/** So many full segments are acknowledged soon: RFC 5681 section 4.2. */
+const SEGMENTS_PER_ACK = 2;
+
 /** What connections need of what they are part of. */
 export interface TcpServices {
   readonly wire: Wire;
   readonly clock: NetworkClock;
   readonly memory: StreamMemory;
-  /** Calls `flushAck` of the connection when what is running now has come to its end. */
-  requestAck(connection: TcpConnection): void;
+  /** Calls `flushAck` of the connection: when what is running now has come to its end, or within a millisecond or two. */
+  requestAck(connection: TcpConnection, when: AckTime): void;
   /** Calls `pump` of the connection when the wire is free again. */
   awaitWire(connection: TcpConnection): void;
   /** The outside did not accept: the guest is told in the connection's place. */
@@ -88,7 +96,9 @@ export class TcpConnection {
   #sackPermitted = false;
   #guestEnded = false;
   #isPaused = false;
-  #isAckRequested = false;
+  #requestedAck: AckTime | null = null;
+  /** The sequence number that the guest was told last. */
+  #acknowledged = 0;
   /** What the stream memory counts for this connection. */
   #counted = 0;
   #cancelTimer: (() => void) | null = null;
@@ -164,7 +174,7 @@ export class TcpConnection {
 
   /** Sends the acknowledgment that was put off. */
   flushAck(): void {
-    if (!this.#isAckRequested || this.#phase === "connecting" || this.#phase === "closed") return;
+    if (this.#requestedAck === null || this.#phase === "connecting" || this.#phase === "closed") return;
     this.#sendAck();
   }
 
@@ -410,9 +420,15 @@ export class TcpConnection {
   }
 
   #requestAck(): void {
-    if (this.#isAckRequested) return;
-    this.#isAckRequested = true;
-    this.#services.requestAck(this);
+    const much = SEGMENTS_PER_ACK * this.#sender.mss;
+    const byteLength = ahead(this.#receiveNext, this.#acknowledged);
+    const isSmall = byteLength > 0 && byteLength < much;
+    // A guest that has filled its window waits for nothing else.
+    const mayGoOn = !this.#guestEnded && ahead(this.#windowEnd, this.#receiveNext) >= much;
+    const when = isSmall && mayGoOn ? "later" : "soon";
+    if (this.#requestedAck === "soon" || this.#requestedAck === when) return;
+    this.#requestedAck = when;
+    this.#services.requestAck(this, when);
   }
 
   #sendAck(): void {
@@ -451,7 +467,10 @@ export class TcpConnection {
     const headerByteLength = TCP_HEADER_BYTE_LENGTH + options.length;
     const { bytes, start } = wire.newPacket(mac, this.#header, headerByteLength + byteLength);
     const hasAck = (flags & ACK) !== 0;
-    if (hasAck) this.#isAckRequested = false;
+    if (hasAck) {
+      this.#requestedAck = null;
+      this.#acknowledged = this.#receiveNext;
+    }
     writeTcpHeader(bytes, start, {
       sourcePort: this.remote.port,
       destinationPort: this.guest.port,

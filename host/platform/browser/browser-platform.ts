@@ -1,6 +1,9 @@
-import type { Platform, WorkerChannel } from "../../api/platform.js";
+import type { OpenLink, Platform, WorkerChannel } from "../../api/platform.js";
+import type { LinkRequest } from "../../control/network-options.js";
 import { VivariumError } from "../../util/errors.js";
 import { FileClient } from "./file-client.js";
+import { FetchOutside } from "./network/fetch-outside.js";
+import { openLink } from "./network/open-link.js";
 import { fillRandom } from "./random.js";
 import type { WorkerSetup } from "./worker-setup.js";
 
@@ -53,6 +56,13 @@ export class BrowserPlatform implements Platform {
         file.end(new VivariumError("machine/closed", "the machine has been closed"));
       },
     };
+  }
+
+  /** Of its time only. */
+  readonly networkClock = new FetchOutside();
+
+  openLink(request: LinkRequest, { mtu }: { readonly mtu: number }): Promise<OpenLink> {
+    return openLink(request, mtu);
   }
 
   schedule(callback: () => void, delayMs: number): () => void {

@@ -11,8 +11,8 @@ export type FilePlace =
 
 /** What there is to go on from. */
 export interface OpenedFile {
-  /** False for a file that was made just now. */
-  readonly hasMachine: boolean;
+  /** What the machine in it is made of; null for a file that was made just now. */
+  readonly machine: MachineSetup | null;
   /** What the guest had written last. */
   readonly console: Uint8Array;
 }

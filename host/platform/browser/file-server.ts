@@ -1,4 +1,4 @@
-import type { ServedMachine } from "../../api/machine-server.js";
+import { type ServedMachine, setupOfBoard } from "../../api/machine-server.js";
 import { type MachineSetup, packError } from "../../api/messages.js";
 import { boardSchema } from "../../machine/board-state.js";
 import type { MachineFile, Snapshot } from "../../snapshot/machine-file.js";
@@ -71,13 +71,21 @@ export class FileServer {
     if (contents !== undefined) await holder.replace(contents);
     this.#opened = this.#store.open(holder);
     const { present } = this.#file;
-    if (present === null) return { hasMachine: false, console: new Uint8Array() };
+    if (present === null) return { machine: null, console: new Uint8Array() };
     const state = this.#file.load(present);
     const board = decode(boardSchema, state.board);
-    const { hartCount, memoryByteLength, clock, ports } = board;
-    const own: MachineSetup = { ...setup, hartCount, memoryByteLength, clock, ports };
+    const { networks, shares, sockets, translate } = setup;
+    const connections = {
+      networkCount: Math.min(networks.length, board.networks.length),
+      shares: shares.filter(({ tag }) => board.shares.includes(tag)),
+      sockets: sockets.map(({ path }) => path),
+      translate,
+    };
+    // A disk that the file does not have is the setup's.
+    const { guest, drives } = setup;
+    const own: MachineSetup = { ...setupOfBoard(board, connections), guest, drives };
     await this.#machine.adopt(own, state, this.#file.identity);
-    return { hasMachine: true, console: this.#file.consoleOf(present) };
+    return { machine: own, console: this.#file.consoleOf(present) };
   }
 
   get #file(): MachineFile {

@@ -36,17 +36,19 @@ export class KeptMachine {
    *   `file/full`, and those of `Machine.create`
    */
   static async open(site: BrowserSite, { place, contents, ...options }: KeptMachineOptions): Promise<KeptMachine> {
-    const setup = setupOf(options);
     let file: FileClient | undefined;
     const platform = new BrowserPlatform(site, (started) => {
       file ??= started;
     });
+    const setup = setupOf(options, (into) => platform.randomBytes(into));
     const machine = new MachineBase(platform, setup, options.onProgress);
     assert(file !== undefined, "a machine has a worker");
     try {
       const argument = contents === undefined ? { place, setup } : { place, contents, setup };
       const opened = await file.call("open", argument);
-      if (!opened.hasMachine) await machine.make(null);
+      if (opened.machine === null) await machine.make(options.networks, null);
+      else
+        await machine.connectDevices(opened.machine, (options.networks ?? []).slice(0, opened.machine.networks.length));
       return new KeptMachine(machine, file, opened.console);
     } catch (error) {
       await machine.close();

@@ -1,4 +1,4 @@
-import type { Channel, OpenMachineFile, WorkerPlatform } from "../../api/platform.js";
+import type { Channel, OpenMachineFile, OpenShare, OpenSockets, WorkerPlatform } from "../../api/platform.js";
 import type { WasmModule } from "../../core/wasm.js";
 import type { Image, OpenImageOptions } from "../../images/image.js";
 import type { HostServices } from "../../machine/host-services.js";
@@ -11,6 +11,7 @@ import { fetchFile, readBody } from "./fetch-file.js";
 import type { FileStore } from "./file-store.js";
 import { BrowserHostServices } from "./host-services.js";
 import { downloadImage } from "./image-download.js";
+import { HandleFolder } from "./share/handle-folder.js";
 import type { WorkerSetup } from "./worker-setup.js";
 
 /** A browser refuses larger buffers, and no machine's memory holds more. */
@@ -59,6 +60,15 @@ export class BrowserWorkerPlatform implements WorkerPlatform {
 
   openBase(drive: string, name: string): Promise<BaseImage> {
     return this.#fetchDisk(drive, name, true);
+  }
+
+  async openShare(directory: string | object, readOnly: boolean): Promise<OpenShare> {
+    const folder = await HandleFolder.open(directory, readOnly);
+    return { folder, close: () => {} };
+  }
+
+  async openSockets(): Promise<OpenSockets> {
+    throw new VivariumError("vsock/socket", "sockets: a page has no paths; expected a socket without one");
   }
 
   openMachineFile(name: string): Promise<OpenMachineFile> {

@@ -1,11 +1,11 @@
 import type { ConsoleSession } from "../../control/console-session.js";
+import { tellGuest } from "../../control/tell-guest.js";
 import type { WasmModule } from "../../core/wasm.js";
 import type { ByteSink } from "../../devices/device.js";
 import type { HostServices } from "../../machine/host-services.js";
 import { Machine } from "../../machine/machine.js";
 import type { BootedCache, BootedMachine } from "./booted-cache.js";
 import type { Translation } from "./fresh-machine.js";
-import { tellTime } from "./kept-machine.js";
 import type { MachineSource } from "./run-machines.js";
 
 export interface BootedSourceOptions {
@@ -71,7 +71,7 @@ export class BootedSource implements MachineSource {
         host,
         identity: "renewed",
       });
-      tellTime(machine, host);
+      tellGuest(machine, host, "renewed");
       session.replay(booted.console);
       return machine;
     } catch {

@@ -16,6 +16,7 @@ import {
 import { MAXIMUM_SHARE_COUNT } from "../../control/share-option.js";
 import { VivariumError } from "../../util/errors.js";
 import { collect } from "./collect.js";
+import { describeDaemonCommands } from "./daemon-commands.js";
 import { describeFileCommands } from "./file-commands.js";
 import { packageVersion } from "./package-version.js";
 
@@ -45,6 +46,9 @@ export function readCommandLine(args: readonly string[]): Request {
     action = readRelayOptions(options);
   });
   describeFileCommands(program, (requested) => {
+    action = requested;
+  });
+  describeDaemonCommands(program, (requested) => {
     action = requested;
   });
   try {
@@ -107,6 +111,8 @@ function describeRun(program: Command, onRun: (options: RunOptions) => void): vo
     .option("--input <kind>", `add a keyboard or a tablet; up to ${MAXIMUM_INPUT_COUNT} times`, collect)
     .option("--disk <file>", "keep in this file what the guest writes to the image's own disk (default: forget it)")
     .option("--net <kind[,option...]>", "network device; up to 4 times, see below", collect)
+    .option("--net-rate <bits>", "bits per second for all networks together, such as 100mbit[,burst=1MiB]")
+    .option("--limits <file>", "limits of networks and disks, read again when the file changes, see below")
     .option("--pcap <file>", "write what passes on the networks to this file, for tcpdump or Wireshark")
     .option("--clock <kind>", "host: guest time follows the host's (default); virtual: it counts instructions")
     .option("--translate <mode>", "on: translate hot code to Wasm (default); off: interpret; eager: translate at once")
@@ -127,7 +133,11 @@ function describeRun(program: Command, onRun: (options: RunOptions) => void): vo
 
 function describeImage(program: Command, onAction: (action: ImageAction) => void): void {
   const image = program.command("image").summary("list, make, remove and import guest images").helpCommand(false);
-  image.action(() => image.help());
+  image.allowExcessArguments().action((_, { args }: Command) => {
+    if (args.length === 0) image.help();
+    const words = image.commands.map((command) => command.name()).join(", ");
+    throw new VivariumError("usage/invalid", `image: ${JSON.stringify(args[0])} is no command; expected ${words}`);
+  });
   image
     .command("ls")
     .summary("list the images, and what they take")
@@ -176,6 +186,8 @@ Examples:
   viv image build debian               make a whole Debian with systemd
   viv run --save lab.viv               keep the machine in a file
   viv open lab.viv                     and go on with it
+  viv serve                            run many machines, with a console in the browser
+  viv create web && viv attach web     one of them
   viv run --help                       all options
 `;
 
@@ -204,12 +216,20 @@ Networks (--net):
             forward=[tcp:|udp:]HOST:PORT:GUESTPORT   a port of this host that leads to one of the guest
             allow=RULE, deny=RULE                    what it may reach, the first that fits; with an allow, nothing else
             RULE is [tcp:|udp:]ADDRESS[/BITS][:PORT[-PORT]], or a NAME or *.NAME in place of the address
+  switch    machines of this host on one network, of any number of programs: name=NAME (default: default)
+            uplink=user brings the NAT of "user" into it, for all of them; one machine does
   socket    frames over a stream, as QEMU's -netdev stream: connect=HOST:PORT, listen=[HOST:]PORT, or unix:PATH
   ws        a frame a message over a WebSocket, as "viv relay" serves: url=ws://HOST:PORT/
   tap       a macvtap interface of Linux: device=/dev/tapN
   unplugged a device whose cable is out
   none      no network device
-  All take  mac=52:54:00:12:34:56, mtu=1500, rate=10mbit (each way), burst=64KiB
+  All take  mac=52:54:00:12:34:56, mtu=1500, rate=10mbit (each way), burst=64KiB,
+            guarantee=2mbit: what it gets of --net-rate whatever the others send
+
+Limits (--limits), one a line; a line without settings lifts what the command line has set:
+  net: rate=100mbit                                  all networks together
+  net0: rate=10mbit burst=64KiB guarantee=2mbit      the first network device
+  disk0: iops=100 bps=10MiB                          the first disk
 
 Exit status:
   0         the guest switched itself off, or the operator left

@@ -28,6 +28,11 @@ export function packageDirectory(): string {
  * register allocator; relaxed SIMD has the processor's fused multiply-add. Node 20's engine has both, switched off.
  */
 const WASM_FEATURES = ["branch-hinting", "relaxed-simd"] as const;
+/**
+ * Of long functions V8 allocates registers in a hurry: their code gets half as long again, and a frame has kilobytes.
+ * Compiling, on another thread, takes longer without.
+ */
+const NO_HURRY = "--no-turbo-use-mid-tier-regalloc-for-huge-functions";
 
 /**
  * Compiles the processor.
@@ -36,6 +41,7 @@ const WASM_FEATURES = ["branch-hinting", "relaxed-simd"] as const;
  */
 export async function loadCoreModule(): Promise<WasmModule> {
   for (const feature of WASM_FEATURES) setFlagsFromString(`--experimental-wasm-${feature}`);
+  setFlagsFromString(NO_HURRY);
   return wasm.compile(await readCore());
 }
 

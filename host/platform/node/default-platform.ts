@@ -1,4 +1,4 @@
-import { NodePlatform } from "./node-platform.js";
+import { NodeHypervisorPlatform } from "./hypervisor/node-hypervisor-platform.js";
 
 /** What `vivarium` runs on in Node: `#platform` in package.json. */
-export const defaultPlatform = new NodePlatform();
+export const defaultPlatform = new NodeHypervisorPlatform();

@@ -6,16 +6,19 @@ import { HttpStore } from "../../storage/http-store.js";
 import { type ImageSource, openImage } from "../../storage/open-image.js";
 import { OverlayDisk } from "../../storage/overlay.js";
 import { createQcow2 } from "../../storage/qcow2/create-qcow2.js";
-import { ThrottledDisk } from "../../storage/throttle.js";
+import { ThrottledDisk, type ThrottleLimits } from "../../storage/throttle.js";
 import { VivariumError } from "../../util/errors.js";
 import { FetchClient } from "./fetch-client.js";
 import { FileStore } from "./file-store.js";
 import { NodeHostServices } from "./host-services.js";
+import { FileLock } from "./machine-file/file-lock.js";
 
 /** A drive as the machine gets it. */
 export interface OpenDrive {
   readonly backend: BlockBackend;
   readonly serial: string;
+  /** Sets its limits, if it was opened so that they can change: null for none, undefined for those of the beginning. */
+  readonly setLimits?: (limits: ThrottleLimits | null | undefined) => void;
 }
 
 /** A file that a drive uses, and whether it writes it. */
@@ -29,17 +32,18 @@ interface UsedFile {
 /**
  * Opens every drive, or none.
  *
+ * @param isLimited whether limits may be set later
  * @throws VivariumError `drive/unusable` naming the drive as `disk0`, `disk1` and so on
  */
-export async function openDrives(requests: readonly DriveRequest[]): Promise<readonly OpenDrive[]> {
+export async function openDrives(requests: readonly DriveRequest[], isLimited = false): Promise<readonly OpenDrive[]> {
   const drives: OpenDrive[] = [];
   const used: UsedFile[] = [];
   try {
     for (const [index, request] of requests.entries()) {
       const name = `disk${index}`;
-      const backend = await explained(name, request.file, () => openDrive(name, request, used));
-      drives.push({ backend, serial: request.serial ?? name });
-      refuseSharedFiles(used);
+      const disk = await explained(name, request.file, () => openDrive(name, request, used));
+      const serial = request.serial ?? name;
+      drives.push(isLimited ? { ...limited(disk, request.limits), serial } : { backend: disk, serial });
     }
     return drives;
   } catch (error) {
@@ -50,6 +54,12 @@ export async function openDrives(requests: readonly DriveRequest[]): Promise<rea
 
 export async function closeDrives(drives: readonly OpenDrive[]): Promise<void> {
   await Promise.all(drives.map(({ backend }) => backend.close()));
+}
+
+/** A disk whose limits can change. @param limits those at first */
+export function limited(disk: BlockBackend, limits: ThrottleLimits | null): Omit<OpenDrive, "serial"> {
+  const backend = disk instanceof ThrottledDisk ? disk : new ThrottledDisk(disk, new NodeHostServices());
+  return { backend, setLimits: (set) => backend.setLimits((set === undefined ? limits : set) ?? {}) };
 }
 
 /** How a disk image is opened: as `--drive` has it, see `control/drive-options.ts`. */
@@ -95,9 +105,10 @@ async function openDrive(name: string, request: DriveRequest, used: UsedFile[]):
   const { file, format, readOnly, snapshot, internalSnapshot, limits } = request;
   const source = isUrl(file)
     ? await UrlSource.open(file)
-    : await FileSource.open(file, readOnly || snapshot, request.backing, (identity, isWritten) =>
-        used.push({ drive: name, file, identity, isWritten }),
-      );
+    : await FileSource.open(file, readOnly || snapshot, request.backing, (identity, isWritten) => {
+        used.push({ drive: name, file, identity, isWritten });
+        refuseSharedFiles(used);
+      });
   let disk = await openImage(source, { format, readOnly: readOnly || snapshot, internalSnapshot });
   if (snapshot) disk = new OverlayDisk(disk, await FileStore.temporary());
   return limits === null ? disk : new ThrottledDisk(disk, new NodeHostServices(), limits);
@@ -119,7 +130,13 @@ class FileSource implements ImageSource {
     onFile: (identity: string, isWritten: boolean) => void,
   ): Promise<FileSource> {
     const store = await FileStore.open(file, { readOnly });
-    onFile(store.identity, !readOnly);
+    try {
+      onFile(store.identity, !readOnly);
+      await lock(store, await realpath(file));
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
     return new FileSource(file, store, backing, onFile);
   }
 
@@ -155,6 +172,25 @@ class UrlSource implements ImageSource {
       throw new VivariumError("disk/reference", `lies over ${quoted}, which is not in the directory of the image`);
     }
     return UrlSource.open(url.href);
+  }
+}
+
+/**
+ * A disk has one writer and nobody who reads beside it. Readers leave no lock: a writer does not notice those that were
+ * there before it. Where no lock can be made, the operator has to see to it.
+ *
+ * @throws VivariumError `file/in-use`
+ */
+async function lock(store: FileStore, file: string): Promise<void> {
+  if (store.readOnly) {
+    FileLock.refuseHeld(file);
+    return;
+  }
+  try {
+    const held = await FileLock.acquire(file);
+    store.onClose = () => held.release();
+  } catch (error) {
+    if (!(error instanceof VivariumError) || error.code !== "file/unwritable") throw error;
   }
 }
 
@@ -198,6 +234,12 @@ export async function explained<T>(name: string, file: string, open: () => Promi
         throw unusable(name, file, `${file} ${error.message}`);
       case "disk/file":
         throw unusable(name, file, error.message);
+      case "file/in-use":
+        throw unusable(
+          name,
+          file,
+          `${error.message}; expected another file, or readonly in every program that uses it`,
+        );
       default:
         throw error;
     }

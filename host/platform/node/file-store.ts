@@ -8,6 +8,8 @@ import { VivariumError } from "../../util/errors.js";
 /** The bytes of a file of the host. */
 export class FileStore implements ByteStore {
   readonly readOnly: boolean;
+  /** Called once when the file has been closed. */
+  onClose: () => void = () => {};
   readonly #handle: FileHandle;
   #byteLength: number;
   #isClosed = false;
@@ -95,6 +97,7 @@ export class FileStore implements ByteStore {
     this.#isClosed = true;
     await Promise.allSettled(this.#pending);
     await this.#handle.close();
+    this.onClose();
   }
 
   /** The callbacks of `node:fs` take half the time of its promises. */

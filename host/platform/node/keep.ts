@@ -2,7 +2,13 @@ import type { KeepRequest, MachineRequest } from "../../control/actions.js";
 import type { HostServices } from "../../machine/host-services.js";
 import { createFreshMachine, type MachineMakings, translationOf } from "./fresh-machine.js";
 import { KeptMachine, type KeptMachineOptions, type KeptWires, POWER_ON } from "./kept-machine.js";
-import { createMachineFile, nameFile, openMachineFile } from "./machine-file/open-machine-file.js";
+import { ControlSocket } from "./machine-file/control-socket.js";
+import {
+  createMachineFile,
+  nameFile,
+  type OpenMachineFile,
+  openMachineFile,
+} from "./machine-file/open-machine-file.js";
 import type { MachineFiles } from "./machine-files.js";
 import { packageVersion } from "./package-version.js";
 
@@ -46,13 +52,14 @@ export async function createKept(
   const machine = new KeptMachine({
     ...connections,
     file: opened.file,
+    path: opened.path,
     wires: { ...translationOf(request, line, regionDump), core, serial, ports, ...connectedTo(makings) },
     schedule: keep.schedule,
     record: keep.record,
     discard: false,
     keepIdentity: true,
   });
-  return { path: keep.file, machine, close: opened.close };
+  return { path: keep.file, machine, close: await servingOthers(machine, opened) };
 }
 
 /** What the machine is connected to each time it goes on. */
@@ -77,12 +84,22 @@ export interface OpenKeptOptions extends Connections, Pick<KeptMachineOptions, "
 /** @throws VivariumError those of `openMachineFile` */
 export async function openKept(keep: KeepRequest, options: OpenKeptOptions): Promise<Kept & { console: Uint8Array }> {
   const opened = await openMachineFile(keep.file);
-  const machine = new KeptMachine({ ...options, file: opened.file, schedule: keep.schedule, record: keep.record });
+  const { file, path } = opened;
+  const machine = new KeptMachine({ ...options, file, path, schedule: keep.schedule, record: keep.record });
   const { present } = opened.file;
   return {
     path: keep.file,
     machine,
     console: present === null ? new Uint8Array() : opened.file.consoleOf(present),
-    close: opened.close,
+    close: await servingOthers(machine, opened),
+  };
+}
+
+/** Lets other programs ask for something of the file while the machine runs. @returns what ends it, and closes the file */
+async function servingOthers(machine: KeptMachine, { path, close }: OpenMachineFile): Promise<() => Promise<void>> {
+  const control = await ControlSocket.open(path, (request) => machine.serve(request));
+  return async () => {
+    await control?.close();
+    await close();
   };
 }

@@ -1,14 +1,17 @@
 import type { ScheduleRequest } from "../../control/actions.js";
 import type { GuestEnd } from "../../control/guest-end.js";
-import { encodeTime, PORT_CONTROL } from "../../images/control-port.js";
+import { tellGuest } from "../../control/tell-guest.js";
 import { boardSchema } from "../../machine/board-state.js";
 import { type RecordEnd, Recorder } from "../../machine/history/recorder.js";
 import type { HostServices } from "../../machine/host-services.js";
 import { type Identity, Machine, type MachineState, type ResumeOptions } from "../../machine/machine.js";
+import { reportFile } from "../../snapshot/file-report.js";
 import type { MachineFile, SaveOptions } from "../../snapshot/machine-file.js";
 import { automaticName, retire } from "../../snapshot/schedule.js";
-import { VivariumError } from "../../util/errors.js";
+import { unreachable, VivariumError } from "../../util/errors.js";
 import { decode } from "../../util/schema.js";
+import type { ControlRequest } from "./machine-file/control-socket.js";
+import { copyMachineFile } from "./machine-file/copy-machine-file.js";
 
 /** The name of the snapshot that a machine boots from when it restarts. */
 export const POWER_ON = "power-on";
@@ -21,6 +24,8 @@ export interface KeptWires extends Omit<ResumeOptions, "host" | "identity" | "dr
 
 export interface KeptMachineOptions {
   readonly file: MachineFile;
+  /** Where it is; absolute. */
+  readonly path: string;
   readonly wires: KeptWires;
   readonly schedule: ScheduleRequest | null;
   /** Whether its history is recorded, each time it goes on or starts anew. */
@@ -38,6 +43,7 @@ export interface KeptMachineOptions {
 export class KeptMachine {
   readonly #options: KeptMachineOptions;
   #machine: Machine | null = null;
+  #host: HostServices | null = null;
   #timer: NodeJS.Timeout | null = null;
   #saving: Promise<unknown> = Promise.resolve();
 
@@ -48,14 +54,16 @@ export class KeptMachine {
   /** The machine where it was left; after the first call, as it is when it is switched on with the disks it has now. */
   async create(host: HostServices): Promise<Machine> {
     const { file } = this.#options;
+    this.#host = host;
     const before = this.#machine;
     await before?.endRecord();
     if (before === null) {
       const present = file.present;
       if (present === null) throw new VivariumError("file/empty", "there is no machine in this file yet");
       const state = file.load(present);
-      this.#machine = await this.#resume(state, this.#identityOf(state), host);
-      tellTime(this.#machine, host);
+      const identity = this.#identityOf(state);
+      this.#machine = await this.#resume(state, identity, host);
+      tellGuest(this.#machine, host, identity);
       this.#startSchedule();
     } else {
       this.#machine = await this.#resume(await this.#switchedOn(before), "renewed", host);
@@ -69,6 +77,32 @@ export class KeptMachine {
     this.#inBackground(async () => {
       const name = await this.#saveAutomatic();
       this.#options.notice(`viv: snapshot ${name} taken`);
+    });
+  }
+
+  /** Serves another program of the user's that wants something of the file while the machine runs. */
+  serve(request: ControlRequest): Promise<unknown> {
+    return this.#inTurn(async () => {
+      const { file, discard } = this.#options;
+      if (discard && request.action !== "inspect") {
+        throw new VivariumError("file/in-use", "its machine runs with --discard: nothing is saved meanwhile");
+      }
+      switch (request.action) {
+        case "snapshot":
+          return this.#saveNow({ name: request.name });
+        case "delete-snapshots":
+          await file.delete(request.names.map((name) => file.find(name)));
+          return file.shrink();
+        case "restore":
+          return this.#goBack(request.name);
+        case "fork":
+          await this.#saveNow({});
+          return copyMachineFile(this.#options.path, request.targets);
+        case "inspect":
+          return reportFile(file);
+        default:
+          return unreachable(request);
+      }
     });
   }
 
@@ -146,6 +180,38 @@ export class KeptMachine {
     );
   }
 
+  async #saveNow(options: Pick<SaveOptions, "name">): Promise<void> {
+    const state = await this.#present().capture();
+    await this.#save(state, { ...options, console: this.#options.consoleTail() });
+  }
+
+  /** Where the machine is now gets a name, so that nothing is lost. @returns the name */
+  async #goBack(name: string): Promise<string> {
+    const { file, notice } = this.#options;
+    const target = file.find(name);
+    const names = file.snapshots.map((snapshot) => snapshot.name);
+    const left = automaticName("left", Date.now(), names);
+    await this.#saveNow({ name: left });
+    const state = file.load(target);
+    const identity = this.#identityOf(state);
+    await this.#present().restore(state, { identity });
+    await file.restore(target);
+    tellGuest(this.#present(), this.#host!, identity);
+    notice(`viv: back at ${name}`);
+    return left;
+  }
+
+  #present(): Machine {
+    if (this.#machine === null) throw new VivariumError("machine/status", "the machine has not started yet");
+    return this.#machine;
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#saving.then(work);
+    this.#saving = done.catch(() => {});
+    return done;
+  }
+
   /** One after the other; a failure is told, and the machine runs on. */
   #inBackground(work: () => Promise<void>): void {
     this.#saving = this.#saving.then(work).catch((error: unknown) => {
@@ -169,11 +235,4 @@ function isOver(end: GuestEnd): boolean {
     case "panic":
       return true;
   }
-}
-
-/** The guest's clock stood still while it was saved. */
-export function tellTime(machine: Machine, host: HostServices): void {
-  if (!machine.hasPort(PORT_CONTROL)) return;
-  const port = machine.port(PORT_CONTROL);
-  if (port.open) port.write(encodeTime(Number(host.nowNs() / 1_000_000n) / 1000));
 }

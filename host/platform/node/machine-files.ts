@@ -4,13 +4,17 @@ import { CapturedDisk } from "../../storage/captured-disk.js";
 import { VivariumError } from "../../util/errors.js";
 import { openBase, openOwnDrives } from "./base-image.js";
 import { CommitLogFile } from "./commit-log-file.js";
-import { closeDrives, type OpenDrive, openDisk, openDrives, openOverlay } from "./drives.js";
+import { closeDrives, limited, type OpenDrive, openDisk, openDrives, openOverlay } from "./drives.js";
+import { LimitsFile } from "./limits-file.js";
 import { Networks } from "./network/networks.js";
 import { HostFolder } from "./share/host-folder.js";
 import { VsockSockets } from "./vsock-sockets.js";
 
 /** What of a machine is files and networks of the host. */
-export type FilesRequest = Pick<MachineRequest, "drives" | "shares" | "socket" | "networks" | "capture" | "commitLog">;
+export type FilesRequest = Pick<
+  MachineRequest,
+  "drives" | "shares" | "socket" | "networks" | "sharedRate" | "limits" | "capture" | "commitLog"
+>;
 
 export interface OpenFilesOptions {
   /** Whether the drives are only read: a machine that is kept has its own. */
@@ -22,7 +26,7 @@ export interface OpenFilesOptions {
 /** The files and networks that a run's machines use while they run. */
 export class MachineFiles {
   /** Those of a machine that uses none. */
-  static readonly none = new MachineFiles([], null, [], null, null);
+  static readonly none = new MachineFiles([], null, [], null, null, null);
 
   private constructor(
     private openDrives: readonly OpenDrive[],
@@ -31,7 +35,10 @@ export class MachineFiles {
     readonly shares: readonly HostFolder[],
     readonly sockets: VsockSockets | null,
     readonly commitLog: CommitLogFile | null,
-  ) {}
+    private readonly limits: LimitsFile | null,
+  ) {
+    this.#followLimits();
+  }
 
   /** In slot order. */
   get drives(): readonly OpenDrive[] {
@@ -42,17 +49,22 @@ export class MachineFiles {
    * @throws VivariumError when one of them cannot be used; then none is open
    */
   static async open(request: FilesRequest, { isKept, warn }: OpenFilesOptions): Promise<MachineFiles> {
-    const drives = await (isKept ? openOwnDrives(request.drives) : openDrives(request.drives));
+    const isLimited = request.limits !== undefined;
+    const drives = await (isKept ? openOwnDrives(request.drives) : openDrives(request.drives, isLimited));
     const shares: HostFolder[] = [];
     let sockets: VsockSockets | null = null;
     let networks: Networks | null = null;
+    let limits: LimitsFile | null = null;
     try {
       for (const { directory, readOnly } of request.shares) shares.push(HostFolder.open(directory, readOnly));
       if (request.socket?.path !== undefined) sockets = await VsockSockets.open(request.socket.path);
-      networks = await Networks.open(request.networks, request.capture, warn);
+      const { capture, sharedRate } = request;
+      networks = await Networks.open(request.networks, { capture, sharedRate, isLimited }, warn);
+      if (request.limits !== undefined) limits = await LimitsFile.open(request.limits, warn);
       const commitLog = request.commitLog === undefined ? null : new CommitLogFile(request.commitLog);
-      return new MachineFiles(drives, networks, shares, sockets, commitLog);
+      return new MachineFiles(drives, networks, shares, sockets, commitLog, limits);
     } catch (error) {
+      limits?.close();
       for (const share of shares) share.close();
       await sockets?.close();
       await networks?.close();
@@ -76,7 +88,9 @@ export class MachineFiles {
       throw new VivariumError("option/invalid", "--disk needs an image that has a disk, such as debian");
     }
     const backend = await openImageDisk(disk, ownDisk, isKept);
-    this.openDrives = [{ backend, serial: "root" }, ...this.openDrives];
+    const own = this.limits === null ? { backend } : limited(backend, null);
+    this.openDrives = [{ ...own, serial: "root" }, ...this.openDrives];
+    this.#followLimits();
   }
 
   async close(): Promise<void> {
@@ -85,6 +99,14 @@ export class MachineFiles {
     await this.networks?.close();
     await closeDrives(this.drives);
     this.commitLog?.close();
+    this.limits?.close();
+  }
+
+  #followLimits(): void {
+    this.limits?.follow((limits) => {
+      this.networks?.setLimits(limits);
+      for (const [index, { setLimits }] of this.drives.entries()) setLimits?.(limits.drives.get(index));
+    });
   }
 }
 

@@ -69,7 +69,7 @@ export async function performImport(
 }
 
 /** The first line of a file. */
-async function readPassphrase(file: string | undefined): Promise<string | null> {
+export async function readPassphrase(file: string | undefined): Promise<string | null> {
   if (file === undefined) return null;
   const bytes = await readInputFile({ option: "--passphrase-file", file, expected: "a passphrase on its first line" });
   const [line = ""] = Buffer.from(bytes).toString("utf8").split(/\r?\n/);
@@ -81,7 +81,7 @@ async function readPassphrase(file: string | undefined): Promise<string | null> 
 }
 
 /** A new file, whole or not at all. */
-async function writeFile(path: string, pieces: AsyncIterable<Uint8Array>): Promise<void> {
+export async function writeFile(path: string, pieces: AsyncIterable<Uint8Array>): Promise<void> {
   let handle: FileHandle;
   try {
     handle = await open(path, "wx", 0o600);

@@ -52,6 +52,11 @@ export async function perform(action: Action, streams: StandardStreams): Promise
       return { status: STATUS_OK };
     case "relay":
       return performRelay(action, streams);
+    // What no other command needs is loaded when it is needed.
+    case "serve":
+      return (await import("./perform-serve.js")).performServe(action, streams);
+    case "daemon":
+      return (await import("./daemon/perform-daemon.js")).performDaemon(action, streams);
     default:
       return performFileAction(action, streams);
   }

@@ -399,6 +399,22 @@ describe("virtio-net: the link and the state", () => {
     expect(restored.driver.config(5, 1)).toBe(9);
     expect(encode(restored.transport.schema, restored.transport.save())).toEqual(saved);
   });
+
+  test("a copy has an address of its own, which its driver finds when it starts anew, and until then frames for the old one arrive", () => {
+    const queues = start();
+    queues[NET_QUEUE_TO_GUEST].send([], [1526]);
+    bench.transport.renewIdentity((into) => into.fill(0x99));
+    expect([...device.ownMac]).toEqual([0x52, 0x54, 0, 0x99, 0x99, 0x99]);
+    expect([0, 1, 2, 3, 4, 5].map((offset) => bench.driver.config(offset, 1))).toEqual([...MAC]);
+    link.deliver(frameTo(MAC));
+    device.poll();
+    expect(queues[NET_QUEUE_TO_GUEST].takeUsed()).toHaveLength(1);
+    const saved = encode(bench.transport.schema, bench.transport.save());
+    const restored = new VirtioBench(new VirtioNet({ link: new FakeLink(), mac: MAC, wake: () => {} }), bench.ram);
+    restored.transport.load(decode(restored.transport.schema, saved));
+    restored.driver.write(0x70, 0);
+    expect([3, 4, 5].map((offset) => restored.driver.config(offset, 1))).toEqual([0x99, 0x99, 0x99]);
+  });
 });
 
 virtioDeviceContract("virtio-net", 1, () => {

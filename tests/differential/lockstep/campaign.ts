@@ -1,5 +1,14 @@
 import type { WasmModule } from "../../../host/core/wasm.js";
-import { type Divergence, makePair, type Pair, runInLockstep, WAYS } from "./lockstep.js";
+import {
+  type Divergence,
+  LATE,
+  makePair,
+  type Pair,
+  runInLateLockstep,
+  runInLockstep,
+  WAYS,
+  type Way,
+} from "./lockstep.js";
 import { reportOf } from "./report.js";
 import { makeScenario } from "./scenario.js";
 import { shrink } from "./shrink.js";
@@ -16,18 +25,25 @@ export interface Campaign {
   readonly report: string;
 }
 
-/** Runs the programs of `count` seeds, each in one of the ways to translate. */
-export async function runCampaign(module: WasmModule, firstSeed: number, count: number): Promise<Campaign> {
+/** Runs the programs of `count` seeds, each in one of `ways` to translate. */
+export async function runCampaign(
+  module: WasmModule,
+  firstSeed: number,
+  count: number,
+  ways: readonly Way[] = WAYS,
+): Promise<Campaign> {
   const pairs = new Map<string, Pair>();
   const found: Divergence[] = [];
   let [translated, executed] = [0n, 0n];
   for (let seed = firstSeed; seed < firstSeed + count; seed++) {
     const scenario = makeScenario(seed);
-    const way = WAYS[seed % WAYS.length]!;
+    const way = ways[seed % ways.length]!;
     const key = `${way.name} ${scenario.setting.hartCount}`;
     const pair = pairs.get(key) ?? (await makePair(module, scenario.setting.hartCount, way));
     pairs.set(key, pair);
-    const divergence = runInLockstep(pair, scenario, way, seed % FRESH_EVERY < WAYS.length);
+    const isFresh = seed % FRESH_EVERY < ways.length;
+    const divergence =
+      way === LATE ? await runInLateLockstep(pair, scenario, isFresh) : runInLockstep(pair, scenario, way, isFresh);
     translated += pair.translated.core.translation.instructions;
     executed += pair.translated.core.retired;
     if (!divergence) continue;

@@ -88,6 +88,7 @@ export async function runImageInLockstep(
     const exit = core.run(budget);
     const [mine, theirs] = [stateOf(interpreted, exit), stateOf(translated, translated.core.run(budget))];
     if (mine !== theirs) return result(`after slice ${slices}:\n${mine}\n${theirs}`);
+    if (!way.tuning.isSynchronous) await new Promise((resolve) => setImmediate(resolve));
     if (exit === EXIT_BUDGET || interpreted.isOff) continue;
     // Everything waits, or is stuck, until the monitor's timer.
     const timer = core.nextTimer;

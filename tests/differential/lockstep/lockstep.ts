@@ -18,6 +18,9 @@ export const WAYS: readonly Way[] = [
   { name: "on", tuning: { heatThreshold: 6, translatesAll: false, isSynchronous: true } },
 ];
 
+/** As "on", but the guest runs on while the host compiles: a module lands between any two slices. */
+export const LATE: Way = { name: "late", tuning: { heatThreshold: 2, translatesAll: false, isSynchronous: false } };
+
 /** The two that run side by side. */
 export interface Pair {
   readonly interpreted: Subject;
@@ -52,6 +55,35 @@ export async function makePair(module: WasmModule, hartCount: number, way: Way):
 
 /** Runs a scenario in both, comparing after every slice and at the end also RAM. */
 export function runInLockstep(pair: Pair, scenario: Scenario, way: Way, isFresh: boolean): Divergence | undefined {
+  const slices = lockstep(pair, scenario, way, isFresh);
+  for (;;) {
+    const { done, value } = slices.next();
+    if (done === true) return value;
+  }
+}
+
+/** As runInLockstep, with the host's turn after some of the slices. */
+export async function runInLateLockstep(
+  pair: Pair,
+  scenario: Scenario,
+  isFresh: boolean,
+): Promise<Divergence | undefined> {
+  const random = new Random(scenario.seed);
+  for (const slices = lockstep(pair, scenario, LATE, isFresh); ; ) {
+    const { done, value } = slices.next();
+    if (done === true) return value;
+    // Compiling takes about so long: some modules land at once, some slices later, some when their code is gone.
+    if (random.chance(30)) await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+/** Yields after every slice. */
+function* lockstep(
+  pair: Pair,
+  scenario: Scenario,
+  way: Way,
+  isFresh: boolean,
+): Generator<void, Divergence | undefined, void> {
   const assembled = assembleScenario(scenario);
   const data = dataOf(scenario.seed);
   const { interpreted, translated } = pair;
@@ -62,6 +94,7 @@ export function runInLockstep(pair: Pair, scenario: Scenario, way: Way, isFresh:
     const what = differences(pair, exit, otherExit);
     if (what.length > 0) return { scenario, way, slice: n, what, pair };
     if (exit === undefined) break;
+    yield;
   }
   const what = ramDifferences(pair);
   return what.length > 0 ? { scenario, way, slice: scenario.slices.length, what, pair } : undefined;

@@ -7,6 +7,7 @@ import { type Item, Maker } from "./maker.js";
 import { fixed, type Node, textOf } from "./node.js";
 import { makeSetting, type Setting } from "./setting.js";
 import * as system from "./system-items.js";
+import * as word from "./word-items.js";
 
 /** A program that is run in two ways at once, and what happens around it. */
 export interface Scenario {
@@ -113,6 +114,10 @@ const GROUPS: Readonly<Record<string, readonly (readonly [weight: number, Item])
     [2, system.cache],
     [3, system.lendPrivilege],
   ],
+  words: [
+    [6, word.words],
+    [3, word.nearby],
+  ],
   code: [
     [6, system.slot],
     [6, system.overwrite],
@@ -161,9 +166,11 @@ const NESTED: readonly (readonly [
 function item(maker: Maker, level: number): Node[] {
   const { random } = maker;
   const roll = random.below(100);
-  if (roll < 30) return maker.straight(6);
+  if (roll < 20) return maker.straight(6);
+  if (roll < 30) return [word.words(maker)];
+  if (roll < 36) return [word.nearby(maker)];
   const inner = (deeper: number) => (deeper >= DEEPEST ? maker.straight(4) : body(maker, deeper));
-  const node = roll < 55 ? random.weighted(NESTED)(maker, level, inner) : random.weighted(maker.items)(maker, level);
+  const node = roll < 60 ? random.weighted(NESTED)(maker, level, inner) : random.weighted(maker.items)(maker, level);
   return node ? [node] : maker.straight(3);
 }
 

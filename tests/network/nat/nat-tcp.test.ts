@@ -160,7 +160,7 @@ describe("tcp: from the guest", () => {
     let sequence = GUEST_START + 1;
     let window = 0xffff;
     for (let n = 0; n < 100_000 && window > 0; n++) {
-      const data = Buffer.alloc(Math.min(window, 1460));
+      const data = Buffer.alloc(Math.min(window, 2 * 1460));
       const [answer] = send({ sequence, acknowledgment: start, flags: ACK, data });
       sequence += data.length;
       window = answer!.window;
@@ -173,6 +173,34 @@ describe("tcp: from the guest", () => {
     stream.pendingByteLength = 0;
     stream.events.drained();
     expect(wire.takeTcp()).toMatchObject([{ flags: ACK, acknowledgment: sequence, window: 0xffff }]);
+  });
+
+  test("two full segments are acknowledged at once (RFC 5681)", () => {
+    const { start } = open();
+    const at = (offset: number, byteLength: number) =>
+      send({
+        sequence: GUEST_START + 1 + offset,
+        acknowledgment: start,
+        flags: ACK,
+        data: Buffer.alloc(byteLength),
+      });
+    expect(at(0, 1460)).toEqual([]);
+    expect(at(1460, 1460)).toMatchObject([{ flags: ACK, acknowledgment: GUEST_START + 1 + 2920 }]);
+  });
+
+  test("a little data is acknowledged with the answer to it, or within 2 ms when there is none", () => {
+    const { stream, start } = open();
+    const ask = (offset: number) =>
+      send({ sequence: GUEST_START + 1 + offset, acknowledgment: start, flags: ACK | PSH, data: Buffer.from("?") });
+    expect(ask(0)).toEqual([]);
+    stream.events.received(Buffer.from("!"));
+    expect(wire.takeTcp()).toMatchObject([{ acknowledgment: GUEST_START + 2, data: Buffer.from("!") }]);
+    outside.advance(2);
+    expect(wire.takeTcp()).toEqual([]);
+
+    expect(ask(1)).toEqual([]);
+    outside.advance(2);
+    expect(wire.takeTcp()).toMatchObject([{ flags: ACK, acknowledgment: GUEST_START + 3, data: Buffer.alloc(0) }]);
   });
 
   test("the guest's end is passed on after its data, also when it overtakes them", () => {

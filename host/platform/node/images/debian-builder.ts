@@ -33,11 +33,14 @@ import type { ImageParts } from "./image-directory.js";
 import { runInstallGuest } from "./install-guest.js";
 import { PackageDrive } from "./package-drive.js";
 import { type DebianPackage, PrivateApt } from "./private-apt.js";
+import { requireRoom } from "./room.js";
 import { UnpackedModules } from "./unpacked-modules.js";
 
 const ARCHITECTURE = "riscv64";
 const KERNEL_PACKAGE = /^linux-image-(\d\S*)$/;
 const DEFAULT_DISK_BYTE_LENGTH = 4 * 2 ** 30;
+/** What the packages take at most while the image is made: as they are, unpacked on their drive, and installed. */
+const ROOM_FACTOR = 8;
 const DEB_VERSION = utf8("2.0\n");
 
 type OnProgress = (progress: ImageProgress) => void;
@@ -60,7 +63,7 @@ export class DebianBuilder implements ImageBuilder {
     await apt.update((doneBytes, totalBytes) => onProgress({ stage: "lists", doneBytes, totalBytes }));
     const names = await apt.plan([...DEBIAN_PACKAGES, KERNEL_META_PACKAGE]);
     const core = new Set(await apt.plan(DEBIAN_CORE_PACKAGES));
-    const fetched = await this.#fetch(apt, names, onProgress);
+    const fetched = await this.#fetch(apt, workDirectory, names, onProgress);
     const parts = await unpackBootParts(apt, workDirectory, fetched);
     const mke2fs = await unpackMke2fs(apt, workDirectory, fetched);
     const packagesFile = join(workDirectory, "packages.img");
@@ -103,9 +106,15 @@ export class DebianBuilder implements ImageBuilder {
   }
 
   /** The packages to be installed, and busybox for the initial RAM disks. */
-  async #fetch(apt: PrivateApt, names: readonly string[], onProgress: OnProgress): Promise<Fetched[]> {
+  async #fetch(
+    apt: PrivateApt,
+    workDirectory: string,
+    names: readonly string[],
+    onProgress: OnProgress,
+  ): Promise<Fetched[]> {
     const packages = await apt.showAll([...new Set([...names, BUSYBOX_PACKAGE])]);
     const totalBytes = sumOf(packages);
+    await requireRoom(workDirectory, totalBytes * ROOM_FACTOR);
     const files = await apt.download(packages, (fraction) =>
       onProgress({ stage: "packages", doneBytes: Math.round(fraction * totalBytes), totalBytes }),
     );

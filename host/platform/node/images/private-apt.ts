@@ -10,6 +10,7 @@ import { dirname, join } from "node:path";
 import { VivariumError } from "../../../util/errors.js";
 import { parseStanzas, type Stanza } from "./deb822.js";
 import { chooseMirror, INDEX_TARGETS, MIRROR_VARIABLE } from "./debian-mirror.js";
+import { noRoom } from "./room.js";
 import { reasonOf, runTool, ToolError, type ToolOptions } from "./tool.js";
 
 /** A package as the signed lists describe it. */
@@ -41,6 +42,9 @@ const KEYRINGS = ["/usr/share/keyrings/debian-archive-keyring.pgp", "/usr/share/
 /** What the machine's configuration may say about how to reach the network and whether clocks are to be trusted. */
 const INHERITED_SETTING =
   /^Acquire::(?:https?|ftp|socks5?h?|tor|Retries|ForceIPv[46]|Check-Date|Check-Valid-Until|Max-FutureTime)(?:::[^\s"]*)? "[^"]*";$/i;
+
+/** What apt passes on of ENOSPC and EDQUOT, in the C locale. */
+const NO_ROOM = /No space left on device|Disk quota exceeded|not enough free space/i;
 
 export class PrivateApt {
   readonly #directory: string;
@@ -215,6 +219,7 @@ export class PrivateApt {
     try {
       return await runTool(tool, args, options);
     } catch (error) {
+      if (error instanceof ToolError && NO_ROOM.test(error.stderr)) throw noRoom(this.#directory, "is full");
       throw explainMissing(error);
     }
   }

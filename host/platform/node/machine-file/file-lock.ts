@@ -20,7 +20,7 @@ const ATTEMPTS = 50;
 const PAUSE_MS = 20;
 
 /**
- * Says who has a machine file open, in a file beside it, so that nobody else opens it meanwhile. Node has no locks that
+ * Says who has a machine file or a disk image open for writing, in a file beside it, so that nobody else opens it meanwhile. Node has no locks that
  * end with their process; so a lock whose holder does not live any more counts for nothing.
  */
 export class FileLock {
@@ -51,6 +51,13 @@ export class FileLock {
       "file/in-use",
       `${file}: ${path} cannot be taken over; delete it if nobody has the file open`,
     );
+  }
+
+  /** @throws VivariumError `file/in-use` naming the holder when somebody holds the lock of `file` */
+  static refuseHeld(file: string): void {
+    const path = `${file}.lock`;
+    const holder = readHolder(path);
+    if (typeof holder !== "string" && isAlive(holder)) throw inUse(file, path, holder);
   }
 
   release(): void {

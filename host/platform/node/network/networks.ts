@@ -1,45 +1,64 @@
+import type { Limits } from "../../../control/limits-file.js";
 import type { NetworkRequest } from "../../../control/network-options.js";
 import type { Network } from "../../../machine/machine.js";
-import { LimitedLink } from "../../../network/limited-link.js";
-import type { Link } from "../../../network/link.js";
-import { EgressPolicy } from "../../../network/nat/egress.js";
-import { Nat } from "../../../network/nat/nat.js";
+import { LimitedLink, type LinkRate, SharedRate } from "../../../network/limited-link.js";
 import { CapturedLink } from "../../../network/pcap.js";
-import { PeerLink } from "../../../network/peer-link.js";
-import { unreachable } from "../../../util/errors.js";
+import { type Rate, UNLIMITED } from "../../../network/token-bucket.js";
 import { CaptureFile } from "./capture-file.js";
+import { openLink } from "./open-link.js";
 import { NodeOutside } from "./outside.js";
-import { PortForwards } from "./port-forwards.js";
-import { SocketLink } from "./socket-link.js";
-import { openTap } from "./tap-link.js";
-import { WebSocketLink } from "./websocket-link.js";
 
 const NS_PER_MS = 1_000_000;
+
+export interface NetworksOptions {
+  /** File that receives what passes, in pcap's format. */
+  readonly capture?: string | undefined;
+  /** What all links carry together. */
+  readonly sharedRate?: Rate | undefined;
+  /** Whether limits may be set later. */
+  readonly isLimited: boolean;
+}
 
 /** What the network devices of a run's machines are plugged into. */
 export class Networks {
   /** In the order of the requests. */
   readonly devices: Network[] = [];
+  /** The limits of each, if it has any or may be given some, and of all together. */
+  readonly #limited: { readonly link: LimitedLink; readonly rate: LinkRate | null }[] = [];
+  readonly #sharedRate: Rate;
+  readonly #shared: SharedRate | null;
   readonly #outside = new NodeOutside();
   readonly #closers: (() => Promise<void>)[] = [];
   #capture: CaptureFile | null = null;
 
-  private constructor() {}
+  private constructor({ sharedRate, isLimited }: NetworksOptions) {
+    this.#sharedRate = sharedRate ?? UNLIMITED;
+    this.#shared = sharedRate !== undefined || isLimited ? new SharedRate(this.#sharedRate, this.#outside) : null;
+  }
 
   /** @throws VivariumError when one cannot be used; then none is open */
   static async open(
     requests: readonly NetworkRequest[],
-    capture: string | undefined,
+    options: NetworksOptions,
     warn: (message: string) => void,
   ): Promise<Networks> {
-    const networks = new Networks();
+    const networks = new Networks(options);
     try {
-      if (capture !== undefined) networks.#capture = new CaptureFile(capture, warn);
+      if (options.capture !== undefined) networks.#capture = new CaptureFile(options.capture, warn);
       for (const request of requests) networks.devices.push(await networks.#plug(request));
       return networks;
     } catch (error) {
       await networks.close();
       throw error;
+    }
+  }
+
+  /** Other limits from now on; what they do not name has those of the beginning. */
+  setLimits({ shared, links }: Pick<Limits, "shared" | "links">): void {
+    if (this.#shared !== null) this.#shared.rate = shared === undefined ? this.#sharedRate : (shared ?? UNLIMITED);
+    for (const [index, { link, rate }] of this.#limited.entries()) {
+      const other = links.get(index);
+      link.rate = other === undefined ? rate : other;
     }
   }
 
@@ -51,33 +70,16 @@ export class Networks {
 
   async #plug(request: NetworkRequest): Promise<Network> {
     const { mac, mtu, rate } = request;
-    let link = await this.#open(request);
-    const opened = link;
+    const opened = await openLink(request.link, mtu, this.#outside);
     this.#closers.push(() => opened.close());
-    if (rate !== null) link = new LimitedLink(link, rate, this.#outside);
+    let { link } = opened;
+    if (rate !== null || this.#shared !== null) {
+      const limited = new LimitedLink(link, rate, this.#outside, this.#shared);
+      this.#limited.push({ link: limited, rate });
+      link = limited;
+    }
     if (this.#capture !== null) link = new CapturedLink(link, this.#capture, wallClockNs);
     return { link, mtu, ...(mac === null ? {} : { mac }) };
-  }
-
-  async #open({ link, mtu }: NetworkRequest): Promise<Link> {
-    switch (link.kind) {
-      case "user": {
-        const nat = new Nat({ outside: this.#outside, egress: new EgressPolicy(link.egress), mtu });
-        const forwards = await PortForwards.open(nat, link.forwards);
-        this.#closers.push(() => forwards.close());
-        return nat;
-      }
-      case "socket":
-        return link.role === "connect" ? SocketLink.connect(link.place) : SocketLink.listen(link.place);
-      case "ws":
-        return WebSocketLink.connect(link.url);
-      case "tap":
-        return openTap(link.device);
-      case "unplugged":
-        return new PeerLink();
-      default:
-        return unreachable(link);
-    }
   }
 }
 

@@ -11,7 +11,7 @@ const BACKLOG = 1024;
 
 /** Ports of the host that lead to ports of the guest. */
 export class PortForwards {
-  readonly #closers: (() => Promise<void>)[] = [];
+  readonly #closers = new Set<() => Promise<void>>();
 
   private constructor() {}
 
@@ -19,9 +19,7 @@ export class PortForwards {
   static async open(nat: Nat, forwards: readonly PortForward[]): Promise<PortForwards> {
     const opened = new PortForwards();
     try {
-      for (const forward of forwards) {
-        opened.#closers.push(await (forward.protocol === "tcp" ? listenTcp(nat, forward) : listenUdp(nat, forward)));
-      }
+      for (const forward of forwards) await opened.add(nat, forward);
       return opened;
     } catch (error) {
       await opened.close();
@@ -29,8 +27,18 @@ export class PortForwards {
     }
   }
 
+  /** @returns a function that ends it; connections stay @throws VivariumError `network/forward` */
+  async add(nat: Nat, forward: PortForward): Promise<() => Promise<void>> {
+    const close = await (forward.protocol === "tcp" ? listenTcp(nat, forward) : listenUdp(nat, forward));
+    this.#closers.add(close);
+    return async () => {
+      if (this.#closers.delete(close)) await close();
+    };
+  }
+
   async close(): Promise<void> {
-    await Promise.all(this.#closers.map((close) => close()));
+    await Promise.all([...this.#closers].map((close) => close()));
+    this.#closers.clear();
   }
 }
 

@@ -1,24 +1,40 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
 import type { SocketPlace } from "../../../control/network-options.js";
-import { FrameReader, frameWithLength } from "../../../network/frame-stream.js";
-import type { Link } from "../../../network/link.js";
+import { FrameReader, frameWithLength, packFrame, unpackFrame } from "../../../network/frame-stream.js";
+import { type Frame, type Link, plainFrame } from "../../../network/link.js";
 import { type FramePeer, PeerLink } from "../../../network/peer-link.js";
 import { VivariumError } from "../../../util/errors.js";
 
 /** How long after a connection has gone, or could not be made, the next is tried. */
 const RECONNECT_MS = 1000;
 
+/** How to connect. */
+export interface SocketLinkOptions {
+  /** Done before each connection after the first. */
+  readonly prepare?: () => Promise<void>;
+  readonly retryMs?: number;
+  /** Whether the other end is one of ours, and takes frames with work left undone. */
+  readonly isOurs?: boolean;
+}
+
 /** Frames over TCP or a Unix socket, as QEMU's `-netdev stream` speaks. */
 export class SocketLink {
   readonly #link = new PeerLink();
   readonly #place: SocketPlace;
+  readonly #prepare: () => Promise<void>;
+  readonly #retryMs: number;
+  readonly #isOurs: boolean;
   #server: Server | null = null;
   #socket: Socket | null = null;
   #reconnectTimer: NodeJS.Timeout | null = null;
   #isClosed = false;
 
-  private constructor(place: SocketPlace) {
+  private constructor(place: SocketPlace, options: SocketLinkOptions = {}) {
+    const { prepare = async () => {}, retryMs = RECONNECT_MS, isOurs = false } = options;
     this.#place = place;
+    this.#isOurs = isOurs;
+    this.#prepare = prepare;
+    this.#retryMs = retryMs;
   }
 
   /**
@@ -26,11 +42,18 @@ export class SocketLink {
    *
    * @throws VivariumError `network/connect` when there is nobody the first time
    */
-  static async connect(place: SocketPlace): Promise<Link> {
-    const link = new SocketLink(place);
+  static async connect(place: SocketPlace, options: SocketLinkOptions = {}): Promise<Link> {
+    const link = new SocketLink(place, options);
     await new Promise<void>((resolve, reject) => {
-      const socket = link.#dial(() => resolve());
-      socket.once("error", (error: NodeJS.ErrnoException) => reject(unusable("connect to", place, error)));
+      const failed = (error: NodeJS.ErrnoException) => {
+        link.#isClosed = true;
+        reject(unusable("connect to", place, error));
+      };
+      const socket = link.#dial(() => {
+        socket.off("error", failed);
+        resolve();
+      });
+      socket.once("error", failed);
     });
     return link.#asLink();
   }
@@ -92,14 +115,9 @@ export class SocketLink {
     }
     this.#socket = socket;
     socket.setNoDelay(true);
-    const reader = new FrameReader();
-    socket.on("data", (bytes: Buffer) => {
-      const frames = reader.push(bytes);
-      if (frames === null) socket.destroy();
-      for (const frame of frames ?? []) this.#link.received(frame);
-    });
+    readFrames(socket, this.#isOurs, (frame) => this.#link.receivedFrame(frame));
     socket.on("drain", () => this.#link.drained());
-    this.#link.setPeer(socketPeer(socket));
+    this.#link.setPeer(socketPeer(socket, this.#isOurs));
   }
 
   #lost(socket: Socket): void {
@@ -108,8 +126,14 @@ export class SocketLink {
       this.#link.setPeer(null);
     }
     if (this.#server !== null || this.#isClosed) return;
-    this.#reconnectTimer = setTimeout(() => this.#dial(), RECONNECT_MS);
+    this.#reconnectTimer = setTimeout(() => void this.#redial(), this.#retryMs);
     this.#reconnectTimer.unref();
+  }
+
+  async #redial(): Promise<void> {
+    // What cannot be prepared now may be later: without it, nobody answers, and it is tried again.
+    await this.#prepare().catch(() => {});
+    if (!this.#isClosed) this.#dial();
   }
 
   async #close(): Promise<void> {
@@ -121,8 +145,23 @@ export class SocketLink {
   }
 }
 
-function socketPeer(socket: Socket): FramePeer {
+/** Hands on the frames that come; a stream that is not one of frames ends. @param isOurs as in `SocketLinkOptions` */
+export function readFrames(socket: Socket, isOurs: boolean, receive: (frame: Frame) => void): void {
+  const reader = new FrameReader();
+  socket.on("data", (bytes: Buffer) => {
+    const frames = reader.push(bytes)?.map((each) => (isOurs ? unpackFrame(each) : plainFrame(each)));
+    for (const frame of frames ?? [null]) {
+      if (frame === null) socket.destroy();
+      else receive(frame);
+    }
+  });
+}
+
+/** The other end of a stream that carries frames. @param isOurs as in `SocketLinkOptions` */
+export function socketPeer(socket: Socket, isOurs = false): FramePeer {
+  const unfinished = (frame: Frame) => void socket.write(frameWithLength(packFrame(frame)));
   return {
+    ...(isOurs ? { sendUnfinished: unfinished } : {}),
     get pendingByteLength() {
       return socket.writableLength;
     },

@@ -55,10 +55,10 @@ const DARK: ITheme = {
   brightWhite: "#f1f6f3",
 };
 
-/** Follows what the system prefers, now and when that changes. */
-export function followColorScheme(apply: (theme: ITheme) => void): void {
+/** Follows what the system prefers, now and when that changes, until `signal` aborts. */
+export function followColorScheme(apply: (theme: ITheme) => void, signal: AbortSignal): void {
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const update = (): void => apply(dark.matches ? DARK : LIGHT);
-  dark.addEventListener("change", update);
+  dark.addEventListener("change", update, { signal });
   update();
 }

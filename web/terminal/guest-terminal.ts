@@ -28,6 +28,7 @@ export class GuestTerminal {
   readonly #events: TerminalEvents;
   #backlogByteLength = 0;
   readonly #waiting: (() => void)[] = [];
+  readonly #disposal = new AbortController();
 
   constructor(element: HTMLElement, events: TerminalEvents) {
     this.#events = events;
@@ -49,12 +50,22 @@ export class GuestTerminal {
     this.#terminal.attachCustomKeyEventHandler((event) => this.#takesKey(event));
     followColorScheme((theme) => {
       this.#terminal.options.theme = theme;
-    });
-    matchMedia(NARROW).addEventListener("change", ({ matches }) => {
+    }, this.#disposal.signal);
+    const onWidth = ({ matches }: MediaQueryListEvent): void => {
       this.#terminal.options.fontSize = matches ? NARROW_FONT_PX : WIDE_FONT_PX;
       this.#fit.fit();
-    });
-    new ResizeObserver(() => this.#fit.fit()).observe(element);
+    };
+    matchMedia(NARROW).addEventListener("change", onWidth, { signal: this.#disposal.signal });
+    const observer = new ResizeObserver(() => this.#fit.fit());
+    observer.observe(element);
+    this.#disposal.signal.addEventListener("abort", () => observer.disconnect());
+  }
+
+  /** Takes the terminal off the page. What waits for room is let go. */
+  dispose(): void {
+    this.#disposal.abort();
+    this.#terminal.dispose();
+    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
   get columns(): number {

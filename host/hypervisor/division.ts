@@ -1,0 +1,110 @@
+import type { MachineSpec, PoolSpec } from "../control/hypervisor/schemas.js";
+import type { ManagedMachine } from "./managed-machine.js";
+import { admit } from "./scheduling/admission.js";
+import { type Entitlements, entitlementsOf } from "./scheduling/entitlement.js";
+import { partOf } from "./scheduling/partition.js";
+import { type Move, type PlacedMachine, placeMachine, planMoves } from "./scheduling/placement.js";
+import { type Policy, treeOf } from "./scheduling/settings.js";
+import type { WorkerPool } from "./worker-pool.js";
+
+/** What a machine that comes to a worker is expected to want. */
+const ARRIVAL_PROCESSORS = 0.5;
+
+export interface DivisionOptions {
+  readonly workers: WorkerPool;
+  pools(): readonly PoolSpec[];
+  machines(): readonly ManagedMachine[];
+}
+
+/** How the host's processors are divided among its machines: the policy as a whole, and each worker's part of it. */
+export class Division {
+  readonly #options: DivisionOptions;
+  #entitlements: Entitlements = { machines: new Map(), pools: new Map() };
+  /** What each worker was told last, as text. */
+  readonly #told = new Map<number, string>();
+
+  constructor(options: DivisionOptions) {
+    this.#options = options;
+  }
+
+  /** Processors that a machine has a right to now. */
+  entitlementOf(machine: string): number {
+    return this.#entitlements.machines.get(machine) ?? 0;
+  }
+
+  /** Processors that are reserved, in all. */
+  get reserved(): number {
+    return admit(this.#policy(), this.#workerCount);
+  }
+
+  /**
+   * Whether all reservations could be kept with these in the place of those of the same name, or beside the others.
+   *
+   * @throws VivariumError `admission/processors`, `pool/unknown`, `pool/cycle`
+   */
+  check(changed: { readonly machine?: MachineSpec; readonly pool?: PoolSpec }): void {
+    admit(this.#policy(changed), this.#workerCount);
+  }
+
+  /** Looks at what everybody wants now, and tells the workers. To be called about once a second, and at changes. */
+  update(): void {
+    const policy = this.#policy();
+    const machines = this.#options.machines();
+    const demands = new Map(machines.map((machine) => [machine.name, demandOf(machine)]));
+    const workers = new Map(machines.map((machine) => [machine.name, machine.worker?.number ?? null]));
+    this.#entitlements = entitlementsOf(treeOf(policy), (name) => demands.get(name) ?? 0, this.#workerCount);
+    for (const worker of this.#options.workers.workers) {
+      const part = partOf(policy, this.#entitlements, (name) => workers.get(name) ?? null, worker.number);
+      const text = JSON.stringify(part);
+      if (this.#told.get(worker.number) === text) continue;
+      this.#told.set(worker.number, text);
+      // A worker that has ended is replaced by one that is told anew.
+      worker.call("policy", part).catch(() => {});
+    }
+  }
+
+  /** A worker has been replaced: it knows nothing. */
+  forget(worker: number): void {
+    this.#told.delete(worker);
+  }
+
+  /** The number of the worker that a machine comes to. */
+  place({ spec: { cpu } }: ManagedMachine): number {
+    const entitlement = Math.min(cpu.limit ?? ARRIVAL_PROCESSORS, ARRIVAL_PROCESSORS);
+    return placeMachine(this.#placed(), this.#workerCount, { entitlement, reservation: cpu.reservation });
+  }
+
+  /** Which machines shall move, so that all get what they have a right to. */
+  moves(): readonly Move[] {
+    return planMoves(this.#placed(), this.#workerCount);
+  }
+
+  get #workerCount(): number {
+    return this.#options.workers.workers.length;
+  }
+
+  #placed(): readonly PlacedMachine[] {
+    return this.#options.machines().flatMap((machine) => {
+      const { name, worker, spec } = machine;
+      if (worker === null) return [];
+      const entitlement = this.entitlementOf(name);
+      return [{ name, worker: worker.number, entitlement, reservation: spec.cpu.reservation }];
+    });
+  }
+
+  #policy({ machine, pool }: { readonly machine?: MachineSpec; readonly pool?: PoolSpec } = {}): Policy {
+    const specs = new Map(this.#options.machines().map(({ spec }) => [spec.name, spec]));
+    if (machine !== undefined) specs.set(machine.name, machine);
+    const pools = new Map(this.#options.pools().map((each) => [each.name, each]));
+    if (pool !== undefined) pools.set(pool.name, pool);
+    return {
+      pools: [...pools.values()].flatMap(({ name, parent, cpu }) => (parent === null ? [] : [{ name, parent, cpu }])),
+      machines: [...specs.values()].map(({ name, pool: of, cpu }) => ({ name, pool: of, cpu })),
+    };
+  }
+}
+
+/** Processors that a machine would use if it were alone: what it has, and what it waited for. */
+function demandOf({ meter: { load }, isPresent }: ManagedMachine): number {
+  return isPresent ? Math.min(1, load.processors + load.steal) : 0;
+}

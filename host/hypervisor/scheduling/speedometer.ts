@@ -1,0 +1,59 @@
+/** Slices that the estimate looks back on. */
+const WINDOW = 63;
+/** How many of them are faster than the estimate: a busy host disturbs more than half of them. */
+const FASTER_PART = 0.25;
+/** Before anything has been measured: slow enough for the first turn to be a short one. */
+const FIRST_INSTRUCTIONS_PER_MS = 20_000;
+/**
+ * A turn of fewer instructions says little: unless that is a good part of what was granted, or a machine that was once
+ * slow would be taken for slow for ever.
+ */
+const MEASURED_RETIRED_MIN = 10_000;
+const MEASURED_PART_MIN = 0.25;
+/** A slice that takes longer than so many times what it should is disturbed, by the machine itself or by the host. */
+const DISTURBED = 1.25;
+/** More of one slice than this is the host's standing still. */
+const DISTURBANCE_MS_MAX = 20;
+/** What a slice weighs in `disturbance`. */
+const GAIN = 1 / 64;
+
+/** How fast a machine runs, and how evenly. */
+export class Speedometer {
+  readonly #msPerInstruction: number[] = [];
+  #next = 0;
+  #estimate = 1 / FIRST_INSTRUCTIONS_PER_MS;
+  #expectedMs = 0;
+  #disturbedMs = 0;
+
+  /** What `retired` instructions cost when nothing disturbs them. */
+  msOf(retired: number): number {
+    return retired * this.#estimate;
+  }
+
+  /** At least 1. */
+  instructionsIn(ms: number): number {
+    return Math.max(1, Math.floor(ms / this.#estimate));
+  }
+
+  /**
+   * Time that its slices have lately taken beyond what they should, in parts of what they should. Null before there are
+   * enough of them.
+   */
+  get disturbance(): number | null {
+    return this.#msPerInstruction.length < WINDOW ? null : this.#disturbedMs / this.#expectedMs;
+  }
+
+  /** @param granted what the turn had, in instructions */
+  measure(retired: number, elapsedMs: number, granted: number): void {
+    const wasLong = retired >= Math.min(MEASURED_RETIRED_MIN, granted * MEASURED_PART_MIN);
+    if (!wasLong || retired === 0 || elapsedMs <= 0) return;
+    const expectedMs = this.msOf(retired);
+    const disturbedMs = Math.min(DISTURBANCE_MS_MAX, Math.max(0, elapsedMs - DISTURBED * expectedMs));
+    this.#expectedMs += (expectedMs - this.#expectedMs) * GAIN;
+    this.#disturbedMs += (disturbedMs - this.#disturbedMs) * GAIN;
+    this.#msPerInstruction[this.#next] = elapsedMs / retired;
+    this.#next = (this.#next + 1) % WINDOW;
+    const sorted = [...this.#msPerInstruction].sort((a, b) => a - b);
+    this.#estimate = sorted[Math.floor((sorted.length - 1) * FASTER_PART)]!;
+  }
+}

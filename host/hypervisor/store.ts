@@ -1,0 +1,196 @@
+import type { HypervisorEvent, MachineSpec, PoolSpec, Usage } from "../control/hypervisor/schemas.js";
+import type { Database, Row } from "../snapshot/database.js";
+import { VivariumError } from "../util/errors.js";
+import type { EventKeeper } from "./event-log.js";
+
+/** "VIVH": SQLite's application_id of a hypervisor's database. */
+const APPLICATION_ID = 0x56495648;
+const VERSION = 1;
+const EVENTS_MAX = 10_000;
+/** Deleting one event at a time would cost more. */
+const EVENTS_SLACK = 500;
+
+const TABLES = [
+  `CREATE TABLE machine (
+  name TEXT PRIMARY KEY,
+  spec TEXT NOT NULL,
+  created_ms INTEGER NOT NULL,
+  started_ms INTEGER,
+  goes_on INTEGER NOT NULL,
+  was_running INTEGER NOT NULL,
+  failure TEXT,
+  usage TEXT NOT NULL,
+  saved_byte_length INTEGER NOT NULL
+) STRICT, WITHOUT ROWID`,
+  "CREATE TABLE pool (name TEXT PRIMARY KEY, spec TEXT NOT NULL) STRICT, WITHOUT ROWID",
+  `CREATE TABLE event (
+  id INTEGER PRIMARY KEY,
+  time_ms INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  machine TEXT,
+  message TEXT NOT NULL,
+  data TEXT NOT NULL
+) STRICT`,
+];
+
+/** What is known of a machine when the hypervisor does not run. */
+export interface MachineRecord {
+  readonly spec: MachineSpec;
+  readonly createdAt: number;
+  readonly startedAt: number | null;
+  /** Whether it goes on from its file when it is switched on next, and does not begin anew. */
+  readonly goesOn: boolean;
+  /** Whether the hypervisor saved it while it ran, when it was closed. */
+  readonly wasRunning: boolean;
+  readonly failure: string | null;
+  readonly usage: Usage;
+  readonly savedByteLength: number;
+}
+
+/** What a hypervisor keeps: its machines, pools and events. Machines themselves are in files of their own. */
+export class Store implements EventKeeper {
+  readonly #database: Database;
+  #unwritten: HypervisorEvent[] = [];
+  #lastEventId: number;
+
+  /** @throws VivariumError `store/unusable` for a database of something else, or of a newer version */
+  constructor(database: Database) {
+    this.#database = database;
+    prepare(database);
+    const row = database.prepare("SELECT max(id) AS last FROM event").get();
+    this.#lastEventId = Number(row?.last ?? 0);
+  }
+
+  machines(): readonly MachineRecord[] {
+    return this.#database.prepare("SELECT * FROM machine ORDER BY created_ms, name").all().map(recordOf);
+  }
+
+  writeMachine({ spec, ...record }: MachineRecord): void {
+    this.#database
+      .prepare("INSERT OR REPLACE INTO machine VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
+      .run(
+        spec.name,
+        JSON.stringify(spec),
+        record.createdAt,
+        record.startedAt,
+        Number(record.goesOn),
+        Number(record.wasRunning),
+        record.failure,
+        JSON.stringify(record.usage),
+        record.savedByteLength,
+      );
+  }
+
+  deleteMachine(name: string): void {
+    this.#database.prepare("DELETE FROM machine WHERE name = ?").run(name);
+  }
+
+  /** Of many machines at once. */
+  writeUsages(usages: ReadonlyMap<string, Usage>): void {
+    if (usages.size === 0) return;
+    const update = this.#database.prepare("UPDATE machine SET usage = ? WHERE name = ?");
+    this.#inTransaction(() => {
+      for (const [name, usage] of usages) update.run(JSON.stringify(usage), name);
+    });
+  }
+
+  pools(): readonly PoolSpec[] {
+    const rows = this.#database.prepare("SELECT spec FROM pool ORDER BY name").all();
+    return rows.map(({ spec }) => JSON.parse(String(spec)) as PoolSpec);
+  }
+
+  writePool(spec: PoolSpec): void {
+    this.#database.prepare("INSERT OR REPLACE INTO pool VALUES (?, ?)").run(spec.name, JSON.stringify(spec));
+  }
+
+  deletePool(name: string): void {
+    this.#database.prepare("DELETE FROM pool WHERE name = ?").run(name);
+  }
+
+  get lastEventId(): number {
+    return this.#lastEventId;
+  }
+
+  addEvent(event: HypervisorEvent): void {
+    this.#unwritten.push(event);
+    this.#lastEventId = event.id;
+  }
+
+  /** Events after a number, oldest first. @param last at most so many, the newest */
+  events(after: number, last: number): readonly HypervisorEvent[] {
+    this.flush();
+    const rows = this.#database.prepare("SELECT * FROM event WHERE id > ? ORDER BY id DESC LIMIT ?").all(after, last);
+    return rows.map(eventOf).reverse();
+  }
+
+  /** Writes the events that were only told so far. */
+  flush(): void {
+    const events = this.#unwritten;
+    if (events.length === 0) return;
+    this.#unwritten = [];
+    const insert = this.#database.prepare("INSERT OR REPLACE INTO event VALUES (?, ?, ?, ?, ?, ?)");
+    this.#inTransaction(() => {
+      for (const { id, time, kind, machine, message, data } of events) {
+        insert.run(id, time, kind, machine, message, JSON.stringify(data));
+      }
+      this.#database.prepare("DELETE FROM event WHERE id <= ?").run(this.#oldestKept());
+    });
+  }
+
+  #oldestKept(): number {
+    const oldest = Number(this.#database.prepare("SELECT min(id) AS oldest FROM event").get()?.oldest ?? 0);
+    return this.#lastEventId - oldest > EVENTS_MAX + EVENTS_SLACK ? this.#lastEventId - EVENTS_MAX : 0;
+  }
+
+  #inTransaction(work: () => void): void {
+    this.#database.exec("BEGIN IMMEDIATE");
+    try {
+      work();
+      this.#database.exec("COMMIT");
+    } catch (error) {
+      this.#database.exec("ROLLBACK");
+      throw error;
+    }
+  }
+}
+
+function prepare(database: Database): void {
+  const [application, version] = [pragma(database, "application_id"), pragma(database, "user_version")];
+  if (application === 0 && version === 0) {
+    database.exec("BEGIN IMMEDIATE");
+    for (const table of TABLES) database.exec(table);
+    database.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${VERSION}; COMMIT`);
+    return;
+  }
+  if (application === APPLICATION_ID && version === VERSION) return;
+  const what = application === APPLICATION_ID ? `of version ${version}; this one knows ${VERSION}` : "something else's";
+  throw new VivariumError("store/unusable", `the hypervisor's database is ${what}`);
+}
+
+function pragma(database: Database, name: string): number {
+  return Number(database.prepare(`PRAGMA ${name}`).get()?.[name] ?? 0);
+}
+
+function recordOf(row: Row): MachineRecord {
+  return {
+    spec: JSON.parse(String(row.spec)) as MachineSpec,
+    createdAt: Number(row.created_ms),
+    startedAt: row.started_ms === null ? null : Number(row.started_ms),
+    goesOn: row.goes_on === 1,
+    wasRunning: row.was_running === 1,
+    failure: row.failure === null ? null : String(row.failure),
+    usage: JSON.parse(String(row.usage)) as Usage,
+    savedByteLength: Number(row.saved_byte_length),
+  };
+}
+
+function eventOf(row: Row): HypervisorEvent {
+  return {
+    id: Number(row.id),
+    time: Number(row.time_ms),
+    kind: row.kind as HypervisorEvent["kind"],
+    machine: row.machine === null ? null : String(row.machine),
+    message: String(row.message),
+    data: JSON.parse(String(row.data)) as HypervisorEvent["data"],
+  };
+}

@@ -1,0 +1,97 @@
+import { type HostedServer, hostMachine } from "../../api/machine-server.js";
+import type { ToWorker } from "../../api/messages.js";
+import type { Machine as VirtMachine } from "../../machine/machine.js";
+import type { LaneReading } from "../messages.js";
+import type { DispatchedMachine } from "../scheduling/dispatcher.js";
+import type { LanePlatform } from "./lane-platform.js";
+
+const NO_TRAFFIC = {
+  diskReads: 0,
+  diskReadBytes: 0,
+  diskWrites: 0,
+  diskWrittenBytes: 0,
+  networkReceivedFrames: 0,
+  networkReceivedBytes: 0,
+  networkSentFrames: 0,
+  networkSentBytes: 0,
+};
+type Traffic = typeof NO_TRAFFIC;
+
+/** A machine in a worker that has many. */
+export class HostedMachine {
+  readonly server: HostedServer;
+  /** The name of its file, if the file is open because of it. */
+  file: string | null = null;
+  readonly #lane: number;
+  readonly #turns: DispatchedMachine;
+  #memory = { touchedByteLength: 0, residentByteLength: 0 };
+  #lookedAtMs = -1;
+  /** Of the machines before the present one: a guest that restarts is another one. */
+  #before: Traffic = NO_TRAFFIC;
+  #machine: VirtMachine | null = null;
+  #traffic: Traffic = NO_TRAFFIC;
+
+  constructor(lane: number, platform: LanePlatform, turns: DispatchedMachine) {
+    this.#lane = lane;
+    this.#turns = turns;
+    this.server = hostMachine(platform, turns);
+  }
+
+  receive(message: unknown): void {
+    this.server.receive(message as ToWorker);
+  }
+
+  /** Has its part of the processor taken away; for a machine that does not run any more. */
+  leave(): void {
+    this.#turns.quit();
+  }
+
+  reading(): LaneReading {
+    const { machine } = this.server;
+    const { instructions, processorMs, stolenMs } = this.#turns.account;
+    // What has not run since has touched nothing.
+    if (machine === null) this.#memory = { touchedByteLength: 0, residentByteLength: 0 };
+    else if (processorMs !== this.#lookedAtMs) this.#memory = machine.memoryUsage;
+    this.#lookedAtMs = processorMs;
+    return {
+      lane: this.#lane,
+      instructions: Number(instructions),
+      busyMs: processorMs,
+      stolenMs,
+      ...this.#memory,
+      balloonByteLength: machine?.balloons[0]?.byteLength ?? 0,
+      ...this.#countTraffic(machine),
+    };
+  }
+
+  #countTraffic(machine: VirtMachine | null): Traffic {
+    if (machine !== this.#machine) {
+      this.#before = sum(this.#before, this.#traffic);
+      this.#machine = machine;
+    }
+    this.#traffic = machine === null ? NO_TRAFFIC : trafficOf(machine);
+    return sum(this.#before, this.#traffic);
+  }
+}
+
+function sum(a: Traffic, b: Traffic): Traffic {
+  const names = Object.keys(a) as (keyof Traffic)[];
+  return Object.fromEntries(names.map((name) => [name, a[name] + b[name]])) as Traffic;
+}
+
+function trafficOf({ traffic: { disks, networks } }: VirtMachine): Traffic {
+  const total = { ...NO_TRAFFIC };
+  for (const disk of disks) {
+    total.diskReads += disk.reads;
+    total.diskReadBytes += disk.readByteLength;
+    total.diskWrites += disk.writes;
+    total.diskWrittenBytes += disk.writtenByteLength;
+  }
+  for (const network of networks) {
+    total.networkReceivedFrames += network.receivedFrames;
+    total.networkReceivedBytes += network.receivedByteLength;
+    total.networkSentFrames += network.sentFrames;
+    total.networkSentBytes += network.sentByteLength;
+  }
+  return total;
+}

@@ -1,0 +1,162 @@
+import type { ComponentChildren, TargetedInputEvent } from "preact";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
+
+interface TextFieldProps {
+  readonly label: string;
+  readonly value: string;
+  readonly onChange: (value: string) => void;
+  readonly help?: ComponentChildren;
+  readonly required?: boolean;
+  readonly pattern?: string;
+  /** What is expected, when the pattern is not met. */
+  readonly expected?: string;
+  readonly maxLength?: number;
+  readonly placeholder?: string;
+  readonly type?: "text" | "password";
+}
+
+export function TextField({ label, value, onChange, help, expected, type = "text", ...rest }: TextFieldProps) {
+  const helpId = useId();
+  const input = {
+    ...rest,
+    value,
+    autocomplete: "off",
+    spellcheck: false,
+    "aria-describedby": help === undefined ? undefined : helpId,
+    onInput: ({ currentTarget }: TargetedInputEvent<HTMLInputElement>) => {
+      const { patternMismatch } = currentTarget.validity;
+      currentTarget.setCustomValidity(patternMismatch && expected !== undefined ? expected : "");
+      onChange(currentTarget.value);
+    },
+  };
+  return (
+    // biome-ignore lint/a11y/noLabelWithoutControl: the input is in it, whichever it is
+    <label class="field">
+      {label}
+      {type === "password" ? <input type="password" {...input} /> : <input type="text" {...input} />}
+      {help !== undefined && (
+        <small id={helpId} class="quiet">
+          {help}
+        </small>
+      )}
+    </label>
+  );
+}
+
+interface NumberFieldProps {
+  readonly label: string;
+  readonly value: number;
+  readonly min: number;
+  readonly max: number;
+  readonly step: number;
+  readonly onChange: (value: number) => void;
+}
+
+export function NumberField({ label, value, onChange, ...range }: NumberFieldProps) {
+  return (
+    <label class="field">
+      {label}
+      <input
+        type="number"
+        value={value}
+        required
+        {...range}
+        onInput={({ currentTarget }) => {
+          if (currentTarget.validity.valid) onChange(currentTarget.valueAsNumber);
+        }}
+      />
+    </label>
+  );
+}
+
+interface SelectFieldProps {
+  readonly label: string;
+  readonly value: string;
+  readonly choices: readonly (readonly [value: string, text: string])[];
+  readonly onChange: (value: string) => void;
+}
+
+export function SelectField({ label, value, choices, onChange }: SelectFieldProps) {
+  return (
+    <label class="field">
+      {label}
+      <select value={value} onChange={({ currentTarget }) => onChange(currentTarget.value)}>
+        {choices.map(([choice, text]) => (
+          <option key={choice} value={choice}>
+            {text}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+export function CheckField({
+  label,
+  checked,
+  onChange,
+}: {
+  readonly label: string;
+  readonly checked: boolean;
+  readonly onChange: (checked: boolean) => void;
+}) {
+  return (
+    <label class="check">
+      <input type="checkbox" checked={checked} onInput={({ currentTarget }) => onChange(currentTarget.checked)} />
+      {label}
+    </label>
+  );
+}
+
+interface SliderProps {
+  readonly label: string;
+  /** Positions of the slider, from left to right. */
+  readonly steps: readonly number[];
+  readonly value: number;
+  /** What a position means, for people. */
+  readonly format: (value: number) => string;
+  /** Called while the slider moves, no more often than the hypervisor should hear of it. */
+  readonly onChange: (value: number) => void;
+}
+
+const SETTLE_MS = 150;
+
+/** Moves through given values; what it is moved to acts at once. */
+export function Slider({ label, steps, value, format, onChange }: SliderProps) {
+  const id = useId();
+  const [moved, setMoved] = useState<number | null>(null);
+  const timer = useRef<ReturnType<typeof setTimeout> | null>(null);
+  useEffect(() => {
+    // The hypervisor's word counts again when it has heard of the last move.
+    if (moved !== null && moved === value) setMoved(null);
+  }, [moved, value]);
+  const shown = moved ?? value;
+  const move = (to: number): void => {
+    setMoved(to);
+    if (timer.current !== null) clearTimeout(timer.current);
+    timer.current = setTimeout(() => onChange(to), SETTLE_MS);
+  };
+  return (
+    <div class="slider">
+      <label for={id}>{label}</label>
+      <output for={id}>{format(shown)}</output>
+      <input
+        id={id}
+        type="range"
+        min={0}
+        max={steps.length - 1}
+        step={1}
+        value={nearest(steps, shown)}
+        aria-valuetext={format(shown)}
+        onInput={({ currentTarget }) => move(steps[currentTarget.valueAsNumber]!)}
+      />
+    </div>
+  );
+}
+
+function nearest(steps: readonly number[], value: number): number {
+  const exact = steps.indexOf(value);
+  if (exact !== -1) return exact;
+  const distances = steps.map((step) => Math.abs(step - value));
+  return distances.indexOf(Math.min(...distances));
+}
