@@ -5,9 +5,10 @@
  * compiled core and a host's services, which `vivarium/node` has for Node.
  */
 import { defaultPlatform } from "#platform";
-import { MachineBase, type OpenOptions } from "./api/machine.js";
+import { MachineBase, type OpenOptions, type ReplayOptions } from "./api/machine.js";
 import type { MachineOptions } from "./api/machine-options.js";
 import type { Platform } from "./api/platform.js";
+import type { ReplayReport } from "./api/replay.js";
 import { HypervisorBase, type HypervisorOptions } from "./hypervisor/hypervisor-base.js";
 import type { HypervisorPlatform } from "./hypervisor/platform.js";
 
@@ -39,6 +40,19 @@ export class Machine extends MachineBase {
   ): Promise<Machine> {
     return Machine.openOn(platform, file, options);
   }
+
+  /**
+   * Runs a history again that was recorded in a file, without the world it ran in, to its end or to an instruction.
+   *
+   * @throws VivariumError `replay/diverged` with the instruction when the machine does not do again what it did,
+   *   `replay/nothing`, `replay/range`, and those of `open`
+   */
+  static replay(
+    file: string,
+    { platform = defaultPlatform, ...options }: ReplayOptions & { readonly platform?: Platform } = {},
+  ): Promise<ReplayReport> {
+    return Machine.replayOn(platform, file, options);
+  }
 }
 
 export type { ShareOptions, SocketOptions } from "./api/device-options.js";
@@ -68,6 +82,7 @@ export {
   MachineBase,
   type MachineEvents,
   type OpenOptions,
+  type ReplayOptions,
 } from "./api/machine.js";
 export type { BalloonState, MachineBalloon } from "./api/machine-balloon.js";
 export type { MachineConsole } from "./api/machine-console.js";
@@ -78,6 +93,7 @@ export type { GuestSocket, SocketListener } from "./api/machine-sockets.js";
 export type { MachineStatus, Source, WorkerStats } from "./api/messages.js";
 export type { LinkOptions, NetworkOptions, RateOption } from "./api/network-options.js";
 export type { OpenLink, Platform } from "./api/platform.js";
+export type { ReplayPlace, ReplayReport } from "./api/replay.js";
 export type { SignalName } from "./api/signals.js";
 export type { MachineSnapshot } from "./api/snapshot.js";
 export type { Bytes } from "./api/streams.js";
@@ -93,6 +109,7 @@ export type { HypervisorMachines, HypervisorOptions } from "./hypervisor/hypervi
 export type { FileSnapshots, HypervisorForkOptions, HypervisorMachine } from "./hypervisor/hypervisor-machine.js";
 export type { HypervisorPlatform } from "./hypervisor/platform.js";
 export type { ImageProgress } from "./images/image.js";
+export { type RecordEnd, Recorder, type RecorderOptions, type RecordSink } from "./machine/history/recorder.js";
 export {
   type Boot,
   type ConsolePort,
@@ -120,7 +137,9 @@ export { Switch, Switch as NetworkSwitch } from "./network/switch.js";
 export type { Rate } from "./network/token-bucket.js";
 export { MemoryFolder } from "./share/memory-folder.js";
 export type { SharedFolder } from "./share/shared-folder.js";
+export type { History } from "./snapshot/history-store.js";
 export { MachineFile, type SaveOptions, type SnapshotKind } from "./snapshot/machine-file.js";
+export { type Replay, type ReplayRequest, type ReplayWires, replay } from "./snapshot/replay.js";
 export { type BlockBackend, SECTOR_BYTE_LENGTH } from "./storage/block-backend.js";
 export type { ByteStore } from "./storage/byte-store.js";
 export { CapturedDisk } from "./storage/captured-disk.js";

@@ -73,6 +73,8 @@ export interface MachineOptions {
    * guest agent of full distributions (`qemu-ga`), which has neither `spawn` nor most of `files`.
    */
   readonly agent?: "vivarium" | "qemu";
+  /** A new machine file, in which the machine's history is recorded, to be run again; `save` then saves to it, too. */
+  readonly record?: string;
   /** Whether it is switched on at once, which is usual. */
   readonly start?: boolean;
   /** Ends the machine, made or not, with VivariumError `machine/closed`; `create` rejects with its reason. */

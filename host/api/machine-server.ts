@@ -3,9 +3,11 @@ import type { WasmModule } from "../core/wasm.js";
 import type { BalloonStatistics, VirtioBalloon } from "../devices/virtio/balloon.js";
 import { encodeTerminalSize, PORT_CONTROL } from "../images/control-port.js";
 import { type BoardState, boardSchema } from "../machine/board-state.js";
+import { Recorder } from "../machine/history/recorder.js";
 import type { Boot, Drive, HostServices, Identity, MachineState } from "../machine/machine.js";
 import { Machine as VirtMachine } from "../machine/machine.js";
 import type { ProcessorTurns } from "../machine/processor-turns.js";
+import { replay } from "../snapshot/replay.js";
 import { POWER_ON } from "../snapshot/snapshot-name.js";
 import { unreachable, VivariumError } from "../util/errors.js";
 import { decode } from "../util/schema.js";
@@ -26,6 +28,7 @@ import {
 } from "./messages.js";
 import { buffersOf, StatePacker } from "./packed-state.js";
 import type { OpenMachineFile, WorkerPlatform } from "./platform.js";
+import { type ReplaySetup, reportReplay } from "./replay.js";
 import type { DetachedMachine } from "./transit.js";
 
 /** The machine as the worker's own program sees it, beside the caller at the channel: what keeps it in a file. */
@@ -100,6 +103,8 @@ class MachineServer implements HostedServer {
   #core: Promise<WasmModule> | null = null;
   /** Where the machine is saved. */
   #file: { readonly name: string; readonly opened: OpenMachineFile } | null = null;
+  /** The file that its history is recorded in; null when it is not recorded. */
+  #recordsTo: OpenMachineFile | null = null;
   /** Where it was saved before: snapshots in memory have their chunks there. */
   readonly #formerFiles: OpenMachineFile[] = [];
   #parts: Parts | null = null;
@@ -192,7 +197,7 @@ class MachineServer implements HostedServer {
   }
 
   create(setup: MachineSetup): Promise<MachineSetup> {
-    return this.#inTurn(() => this.#create(setup));
+    return this.#inTurn(() => this.#create({ setup, record: null }));
   }
 
   start(): Promise<void> {
@@ -300,6 +305,7 @@ class MachineServer implements HostedServer {
     const isRunning = this.#status === "running";
     if (isRunning) await this.#standStill();
     const machine = this.#present();
+    await machine.endRecord();
     const { setup } = this.#requireParts();
     const ports = setup.ports.map((name) => ({ name, waiting: machine.port(name).takeWaiting() }));
     const links = this.#devices.handOver();
@@ -331,7 +337,11 @@ class MachineServer implements HostedServer {
     this.#keepAddresses(machine);
   }
 
-  async #create(given: MachineSetup): Promise<MachineSetup> {
+  async #create({ setup: given, record }: Calls["create"]["argument"]): Promise<MachineSetup> {
+    if (record !== null) {
+      this.#file = { name: record, opened: await this.#platform.createMachineFile(record) };
+      this.#recordsTo = this.#file.opened;
+    }
     const setup = await this.#sources.withImageDisk(given);
     await this.#openParts(setup);
     // Made at once, so that what cannot be is said by `create` and not by the first start.
@@ -360,22 +370,39 @@ class MachineServer implements HostedServer {
     this.#tellPorts(identity);
   }
 
-  async #openFile({ name, snapshot, identity, connections }: Calls["open"]["argument"]): Promise<MachineSetup> {
+  async #openFile(argument: Calls["open"]["argument"]): Promise<Calls["open"]["answer"]> {
+    const { name, connections, record, replay } = argument;
     const opened = await this.#platform.openMachineFile(name);
     this.#file = { name, opened };
-    const { file } = opened;
-    const point = snapshot === null ? file.present : file.find(snapshot);
-    if (point === null)
-      throw new VivariumError("file/empty", `${name}: no machine has been saved in it`, { file: name });
-    const state = file.load(point);
+    if (record) this.#recordsTo = opened;
+    const replayed = replay === null ? null : await this.#replay(opened.file, replay);
+    const { state, identity } = replayed ?? this.#stateIn(opened.file, argument);
     const setup = setupOfBoard(decode(boardSchema, state.board), connections);
     await this.#devices.open(setup);
     this.#parts = { setup, boot: () => Promise.reject(cannotRestart()), drives: [] };
-    const taken = identity ?? file.identity;
-    this.#machine = await this.#resume(state, this.#parts, taken);
+    this.#machine = await this.#resume(state, this.#parts, identity);
     this.#setStatus("paused");
-    this.#tellPorts(taken);
-    return setup;
+    this.#tellPorts(identity);
+    return { setup, replayed: replayed?.report ?? null };
+  }
+
+  /** Runs a history again: what its guest writes to the console is heard, and nothing else. */
+  async #replay(file: OpenMachineFile["file"], { translate, ...request }: ReplaySetup) {
+    const done = await replay(file, request, {
+      core: await this.#loadCore(),
+      host: this.#host,
+      serial: this.#console,
+      translate,
+    });
+    this.#console.flush();
+    return { state: await done.machine.capture(), identity: "renewed" as const, report: reportReplay(done) };
+  }
+
+  #stateIn(file: OpenMachineFile["file"], { name, snapshot, identity }: Calls["open"]["argument"]) {
+    const point = snapshot === null ? file.present : file.find(snapshot);
+    if (point === null)
+      throw new VivariumError("file/empty", `${name}: no machine has been saved in it`, { file: name });
+    return { state: file.load(point), identity: identity ?? file.identity };
   }
 
   async #save({ name, label }: Calls["save"]["argument"]): Promise<void> {
@@ -454,6 +481,7 @@ class MachineServer implements HostedServer {
         const halt = await this.#machine!.run();
         this.#console.flush();
         if (halt.kind === "stopped") return;
+        await this.#machine?.endRecord();
         this.#closePorts();
         if (halt.kind !== "reboot" || !this.#canRestart()) {
           this.#forget();
@@ -480,6 +508,7 @@ class MachineServer implements HostedServer {
   async #halt(status: "paused" | "off"): Promise<void> {
     if (this.#status === "running") await this.#standStill();
     if (status === "off") {
+      await this.#machine?.endRecord();
       this.#closePorts();
       this.#console.settle();
       this.#forget();
@@ -512,6 +541,7 @@ class MachineServer implements HostedServer {
       for (const name of this.#requireParts().setup.ports) this.#machine.port(name).discard();
       this.#console.release();
       await this.#machine.restore(state, { identity });
+      await this.#recorded(this.#machine);
       this.#devices.renewLinks();
     }
     this.#closePorts();
@@ -548,7 +578,7 @@ class MachineServer implements HostedServer {
     });
     this.#devices.attach(machine, true);
     if (setup.balloonByteLength !== null) machine.balloons[0]?.setTarget(setup.balloonByteLength);
-    return machine;
+    return this.#recorded(machine);
   }
 
   async #resume(state: MachineState, { setup, drives }: Parts, identity: Identity): Promise<VirtMachine> {
@@ -556,6 +586,12 @@ class MachineServer implements HostedServer {
     const wires = { ...(await this.#wires(setup)), ...this.#devices.atResume(setup) };
     const machine = await VirtMachine.resume(state, { ...wires, drives: outside, identity });
     this.#devices.attach(machine, false);
+    return this.#recorded(machine);
+  }
+
+  /** Begins the machine's history, if it is to be recorded. */
+  async #recorded(machine: VirtMachine): Promise<VirtMachine> {
+    if (this.#recordsTo !== null) await machine.record(await this.#recordsTo.file.record());
     return machine;
   }
 
@@ -581,7 +617,13 @@ class MachineServer implements HostedServer {
         },
       })),
       host: this.#host,
+      ...(this.#recordsTo === null ? {} : { border: this.#recorder() }),
     };
+  }
+
+  #recorder(): Recorder {
+    const onFailure = (error: unknown) => this.#post({ kind: "recording-failure", error: packError(error) });
+    return new Recorder({ host: this.#host, onFailure });
   }
 
   /** By the virtio console, and to the guest that listens for it because a serial line has no size. */

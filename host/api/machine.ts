@@ -30,6 +30,7 @@ import { buffersOf } from "./packed-state.js";
 import type { Platform } from "./platform.js";
 import { type Ended, execByQemuAgent } from "./qemu-commands.js";
 import { Remote, type WorkerEvent } from "./remote.js";
+import type { ReplayPlace, ReplayReport, ReplaySetup } from "./replay.js";
 import { MachineSnapshot } from "./snapshot.js";
 import { type Bytes, readAll, toBytes } from "./streams.js";
 
@@ -61,8 +62,18 @@ export interface OpenOptions {
   /** Paths by which other programs reach its sockets, in their order. */
   readonly sockets?: readonly { readonly path?: string }[];
   readonly translate?: TranslationMode;
+  /** It goes on where a replay of its recorded history stops, in place of where it was left. */
+  readonly replay?: ReplayPlace;
+  /** Whether its history is recorded in the file. */
+  readonly record?: boolean;
   /** Whether it goes on at once, which is usual. */
   readonly start?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+export interface ReplayOptions extends ReplayPlace {
+  /** Is given what the guest wrote to its console, as it writes it again. */
+  readonly onConsole?: (bytes: Uint8Array) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -90,6 +101,8 @@ export interface MachineEvents {
   readonly reboot: undefined;
   /** The machine has ended by an error of Vivarium's own; it is off. */
   readonly failure: Error;
+  /** Its history is not recorded any more; it runs on. */
+  readonly recordingFailure: Error;
 }
 
 const OUTPUT_MAX_BYTE_LENGTH = 64 * 1024 * 1024;
@@ -120,7 +133,13 @@ export class MachineBase {
   readonly #sockets: readonly MachineSockets[];
   #networks: readonly MachineNetwork[] = [];
   #inputs: readonly MachineInput[] = [];
-  readonly #listeners: Listeners = { status: new Set(), halt: new Set(), reboot: new Set(), failure: new Set() };
+  readonly #listeners: Listeners = {
+    status: new Set(),
+    halt: new Set(),
+    reboot: new Set(),
+    failure: new Set(),
+    recordingFailure: new Set(),
+  };
   readonly #onProgress: (progress: ImageProgress) => void;
   #status: MachineStatus = "off";
   #closed: VivariumError | null = null;
@@ -178,7 +197,7 @@ export class MachineBase {
     const machine = new this(platform, setup, options.onProgress);
     try {
       return await within(platform, "create", signal === undefined ? {} : { signal }, async () => {
-        await machine.make(options.networks);
+        await machine.make(options.networks, options.record ?? null);
         if (start) await machine.start();
         return machine;
       });
@@ -189,9 +208,9 @@ export class MachineBase {
   }
 
   /** @internal Opens what the machine is made of; it is off then. */
-  async make(networks: readonly NetworkOptions[] = []): Promise<void> {
+  async make(networks: readonly NetworkOptions[] = [], record: string | null = null): Promise<void> {
     await this.connectDevices(this.#setup, networks);
-    this.#setup = await this.#remote.call("create", this.#setup);
+    this.#setup = await this.#remote.call("create", { setup: this.#setup, record });
   }
 
   /** @internal The devices that the machine has, and what its networks are plugged into. */
@@ -216,21 +235,55 @@ export class MachineBase {
     ) => M,
     platform: Platform,
     name: string,
-    { snapshot, identity, start = true, signal, ...rest }: OpenOptions,
+    { snapshot, identity, replay, record = false, start = true, signal, ...rest }: OpenOptions,
   ): Promise<M> {
+    if (replay !== undefined && snapshot !== undefined) {
+      throw new VivariumError("option/invalid", "snapshot and replay exclude each other: both say where to go on");
+    }
     if (signal?.aborted === true) throw signal.reason;
     const machine = new this(platform, NO_SETUP);
     try {
       return await within(platform, "open", signal === undefined ? {} : { signal }, async () => {
         const connections = connectionsOf(rest);
-        const argument = { name, snapshot: snapshot ?? null, identity: identity ?? null, connections };
-        await machine.connectDevices(await machine.#remote.call("open", argument), rest.networks ?? []);
+        const place = { snapshot: snapshot ?? null, replay: setupOfReplay(replay) };
+        const argument = { name, ...place, identity: identity ?? null, connections, record };
+        const { setup } = await machine.#remote.call("open", argument);
+        await machine.connectDevices(setup, rest.networks ?? []);
         if (start) await machine.start();
         return machine;
       });
     } catch (error) {
       await machine.close();
       throw error;
+    }
+  }
+
+  /** @internal */
+  static async replayOn(
+    platform: Platform,
+    name: string,
+    { onConsole, signal, ...place }: ReplayOptions,
+  ): Promise<ReplayReport> {
+    if (signal?.aborted === true) throw signal.reason;
+    const machine = new MachineBase(platform, NO_SETUP);
+    try {
+      return await within(platform, "replay", signal === undefined ? {} : { signal }, async () => {
+        const heard = onConsole === undefined ? null : hear(machine.console.readable, onConsole);
+        const argument = {
+          name,
+          snapshot: null,
+          identity: null,
+          record: false,
+          connections: connectionsOf({}),
+          replay: setupOfReplay(place),
+        };
+        const { replayed } = await machine.#remote.call("open", argument);
+        await machine.close();
+        await heard;
+        return replayed!;
+      });
+    } finally {
+      await machine.close();
     }
   }
 
@@ -631,6 +684,9 @@ export class MachineBase {
       case "failure":
         this.#emit("failure", unpackError(event.error));
         return;
+      case "recording-failure":
+        this.#emit("recordingFailure", unpackError(event.error));
+        return;
       default:
         unreachable(event);
     }
@@ -655,6 +711,27 @@ export class MachineBase {
   #emit<E extends keyof MachineEvents>(event: E, value: MachineEvents[E]): void {
     for (const callback of [...this.#listeners[event]]) callback(value);
   }
+}
+
+function setupOfReplay(place: ReplayPlace | undefined): ReplaySetup | null {
+  if (place === undefined) return null;
+  const { until, back, history, from, translate = "on" } = place;
+  if (until !== undefined && back !== undefined) {
+    throw new VivariumError("option/invalid", "until and back exclude each other: both say where to stop");
+  }
+  return {
+    translate,
+    ...(until === undefined ? {} : { until }),
+    ...(back === undefined ? {} : { back }),
+    ...(history === undefined ? {} : { history }),
+    ...(from === undefined ? {} : { from }),
+  };
+}
+
+/** Resolves at the stream's end. */
+async function hear(stream: ReadableStream<Uint8Array>, callback: (bytes: Uint8Array) => void): Promise<void> {
+  const reader = stream.getReader();
+  for (let next = await reader.read(); !next.done; next = await reader.read()) callback(next.value);
 }
 
 function connectionsOf({ networks = [], shares = [], sockets = [], translate = "on" }: OpenOptions): Connections {

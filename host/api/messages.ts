@@ -14,6 +14,7 @@ import type { LinkMessage } from "../network/remote-link.js";
 import { type ErrorData, VivariumError } from "../util/errors.js";
 import type { BalloonState } from "./machine-balloon.js";
 import type { PackedState } from "./packed-state.js";
+import type { ReplayReport, ReplaySetup } from "./replay.js";
 import type { FromGuestSocket, ToGuestSocket } from "./socket-messages.js";
 
 /** A file by what the platform calls it (a path, a URL), or its content. */
@@ -122,7 +123,11 @@ export interface WorkerStats extends MachineStats {
 /** What can be asked of the worker: argument and answer of each call. */
 export interface Calls {
   /** Opens what the machine is made of, and answers with all of it, the image's own disk included. It is off then. */
-  create: { readonly argument: MachineSetup; readonly answer: MachineSetup };
+  create: {
+    /** `record` is the name of a new file for the machine and its history. */
+    readonly argument: { readonly setup: MachineSetup; readonly record: string | null };
+    readonly answer: MachineSetup;
+  };
   /** Makes the machine that goes on from a state, paused unless `start`. */
   adopt: {
     readonly argument: {
@@ -134,15 +139,17 @@ export interface Calls {
     };
     readonly answer: undefined;
   };
-  /** Opens a machine's file: it is paused where it was saved, or at that snapshot. */
+  /** Opens a machine's file: it is paused where it was saved, at that snapshot, or where a replay of its history stops. */
   open: {
     readonly argument: {
       readonly name: string;
       readonly snapshot: string | null;
       readonly identity: Identity | null;
       readonly connections: Connections;
+      readonly record: boolean;
+      readonly replay: ReplaySetup | null;
     };
-    readonly answer: MachineSetup;
+    readonly answer: { readonly setup: MachineSetup; readonly replayed: ReplayReport | null };
   };
   /** Saves the machine to its file, or to a new one, as the point that `open` goes on from; `label` names it, too. */
   save: {
@@ -213,7 +220,9 @@ export type FromWorker =
   /** So many typed bytes have reached the guest. */
   | { readonly kind: "typed"; readonly byteLength: number }
   /** The machine has ended by an error of ours. */
-  | { readonly kind: "failure"; readonly error: PackedError };
+  | { readonly kind: "failure"; readonly error: PackedError }
+  /** Recording has ended before the machine; it runs on. */
+  | { readonly kind: "recording-failure"; readonly error: PackedError };
 
 /** An error on its way between threads, which keep no more of an error's class than its name. */
 export interface PackedError {

@@ -112,6 +112,8 @@ export type MachineFileAction =
   | { readonly action: "snapshot"; readonly file: string; readonly name: string }
   /** Deletes named points, and what only they used. */
   | { readonly action: "delete-snapshots"; readonly file: string; readonly names: readonly string[] }
+  /** Deletes all recorded histories, and what only they used. */
+  | { readonly action: "delete-histories"; readonly file: string }
   /** Makes a named point the one where the machine goes on. */
   | { readonly action: "restore"; readonly file: string; readonly name: string }
   /** Makes machines that go on beside this one, each in a file of its own. */

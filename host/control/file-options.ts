@@ -52,8 +52,16 @@ export function readOpenOptions(file: string, options: OpenOptions): Action {
 export function readSnapshotOptions(
   file: string,
   name: string | undefined,
-  { delete: deleted }: { readonly delete?: readonly string[] },
+  {
+    delete: deleted,
+    deleteHistories = false,
+  }: { readonly delete?: readonly string[]; readonly deleteHistories?: boolean },
 ): Action {
+  if (deleteHistories) {
+    if (name !== undefined || deleted !== undefined)
+      throw badOption("--delete-histories takes no names: it deletes all");
+    return { action: "delete-histories", file: fileName(file) };
+  }
   if (deleted !== undefined) {
     if (name !== undefined) throw badOption("--delete takes the names of the snapshots to delete, and no other");
     return { action: "delete-snapshots", file: fileName(file), names: deleted };

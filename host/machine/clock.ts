@@ -154,7 +154,7 @@ export class VirtualClock implements GuestClock {
 }
 
 const BUDGET_MIN = 1000;
-const BUDGET_MAX = 20_000_000;
+export const SLICE_BUDGET_MAX = 20_000_000;
 /** Instructions a millisecond, before anything has been measured. */
 const FIRST_SPEED = 100_000;
 /** Weight of a new measurement of speed. */
@@ -199,7 +199,7 @@ export class HostClock implements GuestClock {
     this.#alarms.fire(this.now());
     this.#sliceStartMs = this.#host.monotonicMs();
     const wanted = granted ?? Math.round(this.#speed * SLICE_MS);
-    const budget = Math.min(budgetMax, Math.max(BUDGET_MIN, Math.min(wanted, BUDGET_MAX)));
+    const budget = Math.min(budgetMax, Math.max(BUDGET_MIN, Math.min(wanted, SLICE_BUDGET_MAX)));
     const durationMs = budget / this.#speed;
 
     // A slice that went slower than the ones before ran ahead of the host: time stands until the host is there.

@@ -188,6 +188,7 @@ export class Machine {
       drainSlice: () => border?.drainSlice() ?? (virtualClock === null ? Promise.resolve() : this.#board.drain()),
       drain: () => (border ?? this.#board).drain(),
       isDead: () => border?.isLive !== false && core.harts.every((hart) => hart.runState === "stopped"),
+      isUncut: border !== null,
       get deviceAccesses() {
         return bus.accessCount;
       },

@@ -33,6 +33,8 @@ export interface SliceHooks {
   readonly budgetMax: number;
   /** Accesses of devices, since some moment. */
   readonly deviceAccesses: number;
+  /** Whether a slice ends at its budget only, whatever time it takes: its end is part of a history. */
+  readonly isUncut?: boolean;
   /** The machine wanted to run for so long and could not. */
   wasHeldBack(ms: number): void;
   /** What has to be waited for before the next slice, after which this is asked again; null when it can begin. */
@@ -220,12 +222,16 @@ export class RunLoop {
     const { retired: firstRetired } = this.#processor;
     const firstAccess = this.#hooks.deviceAccesses;
     const startMs = this.#host.monotonicMs();
-    this.#deadlineMs = turn.deadlineMs;
+    const deadlineMs = this.#hooks.isUncut === true ? Number.POSITIVE_INFINITY : turn.deadlineMs;
+    this.#deadlineMs = deadlineMs;
     this.#isOverdue = false;
     let waits = false;
     try {
       this.#hooks.wasHeldBack(turn.waitedMs);
-      const last = this.#slice(turn);
+      // Something may have come while it was not its turn.
+      await this.#prepareSlice();
+      if (this.#halt !== null) return "stop";
+      const last = this.#slice({ ...turn, deadlineMs });
       waits = last === "idle";
       return last;
     } finally {

@@ -55,6 +55,8 @@ export const CONSOLE_BYTE_LENGTH_MAX = 64 * 1024;
 const TEXT_LENGTH_MAX = 32 * 1024 * 1024;
 const SNAPSHOT_COUNT_MAX = 100_000;
 const RAM = "ram";
+/** Of a snapshot that only a history has. */
+const IS_HIDDEN = "name IS NULL AND kind = 'automatic'";
 /** The format version that brought histories. */
 const HISTORIES_SINCE = 2;
 
@@ -87,7 +89,7 @@ export class MachineFile {
     this.#list = database.prepare(
       `SELECT id, parent, name, kind, taken_ms, instructions,
          id = (SELECT present FROM machine) AS is_present
-       FROM snapshot WHERE ? OR name IS NOT NULL OR kind <> 'automatic' ORDER BY id LIMIT ${SNAPSHOT_COUNT_MAX}`,
+       FROM snapshot WHERE ? OR NOT (${IS_HIDDEN}) ORDER BY id LIMIT ${SNAPSHOT_COUNT_MAX}`,
     );
     this.#texts = database.prepare("SELECT name, state FROM part WHERE snapshot = ? AND length(state) <= ? LIMIT 1000");
   }
@@ -123,9 +125,13 @@ export class MachineFile {
     return file;
   }
 
-  /** All of the file, for `writeStream`. Nothing may change it until the last record was taken. */
+  /** All of the file but its histories, for `writeStream`. Nothing may change it until the last record was taken. */
   records(): Generator<StreamRecord> {
-    return exportRecords(this.#database);
+    const { snapshots } = this;
+    return exportRecords(this.#database, {
+      snapshots: new Set(snapshots.map(({ id }) => id)),
+      chunks: new Set(snapshots.flatMap((snapshot) => [...this.chunksOf(snapshot)])),
+    });
   }
 
   /** A file of an older version becomes one of the present when a history is recorded in it. */
@@ -178,6 +184,7 @@ export class MachineFile {
     }, upgradeFormat);
     this.#histories = histories;
     this.#formatVersion = FORMAT_VERSION;
+    const origin = this.present?.id ?? null;
     return {
       history,
       write: async (piece, retired) => {
@@ -190,7 +197,8 @@ export class MachineFile {
       keep: (state) =>
         this.#change(async () => {
           if (state.moment === undefined) return;
-          await this.#insertState(state, { kind: "automatic", name: null, parent: null, console: new Uint8Array() });
+          const parent = state.moment.piece === 0 ? origin : null;
+          await this.#insertState(state, { kind: "automatic", name: null, parent, console: new Uint8Array() });
           this.#delete(histories.thin(history));
         }),
       end: (end) => this.#change(async () => histories.end(history, end)),
@@ -458,7 +466,10 @@ export class MachineFile {
   #delete(snapshots: readonly Pick<Snapshot, "id">[]): void {
     if (snapshots.length === 0) return;
     const candidates = new Set(snapshots.flatMap((snapshot) => [...this.chunksOf(snapshot)]));
-    const reparent = this.#database.prepare("UPDATE snapshot SET parent = ? WHERE parent = ?");
+    // Where a history began is known as long as that snapshot is there.
+    const reparent = this.#database.prepare(
+      `UPDATE snapshot SET parent = CASE WHEN ${IS_HIDDEN} THEN NULL ELSE ? END WHERE parent = ?`,
+    );
     const remove = this.#database.prepare("DELETE FROM snapshot WHERE id = ?");
     for (const { id } of snapshots) {
       reparent.run(this.#byId(id).parent, id);

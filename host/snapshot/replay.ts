@@ -80,10 +80,15 @@ function historyOf(file: MachineFile, { history, from }: ReplayRequest): History
   }
   if (from === undefined) return histories.at(-1)!;
   const { id } = file.find(from);
-  const through = histories.filter((each) => file.pointsOf(each).some(({ snapshotId }) => snapshotId === id));
+  const through = histories.filter((each) => file.pointsOf(each).some((point) => isAt(point, id)));
   if (through.length > 0) return through.at(-1)!;
-  const message = `no recorded history can be run from snapshot ${JSON.stringify(from)}: none passed it with nothing under way`;
+  const message = `no recorded history begins at snapshot ${JSON.stringify(from)}, or passed it with nothing under way`;
   throw new VivariumError("replay/nothing", message, { from });
+}
+
+/** Whether a point is a snapshot, or the beginning of a history that went on from it. */
+function isAt({ snapshotId, snapshot }: StartingPoint, id: number): boolean {
+  return snapshotId === id || snapshot.parent === id;
 }
 
 /** The instruction to stop at; undefined for all of it. */
@@ -107,7 +112,7 @@ function pointOf(file: MachineFile, history: History, { from }: ReplayRequest, u
     );
   }
   const wanted = from === undefined ? null : file.find(from).id;
-  const usable = points.filter(({ snapshotId }) => wanted === null || snapshotId === wanted);
+  const usable = points.filter((point) => wanted === null || isAt(point, wanted));
   if (wanted !== null && until === undefined) return usable[0]!;
   const end = until ?? first.snapshot.instructions;
   const before = usable.filter(({ snapshot }) => snapshot.instructions <= end);

@@ -24,8 +24,14 @@ const RECORD_CONSOLE = 6;
 const CHUNK_HEADER_BYTE_LENGTH = 40;
 const TEXT_LENGTH_MAX = 32 << 20;
 
+/** What of a machine file goes into its stream, by number. */
+export interface Exported {
+  readonly snapshots: ReadonlySet<number>;
+  readonly chunks: ReadonlySet<number>;
+}
+
 /** The records of a machine file. Nothing may change it meanwhile. */
-export function* exportRecords(database: Database): Generator<StreamRecord> {
+export function* exportRecords(database: Database, { snapshots, chunks }: Exported): Generator<StreamRecord> {
   const { present } = database.prepare("SELECT present FROM machine").get() ?? {};
   if (present === null || present === undefined) {
     throw new VivariumError("file/empty", "there is no machine in this file yet");
@@ -33,16 +39,21 @@ export function* exportRecords(database: Database): Generator<StreamRecord> {
   yield json(RECORD_MACHINE, { formatVersion: FORMAT_VERSION, present: Number(present) });
   const chunk = database.prepare("SELECT id, byte_length, hash, packed FROM chunk WHERE id = ?");
   for (const { id } of database.prepare("SELECT id FROM chunk ORDER BY id").all()) {
+    if (!chunks.has(Number(id))) continue;
     const row = chunk.get(id!)!;
     const header = concatBytes([u32(Number(row.id)), u32(Number(row.byte_length)), row.hash as Uint8Array]);
     yield { type: RECORD_CHUNK, body: concatBytes([header, row.packed as Uint8Array]) };
   }
   for (const { console, ...row } of database.prepare("SELECT * FROM snapshot ORDER BY id").all()) {
+    if (!snapshots.has(Number(row.id))) continue;
     yield json(RECORD_SNAPSHOT, row);
     yield { type: RECORD_CONSOLE, body: concatBytes([u32(Number(row.id)), console as Uint8Array]) };
   }
-  for (const row of database.prepare("SELECT * FROM part").all()) yield json(RECORD_PART, row);
+  for (const row of database.prepare("SELECT * FROM part").all()) {
+    if (snapshots.has(Number(row.snapshot))) yield json(RECORD_PART, row);
+  }
   for (const row of database.prepare("SELECT * FROM contents").all()) {
+    if (!snapshots.has(Number(row.snapshot))) continue;
     const name = utf8(String(row.name));
     const byteLength = new Uint8Array(8);
     dataView(byteLength).setFloat64(0, Number(row.byte_length), true);

@@ -4,13 +4,14 @@ import {
   readForkOptions,
   readImportOptions,
   readOpenOptions,
+  readReplayOptions,
   readSnapshotOptions,
 } from "../../host/control/file-options.js";
 import { readKeep } from "../../host/control/keep-options.js";
 
 test("a machine with a file keeps it with or without a schedule", () => {
   expect(readKeep({}, undefined)).toBeNull();
-  expect(readKeep({}, "lab.viv")).toEqual({ file: "lab.viv", schedule: null });
+  expect(readKeep({}, "lab.viv")).toEqual({ file: "lab.viv", schedule: null, record: false });
   expect(readKeep({ snapshotEvery: "10m" }, "lab.viv")?.schedule).toEqual({ everyMs: 600_000, keepCount: 6 });
   expect(readKeep({ snapshotEvery: "30s", keep: "2" }, "lab.viv")?.schedule).toEqual({ everyMs: 30_000, keepCount: 2 });
 });
@@ -27,10 +28,42 @@ test.each([
   expect(() => readKeep(options, file)).toThrow(message);
 });
 
+test("viv replay says where to stop in one way, and which history in one", () => {
+  expect(
+    readReplayOptions("lab.viv", { until: "400", history: "2", translate: "off", json: true, save: "then.viv" }),
+  ).toEqual({
+    action: "replay",
+    file: "lab.viv",
+    history: 2,
+    until: 400n,
+    save: "then.viv",
+    translate: "off",
+    translationByteLengthMax: 64 << 20,
+    json: true,
+  });
+  expect(readReplayOptions("lab.viv", { back: "0", from: "clean" })).toMatchObject({ back: 0n, from: "clean" });
+  for (const [options, message] of [
+    [{ until: "1", back: "1" }, "--until and --back exclude each other"],
+    [{ history: "1", from: "clean" }, "--history and --from exclude each other"],
+    [{ until: "-1" }, "--until"],
+    [{ back: "1e9" }, "--back"],
+    [{ history: "0" }, "--history"],
+    [{ save: "" }, "--save"],
+  ] as const) {
+    expect(() => readReplayOptions("lab.viv", options)).toThrow(message);
+  }
+});
+
+test("a history is recorded only in a file that may change", () => {
+  expect(readKeep({ record: true }, "lab.viv")).toEqual({ file: "lab.viv", schedule: null, record: true });
+  expect(() => readKeep({ record: true }, undefined)).toThrow("--record needs --save");
+  expect(() => readOpenOptions("lab.viv", { record: true, discard: true })).toThrow("--discard and --record exclude");
+});
+
 test("viv open goes on at the console or with a command", () => {
   expect(readOpenOptions("lab.viv", {})).toEqual({
     action: "open",
-    keep: { file: "lab.viv", schedule: null },
+    keep: { file: "lab.viv", schedule: null, record: false },
     discard: false,
     keepIdentity: false,
     networks: [],

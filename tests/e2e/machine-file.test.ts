@@ -66,7 +66,7 @@ test("viv run --save, open, snapshot, restore, fork, export, import and inspect"
 
   // What is in it.
   const report = JSON.parse(await output("inspect", "--json", lab));
-  expect(report).toMatchObject({ formatVersion: 1, board: { hartCount: 1, memoryByteLength: 512 << 20 } });
+  expect(report).toMatchObject({ formatVersion: 2, board: { hartCount: 1, memoryByteLength: 512 << 20 } });
   const snapshots: { name: string; hash: string; present: boolean; parent: number }[] = report.snapshots;
   expect(snapshots.slice(0, 2).map(({ name }) => name)).toEqual(["power-on", "before-upgrade"]);
   const moved = JSON.parse(await output("inspect", "--json", at("moved.viv")));

@@ -10,6 +10,8 @@ import { CountingMachine, INSTRUCTIONS_PER_DOT } from "./counting-machine.js";
 
 const VERSIONS = Array.from({ length: FORMAT_VERSION }, (_, index) => index + 1);
 const A1 = 11;
+/** The version that brought recorded histories. */
+const HISTORIES_SINCE = 2;
 
 let directory: string;
 beforeEach(() => {
@@ -18,11 +20,17 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 describe.each(VERSIONS)("a machine file of format version %d", (version) => {
-  test("opens, with its snapshots, disk and console; its machine counts on from where it was", async () => {
+  test("opens, with its snapshots, histories, disk and console; its machine counts on from where it was", async () => {
     const path = join(directory, "machine.viv");
     copyFileSync(fileURLToPath(new URL(`fixtures/machine-file-${version}.viv`, import.meta.url)), path);
     const { file, close } = await openMachineFile(path);
     expect(file.snapshots.map(({ name }) => name)).toEqual(["power-on", "eight-dots", null]);
+    const histories = version < HISTORIES_SINCE ? [] : [{ id: 1, halt: "poweroff", stateHash: expect.any(String) }];
+    expect(file.histories).toMatchObject(histories);
+    for (const history of file.histories) {
+      const kinds = [...file.entriesOf(history, file.pointsOf(history)[0]!)].map(({ kind }) => kind);
+      expect([kinds.includes("slice"), kinds.includes("input"), kinds.at(-1)]).toEqual([true, true, "end"]);
+    }
     expect(Buffer.from(file.consoleOf(file.find("eight-dots"))).toString()).toBe("........");
 
     const state = file.load(file.find("eight-dots"));

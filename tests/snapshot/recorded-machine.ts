@@ -2,7 +2,7 @@
 
 import type { RecordEnd } from "../../host/machine/history/recorder.js";
 import { Recorder } from "../../host/machine/history/recorder.js";
-import { type Halt, Machine, type MachineOptions, type MachineState } from "../../host/machine/machine.js";
+import { type Halt, Machine, type MachineOptions } from "../../host/machine/machine.js";
 import { NodeHostServices } from "../../host/platform/node/host-services.js";
 import type { MachineFile } from "../../host/snapshot/machine-file.js";
 import { type Replay, type ReplayRequest, replay } from "../../host/snapshot/replay.js";
@@ -110,12 +110,12 @@ export interface RecordedMachineOptions extends Partial<MachineOptions> {
   readonly meanwhile?: (machine: Machine) => Promise<void>;
 }
 
-/** Makes a machine, records its history into the file, and runs it to its end. */
-export async function recordRun(
+/** A machine whose history is being recorded into the file from its first instruction on. */
+export async function createRecorded(
   file: MachineFile,
-  { meanwhile, ...options }: RecordedMachineOptions = {},
-): Promise<Recording> {
-  let output = "";
+  options: Partial<MachineOptions> = {},
+): Promise<{ readonly machine: Machine; readonly output: () => string; readonly failure: () => unknown }> {
+  const console = new Console();
   let failure: unknown = null;
   const host = new NodeHostServices();
   const border = new Recorder({
@@ -124,23 +124,30 @@ export async function recordRun(
       failure = error;
     },
   });
-  const wires = {
-    core: await core(),
-    serial: { write: (bytes: Uint8Array) => void (output += Buffer.from(bytes).toString("latin1")) },
-    host,
-  };
-  const made = {
+  const machine = await Machine.create({
     boot: LISTENER,
     hartCount: 1,
     memoryByteLength: 16 * MIB,
     clock: "host",
     drives: [],
+    core: await core(),
+    serial: console,
+    host,
+    border,
     ...options,
-  } as const;
-  const machine = await Machine.create({ ...wires, ...made, border });
+  });
   await machine.record(await file.record());
+  return { machine, output: () => console.text, failure: () => failure };
+}
+
+/** Runs such a machine to its end. */
+export async function recordRun(
+  file: MachineFile,
+  { meanwhile, ...options }: RecordedMachineOptions = {},
+): Promise<Recording> {
+  const { machine, output, failure } = await createRecorded(file, options);
   const [halt] = await Promise.all([machine.run(), meanwhile?.(machine)]);
-  return { output, halt, end: await machine.endRecord(), failure };
+  return { halt, end: await machine.endRecord(), output: output(), failure: failure() };
 }
 
 /** Runs a history of the file again. */
@@ -148,18 +155,21 @@ export async function replayRun(
   file: MachineFile,
   request: ReplayRequest & { readonly translate?: "on" | "off" | "eager" } = {},
 ): Promise<Replay & { readonly output: string }> {
-  let output = "";
+  const console = new Console();
   const { translate = "on", ...asked } = request;
   const done = await replay(file, asked, {
     core: await core(),
     translate,
-    serial: { write: (bytes) => void (output += Buffer.from(bytes).toString("latin1")) },
+    serial: console,
     host: new NodeHostServices(),
   });
-  return { ...done, output };
+  return { ...done, output: console.text };
 }
 
-/** The state of the machine where it stands. */
-export function stateOf({ machine }: { readonly machine: Machine }): Promise<MachineState> {
-  return machine.capture();
+class Console {
+  text = "";
+
+  write(bytes: Uint8Array): void {
+    this.text += Buffer.from(bytes).toString("latin1");
+  }
 }

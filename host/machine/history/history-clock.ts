@@ -35,10 +35,10 @@ export class HistoryClock implements GuestClock {
     this.#alarms.fire(nowNs);
   }
 
-  startSlice(budgetMax: number): number {
+  startSlice(budgetMax: number, granted?: number): number {
     if (this.#alarms.nextNs !== null) this.#alarms.fire(this.now());
     const inner = this.#inner;
-    return this.#border.startClock(inner === null ? null : () => inner.startSlice(budgetMax));
+    return this.#border.startClock(inner === null ? null : () => inner.startSlice(budgetMax, granted));
   }
 
   endSlice(retired: number, isBusy: boolean): void {

@@ -13,6 +13,7 @@
  */
 import { fromHex, toHex } from "../../util/bytes.js";
 import { unreachable } from "../../util/errors.js";
+import { SLICE_BUDGET_MAX } from "../clock.js";
 import type { Halt } from "../run-loop.js";
 import { type Input, readInput, writeInput } from "./input.js";
 import { damagedRecord, fieldsOf, RecordReader, type RecordValue, type RecordWriter } from "./record-value.js";
@@ -79,8 +80,6 @@ const POINT = 4;
 const END = 5;
 
 const HASH_BYTE_LENGTH = 16;
-/** A slice retires no more: `Core.run`. */
-const BUDGET_MAX = 2 ** 32;
 
 export function writeEntry(writer: RecordWriter, entry: Entry): void {
   switch (entry.kind) {
@@ -135,7 +134,7 @@ function readEntry(reader: RecordReader): Entry {
       const pace = reader.number();
       const ticks = reader.large();
       const retired = reader.number();
-      if (budget < 1 || budget >= BUDGET_MAX || retired > budget) throw damagedRecord(`a slice of ${budget}`);
+      if (budget < 1 || budget > SLICE_BUDGET_MAX || retired > budget) throw damagedRecord(`a slice of ${budget}`);
       return { kind: "slice", budget, pace, ticks, retired, answers: readAnswers(reader) };
     }
     case INPUT: {

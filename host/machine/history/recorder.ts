@@ -45,7 +45,7 @@ const CHECK_INSTRUCTIONS = 1n << 27n;
 const POINT_INSTRUCTIONS = 2_000_000_000n;
 const POINT_MS = 10_000;
 /** ...and only after the machine has run so many times as long as keeping the last one took. */
-const POINT_COST_FACTOR = 50;
+const POINT_COST_FACTOR = 20;
 
 /** What the machine is doing when it asks, and the answers so far. */
 interface Cause {
@@ -265,8 +265,8 @@ export class Recorder implements Border {
     const sink = this.#sink;
     if (sink === null) return null;
     this.#noteWait();
-    this.#cause = { answers: [], byteLength: 0 };
     const nowNs = machine.now();
+    this.#cause = { answers: [], byteLength: 0 };
     machine.fireAlarms(nowNs);
     const isSettled = machine.settle();
     const { answers } = this.#endCause();

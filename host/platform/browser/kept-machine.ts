@@ -46,7 +46,7 @@ export class KeptMachine {
     try {
       const argument = contents === undefined ? { place, setup } : { place, contents, setup };
       const opened = await file.call("open", argument);
-      if (opened.machine === null) await machine.make(options.networks);
+      if (opened.machine === null) await machine.make(options.networks, null);
       else
         await machine.connectDevices(opened.machine, (options.networks ?? []).slice(0, opened.machine.networks.length));
       return new KeptMachine(machine, file, opened.console);

@@ -39,7 +39,7 @@ export function describeFileCommands(program: Command, onAction: (action: Action
   describeStreams(program, onAction);
 }
 
-type SnapshotOptions = ConnectionOptions & { readonly delete?: readonly string[] };
+type SnapshotOptions = ConnectionOptions & { readonly delete?: readonly string[]; readonly deleteHistories?: boolean };
 type ForkOptions = ConnectionOptions & {
   count?: string;
   names?: readonly string[];
@@ -57,11 +57,15 @@ function describeSnapshots(program: Command, onAction: (action: Action) => void)
     .argument("<machine>", WHICH)
     .argument("[name]", "name of the new snapshot")
     .option("--delete <name...>", "delete these, and what only they used")
+    .option("--delete-histories", "delete all that --record recorded in a file")
     .action((machine: string, name: string | undefined, options: SnapshotOptions) =>
       onAction(
         isMachineName(machine)
           ? snapshotOf(machine, name, options)
-          : readSnapshotOptions(machine, name, options.delete === undefined ? {} : { delete: options.delete }),
+          : readSnapshotOptions(machine, name, {
+              ...(options.delete === undefined ? {} : { delete: options.delete }),
+              ...(options.deleteHistories === undefined ? {} : { deleteHistories: options.deleteHistories }),
+            }),
       ),
     );
   withConnection(program.command("restore"))

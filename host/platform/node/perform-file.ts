@@ -30,6 +30,8 @@ export async function performFileAction(action: MachineFileAction, streams: Stan
         await file.delete(action.names.map((name) => file.find(name)));
         await file.shrink();
       });
+    case "delete-histories":
+      return deleteHistories(action.file);
     case "restore":
       return restore(action, streams);
     case "fork":
@@ -107,6 +109,19 @@ async function restore(
     ({ file }) => goBack(file, action.name, say),
     (left) => say(String(left)),
   );
+}
+
+async function deleteHistories(path: string): Promise<ExitReport> {
+  const opened = await openMachineFile(path);
+  try {
+    await opened.file.deleteHistories(opened.file.histories);
+    await opened.file.shrink();
+  } catch (error) {
+    throw nameFile(path, error);
+  } finally {
+    await opened.close();
+  }
+  return { status: STATUS_OK };
 }
 
 /** Where the machine was left gets a name, so that nothing is lost. */
