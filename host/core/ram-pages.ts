@@ -2,6 +2,8 @@ import { DIRTY_BASE, PAGE_ABSENT, PAGE_BYTE_LENGTH, PAGE_WRITTEN, RAM_BASE } fro
 import { assert } from "../util/errors.js";
 import type { LinearMemory } from "./linear-memory.js";
 
+export const PAGES_PER_QUAD = 4;
+
 /**
  * What is known about each page of guest RAM, in a byte that host and processor share: whether it was written since
  * the last `forgetWritten`, and whether its contents are still with the host.
@@ -11,6 +13,8 @@ import type { LinearMemory } from "./linear-memory.js";
 export class RamPages {
   readonly count: number;
   readonly #flags: Uint8Array;
+  /** The flags of four pages in each. */
+  readonly #quads: Uint32Array;
   readonly #contents: Uint8Array;
   #source: ((page: number) => void) | null = null;
   /** Nothing above it is absent. */
@@ -19,11 +23,17 @@ export class RamPages {
   constructor(memory: LinearMemory, ramByteLength: number) {
     this.count = ramByteLength / PAGE_BYTE_LENGTH;
     this.#flags = memory.bytes.subarray(DIRTY_BASE, DIRTY_BASE + this.count);
+    this.#quads = new Uint32Array(memory.bytes.buffer, DIRTY_BASE, Math.floor(this.count / PAGES_PER_QUAD));
     this.#contents = memory.bytes.subarray(RAM_BASE, RAM_BASE + ramByteLength);
   }
 
   isWritten(page: number): boolean {
     return this.#flags[page] === PAGE_WRITTEN;
+  }
+
+  /** Whether four pages, from `quad * PAGES_PER_QUAD` on, are all present and not written: one look instead of four. */
+  isQuadQuiet(quad: number): boolean {
+    return this.#quads[quad] === 0;
   }
 
   isAbsent(page: number): boolean {
