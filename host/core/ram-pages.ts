@@ -2,7 +2,7 @@ import { DIRTY_BASE, PAGE_ABSENT, PAGE_BYTE_LENGTH, PAGE_WRITTEN, RAM_BASE } fro
 import { assert } from "../util/errors.js";
 import type { LinearMemory } from "./linear-memory.js";
 
-const FLAGS_PER_WORD = 4;
+export const PAGES_PER_QUAD = 4;
 
 /**
  * What is known about each page of guest RAM, in a byte that host and processor share: whether it was written since
@@ -13,8 +13,8 @@ const FLAGS_PER_WORD = 4;
 export class RamPages {
   readonly count: number;
   readonly #flags: Uint8Array;
-  /** The same, four pages at a time. */
-  readonly #words: Uint32Array;
+  /** The flags of four pages in each. */
+  readonly #quads: Uint32Array;
   readonly #contents: Uint8Array;
   #source: ((page: number) => void) | null = null;
   /** Nothing above it is absent. */
@@ -23,12 +23,17 @@ export class RamPages {
   constructor(memory: LinearMemory, ramByteLength: number) {
     this.count = ramByteLength / PAGE_BYTE_LENGTH;
     this.#flags = memory.bytes.subarray(DIRTY_BASE, DIRTY_BASE + this.count);
-    this.#words = new Uint32Array(memory.bytes.buffer, DIRTY_BASE, Math.floor(this.count / FLAGS_PER_WORD));
+    this.#quads = new Uint32Array(memory.bytes.buffer, DIRTY_BASE, Math.floor(this.count / PAGES_PER_QUAD));
     this.#contents = memory.bytes.subarray(RAM_BASE, RAM_BASE + ramByteLength);
   }
 
   isWritten(page: number): boolean {
     return this.#flags[page] === PAGE_WRITTEN;
+  }
+
+  /** Whether four pages, from `quad * PAGES_PER_QUAD` on, are all present and not written: one look instead of four. */
+  isQuadQuiet(quad: number): boolean {
+    return this.#quads[quad] === 0;
   }
 
   isAbsent(page: number): boolean {
@@ -37,7 +42,7 @@ export class RamPages {
 
   /** Whether none of these pages is written or absent. */
   arePlain(first: number, pageCount: number): boolean {
-    if (pageCount === FLAGS_PER_WORD && first % FLAGS_PER_WORD === 0) return this.#words[first / FLAGS_PER_WORD] === 0;
+    if (pageCount === PAGES_PER_QUAD && first % PAGES_PER_QUAD === 0) return this.isQuadQuiet(first / PAGES_PER_QUAD);
     for (let page = first; page < first + pageCount; page++) if (this.#flags[page] !== 0) return false;
     return true;
   }

@@ -58,7 +58,7 @@ export interface HypervisorMachines {
   destroy(name: string): Promise<void>;
 }
 
-const HANG_TIMEOUT_MS = 20_000;
+const HANG_TIMEOUT_MS = 30_000;
 /** Readings between two times that what was used is written down. */
 const READINGS_PER_WRITE = 10;
 const BALANCE_MS = 5000;

@@ -5,6 +5,7 @@ import type { HypervisorPlatform } from "./platform.js";
 
 /** How often workers are asked how they are. */
 export const READING_MS = 1000;
+const PIECES = 50;
 
 export interface WorkerPoolOptions {
   readonly count: number;
@@ -54,14 +55,12 @@ export class WorkerPool {
   }
 
   async #watch(worker: HostWorker): Promise<void> {
+    // Until its program has come up, no machine can hold it up; a program that cannot says so itself.
+    await worker.call("readings", undefined).catch(() => {});
     while (!this.#isClosed && worker.isAlive) {
       await this.#sleep(READING_MS);
       if (this.#isClosed || !worker.isAlive) return;
-      const { hangTimeoutMs } = this.#options;
-      const cancel = this.#platform.schedule(
-        () => worker.abort(`a machine has held the worker up for ${hangTimeoutMs / 1000} s`),
-        hangTimeoutMs,
-      );
+      const cancel = this.#abortLater(worker);
       try {
         this.#options.onReadings(worker, await worker.call("readings", undefined));
       } catch (error) {
@@ -70,6 +69,22 @@ export class WorkerPool {
         cancel();
       }
     }
+  }
+
+  /**
+   * Ends the worker unless it is cancelled in time. Time is counted in small pieces that begin when the one before has
+   * ended: a host that gives this program no processor stops the count as well.
+   */
+  #abortLater(worker: HostWorker): () => void {
+    const { hangTimeoutMs } = this.#options;
+    let left = PIECES;
+    let cancel = (): void => {};
+    const next = (): void => {
+      if (left-- > 0) cancel = this.#platform.schedule(next, hangTimeoutMs / PIECES);
+      else worker.abort(`a machine has held the worker up for ${hangTimeoutMs / 1000} s`);
+    };
+    next();
+    return () => cancel();
   }
 
   #sleep(delayMs: number): Promise<void> {

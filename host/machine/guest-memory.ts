@@ -1,9 +1,11 @@
 import { PAGE_BYTE_LENGTH } from "../../assembly/shared/layout.js";
 import type { Core } from "../core/core.js";
+import { PAGES_PER_QUAD } from "../core/ram-pages.js";
 import { CHUNK_BYTE_LENGTH, Chunk, type ChunkMap, chunkByteLength, emptyChunkMap } from "../storage/chunk.js";
 import { assert } from "../util/errors.js";
 
 const PAGES_PER_CHUNK = CHUNK_BYTE_LENGTH / PAGE_BYTE_LENGTH;
+assert(PAGES_PER_CHUNK === PAGES_PER_QUAD, "a chunk is a quad of pages");
 
 /** In whole chunks. */
 export interface MemoryUsage {
@@ -47,8 +49,10 @@ export class GuestMemory {
     let touched = 0;
     let resident = 0;
     const { pages } = this.#core.ram;
-    for (const [index, chunk] of this.#base.chunks.entries()) {
-      if (chunk === null && !this.#isWritten(index)) continue;
+    const { chunks } = this.#base;
+    // Without an iterator: this is done for every machine every few seconds.
+    for (let index = 0; index < chunks.length; index++) {
+      if (chunks[index] === null && (pages.isQuadQuiet(index) || !this.#isWritten(index))) continue;
       touched += this.#pageCount(index);
       if (!pages.isAbsent(firstPage(index))) resident += this.#pageCount(index);
     }

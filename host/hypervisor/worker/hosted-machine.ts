@@ -17,6 +17,10 @@ const NO_TRAFFIC = {
 };
 type Traffic = typeof NO_TRAFFIC;
 
+/** Looking at all of a memory costs: it is done when the machine has run for so long, and now and then. */
+const LOOK_BUSY_MS = 50;
+const READINGS_PER_LOOK = 10;
+
 /** A machine in a worker that has many. */
 export class HostedMachine {
   readonly server: HostedServer;
@@ -25,7 +29,8 @@ export class HostedMachine {
   readonly #lane: number;
   readonly #turns: DispatchedMachine;
   #memory = { touchedByteLength: 0, residentByteLength: 0 };
-  #lookedAtMs = -1;
+  #lookedAtMs = 0;
+  #readings = 0;
   /** Of the machines before the present one: a guest that restarts is another one. */
   #before: Traffic = NO_TRAFFIC;
   #machine: VirtMachine | null = null;
@@ -49,10 +54,8 @@ export class HostedMachine {
   reading(): LaneReading {
     const { machine } = this.server;
     const { instructions, processorMs, stolenMs } = this.#turns.account;
-    // What has not run since has touched nothing.
     if (machine === null) this.#memory = { touchedByteLength: 0, residentByteLength: 0 };
-    else if (processorMs !== this.#lookedAtMs) this.#memory = machine.memoryUsage;
-    this.#lookedAtMs = processorMs;
+    else if (this.#isLookDue(processorMs)) this.#memory = machine.memoryUsage;
     return {
       lane: this.#lane,
       instructions: Number(instructions),
@@ -62,6 +65,13 @@ export class HostedMachine {
       balloonByteLength: machine?.balloons[0]?.byteLength ?? 0,
       ...this.#countTraffic(machine),
     };
+  }
+
+  /** What has hardly run since has touched little. */
+  #isLookDue(processorMs: number): boolean {
+    const isDue = processorMs - this.#lookedAtMs > LOOK_BUSY_MS || this.#readings++ % READINGS_PER_LOOK === 0;
+    if (isDue) this.#lookedAtMs = processorMs;
+    return isDue;
   }
 
   #countTraffic(machine: VirtMachine | null): Traffic {
