@@ -12,6 +12,11 @@ import { dataDirectory, readDiscovery } from "./discovery.js";
 const PROGRESS_MS = 1000;
 const MESSAGE_BYTE_LENGTH_MAX = 64 * 1024 * 1024;
 
+const REMEDIES: readonly (readonly [reason: RegExp, remedy: string])[] = [
+  [/^ECONNREFUSED$/, '; "viv serve" starts a daemon'],
+  [/CERT|SIGNATURE/, "; NODE_EXTRA_CA_CERTS=cert.pem trusts its certificate"],
+];
+
 export interface RequestOptions {
   readonly method: string;
   readonly headers?: Readonly<Record<string, string>>;
@@ -128,7 +133,7 @@ export class DaemonClient {
     const { cause, code } = error as { readonly cause?: unknown; readonly code?: string };
     const reason = (cause as NodeJS.ErrnoException | undefined)?.code ?? code;
     if (reason === undefined && !(error instanceof TypeError)) return error;
-    const remedy = reason === "ECONNREFUSED" ? '; "viv serve" starts a daemon' : "";
+    const remedy = REMEDIES.find(([pattern]) => pattern.test(reason ?? ""))?.[1] ?? "";
     const message = `the daemon at ${this.url} does not answer (${reason ?? "no reason given"})${remedy}`;
     return new VivariumError("daemon/unreachable", message, { url: this.url });
   }

@@ -164,7 +164,7 @@ async function readTls(tls: ServeAction["tls"]): Promise<AppParts["tls"]> {
 
 async function listen(
   app: FastifyInstance,
-  { host, port }: { host: string; port: number },
+  { host, port, names }: Pick<ServeAction, "host" | "port" | "names">,
   tls: boolean,
 ): Promise<string> {
   try {
@@ -175,5 +175,8 @@ async function listen(
     throw new VivariumError("serve/listen", message);
   }
   const { address, family, port: actual } = app.server.address() as AddressInfo;
-  return `${tls ? "https" : "http"}://${family === "IPv6" ? `[${address}]` : address}:${actual}`;
+  // All addresses are none that can be called.
+  const isAny = address === "0.0.0.0" || address === "::";
+  const name = isAny ? (names[0] ?? "localhost") : family === "IPv6" ? `[${address}]` : address;
+  return `${tls ? "https" : "http"}://${name}:${actual}`;
 }
