@@ -130,6 +130,23 @@ test("a trap behind 32-bit operations finds their results sign-extended", async 
   expect(core.translation.instructions).toBeGreaterThan(100n);
 });
 
+test("what a call leaves in registers is not taken for the 32-bit values they held before", async () => {
+  const { core, hart, at } = await start(`
+    again: li a0, 1
+    li a1, 3
+    jal ra, callee
+    xor a2, a0, a1
+    done: j again
+    callee: slli a0, a0, 40
+    ret`);
+  for (let n = 0; n < 60; n++) {
+    do core.run(5);
+    while (hart.pc !== at("done"));
+    expect(hart.x(A2)).toBe((1n << 40n) ^ 3n);
+  }
+  expect(core.translation.instructions).toBeGreaterThan(100n);
+});
+
 test("where accesses near each other are in a page, one look at the TLB serves them all", async () => {
   const { core, hart, textAt } = await start(`
     again: jal ra, golden
