@@ -49,6 +49,8 @@ export interface HostingPlatform extends WorkerPlatform {
   openFile(name: string): Promise<HostedFile>;
   /** @throws VivariumError when it is there already, or what comes is no machine */
   importFile(name: string, records: AsyncIterable<StreamRecord>): Promise<HostedFile>;
+  /** Makes a file of the bytes of a machine's file. @throws VivariumError when they are none, or there is no room */
+  stageFile(name: string, bytes: AsyncIterable<Uint8Array>): Promise<HostedFile>;
   /** Deletes a file that is closed; nothing happens when there is none. */
   removeFile(name: string): Promise<void>;
   /** Lets memory that nobody uses any more go at once. */

@@ -1,5 +1,5 @@
 /** What becomes of the machines of a hypervisor, in real workers. */
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
@@ -213,6 +213,37 @@ test("a machine travels as a stream, and goes on at the other end", async () => 
   await imported.start();
   await until(() => again().length > 5, "letters of the imported machine");
   expect(again().slice(0, 3)).not.toBe("abc");
+});
+
+test("a machine's file is imported as it is, piece by piece, and what only looks like one is refused", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "viv-hypervisor-"));
+  try {
+    const first = await createHypervisor({ directory });
+    await first.machines.create(letters(image.path, "a"));
+    const output = outputOf(first, "a");
+    await until(() => output().length > 5, "letters");
+    await first.close();
+    const bytes = await readFile(join(directory, "machines", "a.viv"));
+    async function* stream(contents: Uint8Array) {
+      for (let offset = 0; offset < contents.length; offset += 9999) yield contents.subarray(offset, offset + 9999);
+    }
+    const hypervisor = await hypervisorOf();
+    await hypervisor.importMachine("b", stream(bytes), null, LOCAL);
+    const again = outputOf(hypervisor, "b");
+    await hypervisor.machines.get("b").start();
+    await until(() => again().length > 5, "letters of the imported machine");
+    expect(again().slice(0, 3)).not.toBe("abc");
+
+    for (const wrong of [bytes.subarray(0, 5000), bytes.subarray(0, 20)]) {
+      await expect(hypervisor.importMachine("c", stream(wrong), null, LOCAL)).rejects.toMatchObject({
+        code: expect.stringMatching(/^file\//),
+        message: expect.not.stringContaining(tmpdir()),
+      });
+    }
+    expect(hypervisor.machines.list().map(({ name }) => name)).toEqual(["b"]);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
 });
 
 test("what is asked of no machine, or twice, or cannot fit, is refused, and leaves nothing", async () => {

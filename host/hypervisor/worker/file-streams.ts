@@ -7,6 +7,9 @@ import type { HostedFile, HostingPlatform } from "../platform.js";
 import type { FileShelf } from "./file-shelf.js";
 import { PieceQueue } from "./piece-queue.js";
 
+/** "SQLite format 3", ended by a zero: what every machine file begins with. */
+const SQLITE_MAGIC = Uint8Array.from("SQLite format 3\0", (character) => character.charCodeAt(0));
+
 interface Import {
   readonly file: string;
   readonly pieces: PieceQueue;
@@ -47,8 +50,7 @@ export class FileStreams {
 
   beginImport(file: string, passphrase: string | null): number {
     const pieces = new PieceQueue();
-    const records = readStream(pieces, this.#platform.streamServices, passphrase);
-    const done = this.#platform.importFile(file, records);
+    const done = this.#receive(file, pieces, passphrase);
     // Whoever gives the next piece hears of it.
     done.catch((error: unknown) => pieces.fail(error));
     this.#imports.set(++this.#last, { file, pieces, done });
@@ -81,11 +83,61 @@ export class FileStreams {
     );
   }
 
+  /** What comes is what `viv export` writes, or a machine's file as it is. */
+  async #receive(file: string, pieces: PieceQueue, passphrase: string | null): Promise<HostedFile> {
+    const { head, all } = await beginningOf(pieces, SQLITE_MAGIC.length);
+    if (!SQLITE_MAGIC.every((byte, index) => head[index] === byte)) {
+      return this.#platform.importFile(file, readStream(all, this.#platform.streamServices, passphrase));
+    }
+    const staged = `${file}.part`;
+    await this.#platform.removeFile(staged);
+    try {
+      const opened = await this.#platform.stageFile(staged, all);
+      try {
+        // Not taken over as it is: only what is understood goes on, in a file that nobody else has written.
+        return await this.#platform.importFile(file, oneByOne(opened.file.records()));
+      } finally {
+        await opened.close();
+      }
+    } catch (error) {
+      if (!(error instanceof VivariumError)) throw error;
+      throw new VivariumError(error.code, error.message.replaceAll(staged, "what was sent"), error.data);
+    } finally {
+      await this.#platform.removeFile(staged);
+    }
+  }
+
   #import(stream: number): Import {
     const found = this.#imports.get(stream);
     if (found === undefined) throw unknownStream();
     return found;
   }
+}
+
+/** The first bytes, at least `byteLength` if there are so many, and all of them from the start. */
+async function beginningOf(
+  pieces: AsyncIterable<Uint8Array>,
+  byteLength: number,
+): Promise<{ readonly head: Uint8Array; readonly all: AsyncIterable<Uint8Array> }> {
+  const iterator = pieces[Symbol.asyncIterator]();
+  let head = new Uint8Array();
+  while (head.length < byteLength) {
+    const next = await iterator.next();
+    if (next.done === true) break;
+    const longer = new Uint8Array(head.length + next.value.length);
+    longer.set(head);
+    longer.set(next.value, head.length);
+    head = longer;
+  }
+  async function* all(): AsyncGenerator<Uint8Array> {
+    yield head;
+    for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) yield next.value;
+  }
+  return { head, all: all() };
+}
+
+async function* oneByOne<T>(all: Iterable<T>): AsyncGenerator<T> {
+  yield* all;
 }
 
 function describe(opened: HostedFile): ImportedMachine {

@@ -50,6 +50,14 @@ export class BrowserHostingPlatform extends BrowserWorkerPlatform implements Hos
     }
   }
 
+  async stageFile(name: string, bytes: AsyncIterable<Uint8Array>): Promise<HostedFile> {
+    const pieces: Uint8Array<ArrayBuffer>[] = [];
+    for await (const piece of bytes) pieces.push(new Uint8Array(piece));
+    const holder = await this.#files.holder({ kind: "kept", name });
+    await holder.replace(new Blob(pieces));
+    return this.#files.open(holder);
+  }
+
   async removeFile(name: string): Promise<void> {
     await deleteKeptFile(name);
   }

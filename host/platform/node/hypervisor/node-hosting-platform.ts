@@ -1,10 +1,11 @@
 import { existsSync, realpathSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { open, rm } from "node:fs/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import type { OpenShare } from "../../../api/platform.js";
 import type { HostedFile, HostingPlatform } from "../../../hypervisor/platform.js";
 import type { StreamRecord } from "../../../snapshot/stream-format.js";
+import { VivariumError } from "../../../util/errors.js";
 import { nodeFileServices } from "../machine-file/file-services.js";
 import { createMachineFile, importMachineFile, openMachineFile } from "../machine-file/open-machine-file.js";
 import { NodeWorkerPlatform } from "../node-worker-platform.js";
@@ -23,6 +24,19 @@ export class NodeHostingPlatform extends NodeWorkerPlatform implements HostingPl
 
   async importFile(path: string, records: AsyncIterable<StreamRecord>): Promise<HostedFile> {
     return importMachineFile(path, records, { writtenBy: writtenBy(), identity: "renewed" });
+  }
+
+  async stageFile(path: string, bytes: AsyncIterable<Uint8Array>): Promise<HostedFile> {
+    const handle = await open(path, "wx", 0o600);
+    try {
+      for await (const piece of bytes) await handle.appendFile(piece);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+      throw new VivariumError("file/full", "there is no room on the host for this machine");
+    } finally {
+      await handle.close();
+    }
+    return openMachineFile(path);
   }
 
   async removeFile(path: string): Promise<void> {
