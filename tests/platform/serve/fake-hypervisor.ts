@@ -3,6 +3,7 @@ import type { ActionInput, ActionOutput, ServiceActionName } from "../../../host
 import type {
   HypervisorEvent,
   Load,
+  MachineRequest,
   MachineStatus,
   MachineView,
   PoolView,
@@ -381,7 +382,7 @@ export class FakeHypervisor implements HypervisorService {
     }
   }
 
-  #create(name: string, request: Partial<MachineView["spec"]>, savedByteLength = 0): void {
+  #create(name: string, request: Omit<MachineRequest, "name" | "start">, savedByteLength = 0): void {
     const view: MachineView = {
       spec: specOf({ ...request, name }),
       status: "off",

@@ -27,8 +27,7 @@ export class BrowserHostingPlatform extends BrowserWorkerPlatform implements Hos
     const host = new BrowserHostServices();
     this.streamServices = {
       ...browserFileServices(() => host.yieldToEvents()),
-      cipher: (passphrase, salt, iterations) =>
-        aesGcm(crypto, new TextEncoder().encode(passphrase), salt, iterations),
+      cipher: (passphrase, salt, iterations) => aesGcm(crypto, new TextEncoder().encode(passphrase), salt, iterations),
     };
   }
 
