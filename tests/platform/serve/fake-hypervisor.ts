@@ -382,7 +382,7 @@ export class FakeHypervisor implements HypervisorService {
     }
   }
 
-  #create(name: string, request: Omit<MachineRequest, "name">, savedByteLength = 0): void {
+  #create(name: string, request: Omit<MachineRequest, "name" | "start">, savedByteLength = 0): void {
     const view: MachineView = {
       spec: specOf({ ...request, name }),
       status: "off",

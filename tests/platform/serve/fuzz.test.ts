@@ -142,7 +142,7 @@ async function send(method: string, path: string, body: unknown): Promise<number
 /** As a path has it; half a surrogate has no UTF-8. */
 function encoded(word: unknown): string {
   const text = typeof word === "string" ? word : (JSON.stringify(word) ?? "");
-  return text === "" ? "%20" : encodeURIComponent(text.replaceAll(/\p{Surrogate}/gu, "?"));
+  return text === "" ? "%20" : encodeURIComponent(Buffer.from(text, "utf8").toString("utf8"));
 }
 
 test(`fuzz: ${RUNS} requests from the schemas and beyond are answered without an error of the daemon's own`, async () => {
