@@ -229,7 +229,7 @@ function innerOf(directory: FolderDirectory): FolderDirectory {
 
 /** Null stands for what operations without a result give: undefined would be no answer. */
 function readNothing(value: RecordValue): undefined {
-  return value === null ? (null as unknown as undefined) : undefined;
+  return (value === null ? null : undefined) as undefined;
 }
 
 function readText(value: RecordValue): string | undefined {
