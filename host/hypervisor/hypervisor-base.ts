@@ -1,4 +1,4 @@
-import type { ActionInput, ActionOutput, ServiceActionName } from "../control/hypervisor/actions.js";
+import { ACTIONS, type ActionInput, type ActionOutput, type ServiceActionName } from "../control/hypervisor/actions.js";
 import type {
   HostView,
   HypervisorEvent,
@@ -122,6 +122,8 @@ export class HypervisorBase implements HypervisorService {
         chooseWorker: (machine) => this.#workers.worker(this.#division.place(machine)),
         makeRoom: (machine, come) => this.#memory.makeRoom(machine, come),
         fileOf: (machine) => place.machineFile(machine),
+        abandonFile: (machine) => place.abandonFile(machine),
+        flush: () => this.#store.flush(),
         tell: (kind, machine, message, data) => this.#events.tell(kind, machine, message, data),
       },
       this.#store,
@@ -155,13 +157,16 @@ export class HypervisorBase implements HypervisorService {
     await eachOf(machines, SAVED_AT_ONCE, (machine) => this.#attempt(machine, "be started", () => machine.start()));
   }
 
-  perform<A extends ServiceActionName>(
+  async perform<A extends ServiceActionName>(
     action: A,
     input: ActionInput<A>,
     context: ActionContext,
   ): Promise<ActionOutput<A>> {
-    if (this.#closing !== null) return Promise.reject(isClosed());
-    return perform(this, action, input, context);
+    if (this.#closing !== null) throw isClosed();
+    const answer = await perform(this, action, input, context);
+    // Who has been answered finds it done, also after the program was killed.
+    if (!ACTIONS[action].http.startsWith("GET")) this.#store.flush();
+    return answer;
   }
 
   onEvent(listener: (event: HypervisorEvent) => void): () => void {

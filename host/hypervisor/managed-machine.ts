@@ -29,6 +29,10 @@ export interface MachineSurroundings {
   makeRoom(machine: ManagedMachine, come: () => Promise<void>): Promise<void>;
   /** What the workers know the machine's file by. */
   fileOf(machine: string): string;
+  /** The worker that had the machine's file open has ended. */
+  abandonFile(machine: string): void;
+  /** Writes down what has changed: what is answered is kept. */
+  flush(): void;
   /** The machine is not what it was: it is to be written down. */
   changed(machine: ManagedMachine): void;
   tell(kind: EventKind, machine: string, message: string, data?: Record<string, unknown>): void;
@@ -222,7 +226,9 @@ export class ManagedMachine {
   workerEnded(worker: HostWorker, error: Error): void {
     if (this.worker !== worker) return;
     void this.#turns.run(async () => {
-      if (this.worker === worker) this.#broken(error.message);
+      if (this.worker !== worker) return;
+      this.#around.abandonFile(this.name);
+      this.#broken(error.message);
     });
   }
 
@@ -272,6 +278,7 @@ export class ManagedMachine {
       this.#goesOn = true;
       if (this.lane === null) this.#sleepInFile();
       this.#told("snapshot-changed", `${this.name} was put back to ${JSON.stringify(name)}`);
+      this.#around.flush();
     });
   }
 
@@ -280,6 +287,7 @@ export class ManagedMachine {
       const { worker, argument } = this.#fileCall({ name });
       this.#saved(await this.#closingFile(worker, () => worker.call("deletePoint", argument)));
       this.#told("snapshot-changed", `snapshot ${JSON.stringify(name)} of ${this.name} was deleted`);
+      this.#around.flush();
     });
   }
 
@@ -483,6 +491,7 @@ export class ManagedMachine {
       this.meter.end();
       this.#saved(facts);
       this.#setStatus("hibernated");
+      this.#around.flush();
     } catch (error) {
       if (place.worker.isAlive) this.#lane.release(place.worker, place.lane, false);
       else this.#broken(messageOf(error));
@@ -527,6 +536,7 @@ export class ManagedMachine {
     this.#goesOn = true;
     if (name !== null) this.#told("snapshot-changed", `snapshot ${JSON.stringify(name)} of ${this.name} was taken`);
     else this.#around.changed(this);
+    this.#around.flush();
   }
 
   /** The guest, the machine or its worker has ended. */

@@ -11,6 +11,8 @@ export interface HypervisorStore {
   readonly database: Database;
   /** What the workers know a machine's file by. @param machine its name */
   machineFile(machine: string): string;
+  /** The worker that had a machine's file open has ended, and could not close it: others may have it. */
+  abandonFile(machine: string): void;
   close(): Promise<void>;
 }
 

@@ -36,7 +36,7 @@ test("exec: a command that a signal ends gives 128 and the signal's number", asy
 
 test("exec: a guest that panics is reported with the kernel's own words and status 3", async (context) => {
   await defaultImage(context);
-  const result = await exec("echo before; echo c > /proc/sysrq-trigger; sleep 60");
+  const result = await exec("echo before; sleep 1; echo c > /proc/sysrq-trigger; sleep 60");
   expect(result.stdout).toBe("before\n");
   expect(result.stderr).toMatch(/\nviv: the guest panicked: Kernel panic - not syncing: sysrq triggered crash\n$/);
   expect(result.status).toBe(3);

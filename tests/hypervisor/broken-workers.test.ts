@@ -76,11 +76,10 @@ test("a worker that ends takes only its own machines down; each goes back to its
   const marks = { saved: outputs.saved!().length, fresh: outputs.fresh!().length };
   await until(() => outputs.saved!().length > marks.saved + 3, "letters of the one that was saved");
   await until(() => outputs.fresh!().length > marks.fresh + 3, "letters of the one that was not");
-  const letterAfterSnapshot = (letter: string) =>
-    letter === "z" ? "a" : String.fromCharCode(letter.charCodeAt(0) + 1);
-  const around = [outputs.saved!()[atSnapshot - 1]!, outputs.saved!()[atSnapshot]!];
-  // A letter may have come between the state and the answer.
-  expect([letterAfterSnapshot(around[0]!), letterAfterSnapshot(around[1]!)]).toContain(outputs.saved!()[marks.saved]);
+  // It goes on with the letter after the state that was saved; a few may have come before the answer.
+  const codeOf = (index: number) => outputs.saved!().charCodeAt(index);
+  const lettersBack = (codeOf(atSnapshot - 1) + 1 - codeOf(marks.saved) + 26) % 26;
+  expect(lettersBack).toBeLessThan(8);
   expect(outputs.fresh!().slice(marks.fresh, marks.fresh + 3)).toBe("abc");
   expect(other.view().status).toBe("running");
   expect(firstGap(outputs.other!())).toBeNull();

@@ -57,6 +57,9 @@ export class PageStore implements HypervisorStore {
     }
   }
 
+  /** A browser closes what a worker leaves open. */
+  abandonFile(): void {}
+
   machineFile(machine: string): string {
     const name = `${this.#name} ${machine}`;
     this.#machineFiles.add(name);

@@ -1,3 +1,4 @@
+import { realpathSync } from "node:fs";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -40,7 +41,12 @@ export class DirectoryStore implements HypervisorStore {
     const file = join(directory, DATABASE);
     const lock = await FileLock.acquire(file);
     try {
-      return new DirectoryStore(directory, await openDatabase(file, { readOnly: false }), lock, path === null);
+      return new DirectoryStore(
+        realpathSync(directory),
+        await openDatabase(file, { readOnly: false }),
+        lock,
+        path === null,
+      );
     } catch (error) {
       lock.release();
       throw error;
@@ -49,6 +55,10 @@ export class DirectoryStore implements HypervisorStore {
 
   machineFile(machine: string): string {
     return join(this.#directory, MACHINES, `${machine}.viv`);
+  }
+
+  abandonFile(machine: string): void {
+    FileLock.abandon(this.machineFile(machine));
   }
 
   async close(): Promise<void> {

@@ -20,8 +20,9 @@ const ATTEMPTS = 50;
 const PAUSE_MS = 20;
 
 /**
- * Says who has a machine file or a disk image open for writing, in a file beside it, so that nobody else opens it meanwhile. Node has no locks that
- * end with their process; so a lock whose holder does not live any more counts for nothing.
+ * Says who has a machine file or a disk image open for writing, in a file beside it, so that nobody else opens it
+ * meanwhile. Node has no locks that end with their process; so a lock whose holder does not live any more counts for
+ * nothing.
  */
 export class FileLock {
   readonly #path: string;
@@ -58,6 +59,15 @@ export class FileLock {
     const path = `${file}.lock`;
     const holder = readHolder(path);
     if (typeof holder !== "string" && isAlive(holder)) throw inUse(file, path, holder);
+  }
+
+  /** A thread of this process that held the lock of `file` has ended without releasing it. */
+  static abandon(file: string): void {
+    const path = `${file}.lock`;
+    const holder = readHolder(path);
+    const { pid, host, startedTicks } = ourselves();
+    if (typeof holder === "string" || holder.pid !== pid || holder.host !== host) return;
+    if (holder.startedTicks === startedTicks) unlinkSync(path);
   }
 
   release(): void {
