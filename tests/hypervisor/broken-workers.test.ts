@@ -72,8 +72,8 @@ test("a worker that ends takes only its own machines down; each goes back to its
   platform.workers[0]!.crash();
   await until(() => never.view().status === "failed", "the failure");
   expect(never.view().failure).toContain("the worker has ended");
-  await until(() => saved.view().status === "running" && fresh.view().status === "running", "the restarts");
   const marks = { saved: outputs.saved!().length, fresh: outputs.fresh!().length };
+  await until(() => saved.view().status === "running" && fresh.view().status === "running", "the restarts");
   await until(() => outputs.saved!().length > marks.saved + 3, "letters of the one that was saved");
   await until(() => outputs.fresh!().length > marks.fresh + 3, "letters of the one that was not");
   // It goes on with the letter after the state that was saved; a few may have come before the answer.
