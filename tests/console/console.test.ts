@@ -211,7 +211,8 @@ test(
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { name: "beta", exact: true }).waitFor();
     await page.keyboard.press("3");
-    expect(await page.getByRole("tab", { name: "Snapshots" }).getAttribute("aria-selected")).toBe("true");
+    const snapshots = page.getByRole("tab", { name: "Snapshots" });
+    await expect.poll(() => snapshots.getAttribute("aria-selected"), { timeout: WAIT_MS }).toBe("true");
     await page.keyboard.press("g");
     await page.keyboard.press("p");
     await page.getByRole("heading", { name: "Pools" }).waitFor();
