@@ -24,6 +24,7 @@ import {
 } from "./cache";
 import { Emitter, FIRST_REGION_FUNCTION } from "./emit";
 import { analyse } from "./flow";
+import { decodedPageOf } from "../mmu/code";
 import { tlbBase, USER_DATA } from "../mmu/tlb";
 import { PRIVILEGE_USER } from "../shared/causes";
 import * as helper from "./helpers";
@@ -73,6 +74,7 @@ export function translate(id: u32): u32 {
   const firstSlot = m.tableSize;
   const count = chooseRegions(h);
   if (count == 0) return 0;
+  m.compilingCount = 1;
   for (let n: u32 = 0; n < count; n++) {
     const region = regionOf(chosen(n));
     if (hasRoom(t) && discover(b, h, region)) emitRegion(h, b, t, e, n);
@@ -80,7 +82,6 @@ export function translate(id: u32): u32 {
   }
   m.tableSize = firstSlot + count;
   m.moduleNumber = m.moduleNumber + 1;
-  m.compilingCount = 1;
   return writeModule(t, firstSlot, count, t.at - BODIES_BASE);
 }
 
@@ -138,7 +139,10 @@ function emitRegion(h: Hart, b: Build, t: Translator, e: Emitter, n: u32): void 
   region.nextFloatLevel = b.floatLevel;
   if (t.dataBank != 0) region.isUser = 1;
   for (let k: u32 = 0; k < WINDOW_PAGES; k++) {
-    if (region.page(k) != 0) noteRegionPage(region.pc + ((<u64>k - OWN_PAGE) << 12));
+    if (region.page(k) == 0) continue;
+    noteRegionPage(region.pc + ((<u64>k - OWN_PAGE) << 12));
+    // Until the region is published, this is by what stores to a page that was never executed are noticed.
+    decodedPageOf(region.page(k) - 1);
   }
 }
 

@@ -91,6 +91,8 @@ export function codeChanged(page: u32, paddr: u64, byteLength: u32): bool {
   const count = load<u32>(<usize>decoded, STORE_COUNT_OFFSET) + (isDecoded(decoded, first, end) ? CODE_STORE : 1);
   store<u32>(<usize>decoded, count, STORE_COUNT_OFFSET);
   if (count > STORES_UNTIL_DROPPED || byteLength > 64) {
+    // As in decodedPageOf.
+    if (theMachine().compilingCount != 0) killWritten(page, 0, 4096);
     forget(page, decoded);
     dropStores();
     return true;

@@ -38,6 +38,7 @@ describe.each<[string, Faults, number]>([
       socket.on("end", () => received.push(hash.digest("hex")));
       socket.end(contents);
     });
+    // At the end Linux needs time to send once more what the cable has lost last.
     const { stdout, status } = await runInLinux(
       context,
       "for n in 1 2 3 4; do" +
