@@ -5,6 +5,7 @@ import {
   type ActionName,
   type ActionOutput,
 } from "../../../host/control/hypervisor/actions.js";
+import { restRequest } from "../../../host/control/hypervisor/rest.js";
 import type { OperationView } from "../../../host/control/hypervisor/schemas.js";
 import { BEARER_PROTOCOL, WEBSOCKET_PROTOCOL } from "../../../host/control/hypervisor/socket-messages.js";
 
@@ -49,8 +50,8 @@ export class Connection {
     input: ActionInput<A>,
     onProgress?: OnProgress,
   ): Promise<ActionOutput<A>> {
-    const { method, path, body } = requestOf(action, input);
-    const answer = await this.request(method, path, body === null ? {} : { body: JSON.stringify(body) });
+    const { method, target, body } = restRequest(action, input);
+    const answer = await this.request(method, target, body === null ? {} : { body: JSON.stringify(body) });
     const value: unknown = answer.status === 204 ? null : await answer.json();
     if (ACTIONS[action].kind === "now") return value as ActionOutput<A>;
     return (await this.follow(value as OperationView, onProgress)) as ActionOutput<A>;
@@ -100,25 +101,6 @@ export class Connection {
     socket.binaryType = "arraybuffer";
     return socket;
   }
-}
-
-/** Where REST has an action, and what of the input is its body. */
-export function requestOf<A extends ActionName>(
-  action: A,
-  input: ActionInput<A>,
-): { readonly method: string; readonly path: string; readonly body: object | null } {
-  const [method, template] = ACTIONS[action].http.split(" ") as [string, string];
-  const rest = new Map(Object.entries(input).filter(([, value]) => value !== undefined));
-  const path = template.replace(/\{(\w+)\}/g, (_, name: string) => {
-    const value = rest.get(name);
-    rest.delete(name);
-    return encodeURIComponent(String(value));
-  });
-  if (method === "GET" || method === "DELETE") {
-    const query = new URLSearchParams([...rest].map(([name, value]) => [name, String(value)]));
-    return { method, path: query.size === 0 ? path : `${path}?${query}`, body: null };
-  }
-  return { method, path, body: Object.fromEntries(rest) };
 }
 
 async function refusalOf(answer: Response): Promise<RequestError> {
