@@ -13,6 +13,20 @@ const COMPILED = ["debug", "float", "generated", "hart", "interpreter", "jit", "
 /** What of assembly/ the host may know: the tables, and what is written in the portable subset. */
 const PORTABLE = ["assembly/shared", "assembly/isa", "assembly/generated"];
 
+/** The host's layers up to snapshot, but firmware, which is the machine's alone. */
+const TO_SNAPSHOT = [
+  "host/util",
+  "host/core",
+  "host/storage",
+  "host/network",
+  "host/share",
+  "host/devices",
+  "host/guest-agent",
+  "host/images",
+  "host/machine",
+  "host/snapshot",
+];
+
 /**
  * Folder -> folders it may import besides itself. The layers of the host, from the bottom up; packages and node: modules
  * are in PACKAGES.
@@ -52,81 +66,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "assembly/shared",
   ],
   "host/snapshot": ["host/util", "host/storage", "host/machine"],
-  "host/control": [
-    "host/util",
-    "host/core",
-    "host/storage",
-    "host/network",
-    "host/share",
-    "host/devices",
-    "host/guest-agent",
-    "host/images",
-    "host/machine",
-    "host/snapshot",
-    "assembly/shared",
-    "assembly/isa",
-  ],
-  "host/api": [
-    "host/util",
-    "host/core",
-    "host/storage",
-    "host/network",
-    "host/share",
-    "host/devices",
-    "host/guest-agent",
-    "host/images",
-    "host/machine",
-    "host/snapshot",
-    "host/control",
-    "assembly/shared",
-  ],
-  "host/hypervisor": [
-    "host/util",
-    "host/core",
-    "host/storage",
-    "host/network",
-    "host/share",
-    "host/devices",
-    "host/guest-agent",
-    "host/images",
-    "host/machine",
-    "host/snapshot",
-    "host/control",
-    "host/api",
-    "assembly/shared",
-  ],
+  "host/control": [...TO_SNAPSHOT, "assembly/shared", "assembly/isa"],
+  "host/api": [...TO_SNAPSHOT, "host/control", "assembly/shared"],
+  "host/hypervisor": [...TO_SNAPSHOT, "host/control", "host/api", "assembly/shared"],
   // What programs see. It has its platform from package.json's "#platform".
-  "host/index.ts": [
-    "host/util",
-    "host/core",
-    "host/storage",
-    "host/network",
-    "host/share",
-    "host/devices",
-    "host/guest-agent",
-    "host/images",
-    "host/machine",
-    "host/snapshot",
-    "host/control",
-    "host/api",
-    "host/hypervisor",
-  ],
-  "host/platform": [
-    "host/util",
-    "host/core",
-    "host/storage",
-    "host/network",
-    "host/share",
-    "host/devices",
-    "host/guest-agent",
-    "host/images",
-    "host/machine",
-    "host/snapshot",
-    "host/control",
-    "host/api",
-    "host/hypervisor",
-    "assembly/shared",
-  ],
+  "host/index.ts": [...TO_SNAPSHOT, "host/control", "host/api", "host/hypervisor"],
+  "host/platform": [...TO_SNAPSHOT, "host/control", "host/api", "host/hypervisor", "assembly/shared"],
 };
 
 /** Packages and node: modules a folder may import; the rest none. */

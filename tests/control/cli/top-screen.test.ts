@@ -4,23 +4,9 @@ import { TOP_KEYS, TopScreen } from "../../../host/control/cli/top-screen.js";
 import type { Reading } from "../../../host/control/cli/top-table.js";
 import type { MachineView } from "../../../host/control/hypervisor/schemas.js";
 import { specOf } from "../../../host/hypervisor/machine-spec.js";
+import { NO_USAGE } from "../../../host/hypervisor/meter.js";
 
 const SIZE = { columns: 110, rows: 12 };
-const usage = {
-  instructions: 0,
-  processorSeconds: 0,
-  memoryGibSeconds: 0,
-  energyJoules: 0,
-  diskReadBytes: 0,
-  diskWrittenBytes: 0,
-  diskReads: 0,
-  diskWrites: 0,
-  networkReceivedBytes: 0,
-  networkSentBytes: 0,
-  networkReceivedFrames: 0,
-  networkSentFrames: 0,
-};
-
 function machine(name: string, processors: number, change: Partial<MachineView> = {}): MachineView {
   return {
     spec: specOf({ name, cpu: { shares: 100 } }),
@@ -30,7 +16,7 @@ function machine(name: string, processors: number, change: Partial<MachineView> 
     worker: 0,
     agentReady: true,
     failure: null,
-    usage,
+    usage: NO_USAGE,
     load: {
       processors,
       entitlement: 1,
@@ -128,7 +114,7 @@ describe("viv top", () => {
   test("top: rates are what was used between two readings, over the time between them", () => {
     const screen = new TopScreen();
     screen.update(reading([machine("a", 0.9)], 1000));
-    const later = { ...usage, diskReadBytes: 3 * 2 ** 20, diskWrittenBytes: 2 ** 20, networkSentBytes: 4096 };
+    const later = { ...NO_USAGE, diskReadBytes: 3 * 2 ** 20, diskWrittenBytes: 2 ** 20, networkSentBytes: 4096 };
     screen.update(reading([machine("a", 0.9, { usage: later })], 3000));
     expect(screen.lines(SIZE)[3]?.text).toMatch(/ 2\.0 MiB +2\.0 KiB /);
   });

@@ -2,13 +2,11 @@
 import type { ActionInput, ActionOutput, ServiceActionName } from "../../../host/control/hypervisor/actions.js";
 import type {
   HypervisorEvent,
-  Load,
   MachineRequest,
   MachineStatus,
   MachineView,
   PoolView,
   SnapshotView,
-  Usage,
 } from "../../../host/control/hypervisor/schemas.js";
 import type {
   ActionContext,
@@ -18,6 +16,7 @@ import type {
   SpawnSession,
 } from "../../../host/control/hypervisor/service.js";
 import { ROOT_POOL, specOf } from "../../../host/hypervisor/machine-spec.js";
+import { NO_LOAD, NO_USAGE } from "../../../host/hypervisor/meter.js";
 import { VivariumError } from "../../../host/util/errors.js";
 
 type Handlers = {
@@ -34,28 +33,6 @@ interface Machine {
   readonly viewers: Set<(bytes: Uint8Array) => void | Promise<void>>;
 }
 
-const NO_USAGE: Usage = {
-  instructions: 0,
-  processorSeconds: 0,
-  memoryGibSeconds: 0,
-  energyJoules: 0,
-  diskReadBytes: 0,
-  diskWrittenBytes: 0,
-  diskReads: 0,
-  diskWrites: 0,
-  networkReceivedBytes: 0,
-  networkSentBytes: 0,
-  networkReceivedFrames: 0,
-  networkSentFrames: 0,
-};
-const NO_LOAD: Load = {
-  processors: 0,
-  entitlement: 0,
-  steal: 0,
-  touchedByteLength: 0,
-  balloonByteLength: 0,
-  savedByteLength: 0,
-};
 const EVENTS_MAX = 5000;
 
 export class FakeHypervisor implements HypervisorService {
