@@ -4,7 +4,7 @@ import { utf8 } from "../util/bytes.js";
 import type { CpioEntry } from "./cpio.js";
 
 /** To be counted up with every change that makes another image of the same packages. */
-export const DEBIAN_RECIPE_VERSION = 2;
+export const DEBIAN_RECIPE_VERSION = 3;
 
 /** What apt is asked to install without what it merely recommends: patterns of apt-patterns(7) and names. */
 export const DEBIAN_PACKAGES = [
@@ -62,6 +62,21 @@ const HOSTS = `127.0.0.1 localhost
 `;
 
 /**
+ * Apt's own example of its sources names the archive that everybody gets Debian's packages from, security updates
+ * included. It is the guest's when the host's mirror is that archive, or one that a guest cannot reach; other mirrors
+ * need not have security updates.
+ */
+export const APT_SETUP = `example=/usr/share/doc/apt/examples/debian.sources
+sources=/etc/apt/sources.list.d/debian.sources
+public=$(sed -n 's/^URIs: //p' $example | head -n 1)
+given=$(sed -n 's/^URIs: //p' $sources 2> /dev/null || true)
+given=\${given:-$public}
+if [ "\${given#*:}" = "\${public#*:}" ]; then
+  sed -e '/^#/d' -e 's/^Components:.*/Components: main/' -e "s/^URIs: [a-z]*:/URIs: \${given%%:*}:/" $example > $sources
+fi
+`;
+
+/**
  * Runs in the new system when all packages are configured.
  *
  * - Nothing of apt's is done unasked: it would take the processor and the network of a guest that has just started.
@@ -70,7 +85,7 @@ const HOSTS = `127.0.0.1 localhost
  *   builds the loader's cache, the journal's catalog, users and the hardware database again.
  * - An empty machine-id is filled at the first start: guests of one image are not the same to a DHCP server.
  */
-const SETUP = `passwd -q -d root
+const SETUP = `${APT_SETUP}passwd -q -d root
 systemctl -q enable systemd-networkd.service systemd-resolved.service ssh.service
 systemctl -q disable systemd-networkd-wait-online.service
 systemctl -q disable apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer e2scrub_reap.service
@@ -81,25 +96,18 @@ ln -sf /etc/machine-id /var/lib/dbus/machine-id
 touch -r /usr /etc/.updated /var/.updated
 `;
 
-/** Where everybody gets Debian's packages, security updates included. */
-const PUBLIC_ARCHIVE = "http://deb.debian.org/debian";
 /** A mirror that a guest may reach, too: not a file of the host's, nor a program on it. */
 const REMOTE_MIRROR = /^https?:\/\/(?!localhost[:/]|127\.|\[::1\])/i;
 
-/** What the guest's own apt fetches from, as deb822 sources. */
-function aptSources(mirror: string, suite: string): string {
-  const archive = (REMOTE_MIRROR.test(mirror) ? mirror : PUBLIC_ARCHIVE).replace(/\/+$/, "");
-  const source = (uri: string, suites: string): string => `Types: deb
-URIs: ${uri}
-Suites: ${suites}
+/** What the guest's own apt fetches from, as deb822 sources; null for a mirror that only the host has. */
+function aptSources(mirror: string, suite: string): string | null {
+  if (!REMOTE_MIRROR.test(mirror)) return null;
+  return `Types: deb
+URIs: ${mirror.replace(/\/+$/, "")}
+Suites: ${suite} ${suite}-updates
 Components: main
 Signed-By: /usr/share/keyrings/debian-archive-keyring.pgp
 `;
-  const main = source(archive, `${suite} ${suite}-updates`);
-  // Other mirrors need not have it.
-  return archive.replace("https:", "http:") === PUBLIC_ARCHIVE
-    ? `${main}\n${source(`${archive}-security`, `${suite}-security`)}`
-    : main;
 }
 
 /**
@@ -108,13 +116,14 @@ Signed-By: /usr/share/keyrings/debian-archive-keyring.pgp
  * @param mirror address of the archive that the packages came from
  */
 export function debianFiles(mirror: string, suite: string): readonly CpioEntry[] {
+  const sources = aptSources(mirror, suite);
   return [
     ...["etc", "etc/apt", "etc/apt/sources.list.d", "etc/ssh", "etc/ssh/sshd_config.d"].map(directory),
     ...["etc/systemd", "etc/systemd/network", "etc/systemd/system.conf.d"].map(directory),
     file("etc/fstab", FSTAB),
     file("etc/hostname", "debian\n"),
     file("etc/hosts", HOSTS),
-    file("etc/apt/sources.list.d/debian.sources", aptSources(mirror, suite)),
+    ...(sources === null ? [] : [file("etc/apt/sources.list.d/debian.sources", sources)]),
     file("etc/systemd/network/80-ethernet.network", NETWORK),
     file("etc/systemd/system.conf.d/patience.conf", PATIENCE),
     file("etc/ssh/sshd_config.d/vivarium.conf", SSHD),

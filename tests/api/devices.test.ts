@@ -212,12 +212,12 @@ describe.skipIf(!hasApt)("a machine's devices", { timeout: 180_000 }, () => {
       await using machine = await Machine.create({
         memoryMiB: 128,
         networks: [{ kind: "user" }],
-        shares: [{ directory: shared, mountPoint: "/work" }],
+        shares: [{ directory: shared, mountPoint: "/mnt/work" }],
         sockets: [{ cid: 5 }],
         balloon: true,
         inputs: ["keyboard"],
       });
-      expect((await machine.exec("cat /work/a; echo from the guest > /work/b")).stdout).toBe("in the folder\n");
+      expect((await machine.exec("cat /mnt/work/a; echo from the guest > /mnt/work/b")).stdout).toBe("in the folder\n");
       expect(await readFile(join(shared, "b"), "utf8")).toBe("from the guest\n");
       await machine.save(file);
     }
@@ -226,7 +226,7 @@ describe.skipIf(!hasApt)("a machine's devices", { timeout: 180_000 }, () => {
       expect(machine.networks).toHaveLength(1);
       expect(machine.inputs).toHaveLength(1);
       expect(await hostSays(machine, host.port)).toBe("");
-      expect((await machine.exec("cat /work/a")).exitCode).not.toBe(0);
+      expect((await machine.exec("cat /mnt/work/a")).exitCode).not.toBe(0);
       await machine.networks[0]!.plug({ kind: "user" });
       await expect.poll(() => hostSays(machine, host.port), SOON).toBe("from the host\n");
     }
@@ -237,7 +237,7 @@ describe.skipIf(!hasApt)("a machine's devices", { timeout: 180_000 }, () => {
       sockets: [{ path }],
       translate: "off",
     });
-    expect((await machine.exec("cat /work/a")).stdout).toBe("in the folder\n");
+    expect((await machine.exec("cat /mnt/work/a")).stdout).toBe("in the folder\n");
     await expect.poll(() => hostSays(machine, host.port), SOON).toBe("from the host\n");
     const refused = new Socket().connect(path);
     const closed = new Promise((resolve) => refused.on("close", resolve));

@@ -1,12 +1,12 @@
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { readImageBuild } from "../../host/control/image-options.js";
 import { writeAr } from "../../host/images/ar.js";
 import { commandLineFor } from "../../host/images/command-line.js";
-import { debianFiles } from "../../host/images/debian.js";
+import { APT_SETUP, debianFiles } from "../../host/images/debian.js";
 import { BOOT_INIT, INSTALL_INIT } from "../../host/images/debian-scripts.js";
 import { VivariumError } from "../../host/util/errors.js";
 
@@ -68,28 +68,52 @@ describe("debian", () => {
     }
   });
 
-  /** What the guest's apt is told to fetch from. */
-  const sources = (mirror: string): string => {
-    const entry = debianFiles(mirror, "trixie").find(({ path }) => path.endsWith("debian.sources"));
-    return entry?.kind === "file" ? Buffer.from(entry.content).toString() : "";
-  };
+  describe("its apt", () => {
+    const stanza = (uri: string, suites: string): string =>
+      `Types: deb\nURIs: ${uri}\nSuites: ${suites}\nComponents: main\nSigned-By: /usr/share/keyrings/KEYRING\n`;
+    const EXAMPLE = `
+## As apt brings it, but for the host's name.
+${stanza("http://PUBLIC/debian", "trixie trixie-updates").replace("main", "main contrib")}
+${stanza("http://PUBLIC/debian-security", "trixie-security").replace("main", "main contrib")}`;
 
-  test("its apt fetches from Debian's archive, updates and security updates included", () => {
-    const stanzas = sources("http://deb.debian.org/debian").split("\n\n");
-    expect(stanzas.map((stanza) => /^URIs: (.*)\nSuites: (.*)$/m.exec(stanza)?.slice(1))).toEqual([
-      ["http://deb.debian.org/debian", "trixie trixie-updates"],
-      ["http://deb.debian.org/debian-security", "trixie-security"],
-    ]);
-  });
+    /** What it fetches from after the last step of the installation: address and suites. */
+    const sources = (mirror: string): unknown => {
+      const root = mkdtempSync(join(tmpdir(), "viv-apt-"));
+      const within = (path: string): string => join(root, path);
+      try {
+        mkdirSync(within("etc/apt/sources.list.d"), { recursive: true });
+        mkdirSync(within("usr/share/doc/apt/examples"), { recursive: true });
+        writeFileSync(within("usr/share/doc/apt/examples/debian.sources"), EXAMPLE);
+        const given = debianFiles(mirror, "trixie").find(({ path }) => path.endsWith("debian.sources"));
+        if (given?.kind === "file") writeFileSync(within(given.path), given.content);
+        execFileSync("sh", ["-e", "-c", APT_SETUP.replaceAll(/=\/(?=usr|etc)/g, `=${root}/`)]);
+        const text = readFileSync(within("etc/apt/sources.list.d/debian.sources"), "utf8");
+        expect(text).not.toMatch(/contrib|^#/m);
+        return [...text.matchAll(/^URIs: (.*)\nSuites: (.*)$/gm)].map(([, uri, suites]) => [uri, suites]);
+      } finally {
+        rmSync(root, { recursive: true });
+      }
+    };
+    const everybodys = (scheme: string) => [
+      [`${scheme}://PUBLIC/debian`, "trixie trixie-updates"],
+      [`${scheme}://PUBLIC/debian-security`, "trixie-security"],
+    ];
 
-  test.each(["file:/srv/debian", "http://localhost:3142/debian", "http://127.0.0.1/debian", "copy:/mnt"])(
-    "its apt does not look for %s, which only the host has",
-    (mirror) => expect(sources(mirror)).toBe(sources("http://deb.debian.org/debian")),
-  );
+    test.each(["http", "https"])(
+      "fetches by %s from everybody's archive, updates and security updates included",
+      (scheme) => {
+        expect(sources(`${scheme}://PUBLIC/debian/`)).toEqual(everybodys(scheme));
+      },
+    );
 
-  test("its apt fetches from the mirror that the host uses, which may be the only one in reach", () => {
-    expect(sources("https://HOST/debian/")).toContain("URIs: https://HOST/debian\nSuites: trixie trixie-updates\n");
-    expect(sources("https://HOST/debian/")).not.toContain("security");
+    test.each(["file:/srv/debian", "http://localhost:3142/debian", "http://127.0.0.1/debian", "copy:/mnt"])(
+      "does not look for %s, which only the host has",
+      (mirror) => expect(sources(mirror)).toEqual(everybodys("http")),
+    );
+
+    test("fetches from the mirror that the host uses, which may be the only one in reach", () => {
+      expect(sources("https://HOST/debian/")).toEqual([["https://HOST/debian", "trixie trixie-updates"]]);
+    });
   });
 
   test("its getty learns size and kind of the terminal by systemd's own words", () => {

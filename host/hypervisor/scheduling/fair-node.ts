@@ -64,7 +64,7 @@ export class FairNode {
     return this.#settings.limit === null ? Number.POSITIVE_INFINITY : this.#allowedMs;
   }
 
-  /** When its limit lets it run again: 0 for now. */
+  /** When its limit lets it run again: 0 when it may at once. */
   get heldBackMs(): number {
     const { limit } = this.#settings;
     const missingMs = limit === null ? 0 : GRANT_MS_MIN - this.#allowedMs;
