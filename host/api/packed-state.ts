@@ -14,6 +14,8 @@ export interface PackedState {
 /** Contents without the chunks that are zero. */
 export interface PackedChunks {
   readonly byteLength: number;
+  /** By which a thread that has unpacked them before knows them again; null for contents that one machine takes over. */
+  readonly name: string | null;
   /** Where the bytes are: shared memory, or buffers that are handed over. */
   readonly buffers: readonly (ArrayBuffer | SharedArrayBuffer)[];
   /** Three numbers a chunk: its index, the number of its buffer, where in there it begins. */
@@ -34,6 +36,17 @@ interface Place {
 export class StatePacker {
   readonly #canShare = typeof SharedArrayBuffer !== "undefined";
   readonly #places = new WeakMap<Chunk, Place>();
+  readonly #newName: (() => string) | null;
+  /** Contents by name, for as long as a machine has them. */
+  readonly #unpacked = new Map<string, WeakRef<ChunkMap>>();
+
+  /**
+   * @param newName a name that nobody has given yet, in any thread; for a thread of many machines, in which those that go
+   *   on from one state have its chunks in common
+   */
+  constructor(newName: (() => string) | null = null) {
+    this.#newName = newName;
+  }
 
   /** Once for each of `count` machines. */
   pack(state: MachineState, count: number): readonly PackedState[] {
@@ -66,15 +79,31 @@ export class StatePacker {
       if (this.#canShare) this.#share(chunk, { buffer, offset }, contents);
       offset += chunk.byteLength;
     }
-    return { byteLength, ...encodePlaces(chunks, places) };
+    const name = this.#canShare ? (this.#newName?.() ?? null) : null;
+    return { byteLength, name, ...encodePlaces(chunks, places) };
   }
 
-  #unpackChunks({ byteLength, buffers, places }: PackedChunks): ChunkMap {
+  #unpackChunks(packed: PackedChunks): ChunkMap {
+    const { name } = packed;
+    const known = name === null ? undefined : this.#unpacked.get(name)?.deref();
+    if (known !== undefined) return known;
+    const contents = this.#newContents(packed);
+    if (name !== null) this.#remember(name, contents);
+    return contents;
+  }
+
+  #remember(name: string, contents: ChunkMap): void {
+    for (const [each, reference] of this.#unpacked) if (reference.deref() === undefined) this.#unpacked.delete(each);
+    this.#unpacked.set(name, new WeakRef(contents));
+  }
+
+  #newContents({ byteLength, name, buffers, places }: PackedChunks): ChunkMap {
     const chunks = new Array<Chunk | null>(chunkCount(byteLength)).fill(null);
     for (let at = 0; at < places.length; at += NUMBERS_PER_PLACE) {
       const index = places[at]!;
       const place = { buffer: buffers[places[at + 1]!]!, offset: places[at + 2]! };
-      const chunk = Chunk.of(new Uint8Array(place.buffer, place.offset, chunkByteLength(byteLength, index)));
+      const bytes = new Uint8Array(place.buffer, place.offset, chunkByteLength(byteLength, index));
+      const chunk = name === null ? Chunk.of(bytes) : Chunk.shared(bytes);
       if (this.#canShare) this.#places.set(chunk, place);
       chunks[index] = chunk;
     }

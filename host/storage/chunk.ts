@@ -15,16 +15,32 @@ export class Chunk {
   readonly byteLength: number;
   #bytes: Uint8Array | null;
   #load: (() => Uint8Array) | null;
+  readonly #isShared: boolean;
 
-  private constructor(byteLength: number, bytes: Uint8Array | null, load: (() => Uint8Array) | null) {
+  private constructor(
+    byteLength: number,
+    bytes: Uint8Array | null,
+    load: (() => Uint8Array) | null,
+    isShared: boolean = false,
+  ) {
     this.byteLength = byteLength;
     this.#bytes = bytes;
     this.#load = load;
+    this.#isShared = isShared;
   }
 
   /** @param bytes become the chunk: they are neither copied nor may they change any more */
   static of(bytes: Uint8Array): Chunk {
     return new Chunk(bytes.length, bytes, null);
+  }
+
+  /**
+   * A chunk that several machines have, each of which may end: its bytes stay where they are.
+   *
+   * @param bytes as in `of`
+   */
+  static shared(bytes: Uint8Array): Chunk {
+    return new Chunk(bytes.length, bytes, null, true);
   }
 
   /** @param load gives the bytes; it may throw a VivariumError */
@@ -46,8 +62,9 @@ export class Chunk {
     return bytes;
   }
 
-  /** The bytes are elsewhere now, and need not stay in memory. */
+  /** The bytes are elsewhere now, and need not stay in memory. Those of a shared chunk do. */
   settle(load: () => Uint8Array): void {
+    if (this.#isShared) return;
     this.#load = load;
     this.#bytes = null;
   }
