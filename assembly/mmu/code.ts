@@ -45,7 +45,10 @@ export function decodedPageOf(page: u32): u32 {
     // Without a decoded page, and before its regions are published, stores to the page would go unnoticed.
     if (m.compilingCount != 0) killWritten(previous, 0, 4096);
   }
-  memory.fill(<usize>decoded, 0, DECODED_ENTRIES_BYTE_LENGTH);
+  // One that was never used is zero already, and most of its entries never will be used.
+  if (load<u64>(<usize>decoded, DECODED_ENTRIES_BYTE_LENGTH) != 0) {
+    memory.fill(<usize>decoded, 0, DECODED_ENTRIES_BYTE_LENGTH);
+  }
   store<u64>(<usize>decoded, OP_PAGE_END, DECODED_ENTRIES_BYTE_LENGTH);
   store<u32>(<usize>decoded, page, PAGE_NUMBER_OFFSET);
   store<u32>(<usize>decoded, 0, STORE_COUNT_OFFSET);

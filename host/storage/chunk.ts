@@ -6,6 +6,12 @@ import { assert } from "../util/errors.js";
  */
 export const CHUNK_BYTE_LENGTH = 16384;
 
+/** A place in memory, in bytes from the start of the buffer. */
+export interface ChunkPlace {
+  readonly buffer: ArrayBuffer | SharedArrayBuffer;
+  readonly offset: number;
+}
+
 /**
  * A piece of RAM or of a disk that never changes any more. Machines and snapshots that have it in common share it.
  *
@@ -13,20 +19,21 @@ export const CHUNK_BYTE_LENGTH = 16384;
  */
 export class Chunk {
   readonly byteLength: number;
+  /** Where threads have it in common; null for a chunk that one machine has. */
+  readonly place: ChunkPlace | null;
   #bytes: Uint8Array | null;
   #load: (() => Uint8Array) | null;
-  readonly #isShared: boolean;
 
   private constructor(
     byteLength: number,
     bytes: Uint8Array | null,
     load: (() => Uint8Array) | null,
-    isShared: boolean = false,
+    place: ChunkPlace | null = null,
   ) {
     this.byteLength = byteLength;
+    this.place = place;
     this.#bytes = bytes;
     this.#load = load;
-    this.#isShared = isShared;
   }
 
   /** @param bytes become the chunk: they are neither copied nor may they change any more */
@@ -34,13 +41,9 @@ export class Chunk {
     return new Chunk(bytes.length, bytes, null);
   }
 
-  /**
-   * A chunk that several machines have, each of which may end: its bytes stay where they are.
-   *
-   * @param bytes as in `of`
-   */
-  static shared(bytes: Uint8Array): Chunk {
-    return new Chunk(bytes.length, bytes, null, true);
+  /** A chunk that several machines have, each of which may end: it stays in `place`. */
+  static shared(byteLength: number, place: ChunkPlace): Chunk {
+    return new Chunk(byteLength, null, null, place);
   }
 
   /** @param load gives the bytes; it may throw a VivariumError */
@@ -56,6 +59,7 @@ export class Chunk {
   /** The contents, for reading only. What was loaded is not kept. */
   read(): Uint8Array {
     if (this.#bytes !== null) return this.#bytes;
+    if (this.place !== null) return new Uint8Array(this.place.buffer, this.place.offset, this.byteLength);
     assert(this.#load !== null, "a chunk with neither bytes nor a place");
     const bytes = this.#load();
     assert(bytes.length === this.byteLength, `a chunk of ${this.byteLength} bytes was loaded with ${bytes.length}`);
@@ -64,7 +68,7 @@ export class Chunk {
 
   /** The bytes are elsewhere now, and need not stay in memory. Those of a shared chunk do. */
   settle(load: () => Uint8Array): void {
-    if (this.#isShared) return;
+    if (this.place !== null) return;
     this.#load = load;
     this.#bytes = null;
   }
