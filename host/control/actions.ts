@@ -86,6 +86,9 @@ export interface OpenAction {
   readonly networks: readonly NetworkRequest[];
   /** The folders that are given to it again, by their tags. */
   readonly shares: readonly ShareRequest[];
+  /** As a `MachineRequest` has them. */
+  readonly limits?: string;
+  readonly capture?: string;
   readonly translate: TranslationMode;
   readonly translationByteLengthMax: number;
   readonly stats: boolean;

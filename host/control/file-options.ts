@@ -3,7 +3,13 @@ import { VivariumError } from "../util/errors.js";
 import type { Action } from "./actions.js";
 import { type KeepOptions, readKeep } from "./keep-options.js";
 import { readNetworks } from "./network-options.js";
-import { MAXIMUM_NETWORK_COUNT, readTranslate, readTranslationCache } from "./run-options.js";
+import {
+  MAXIMUM_NETWORK_COUNT,
+  readCapture,
+  readFileName,
+  readTranslate,
+  readTranslationCache,
+} from "./run-options.js";
 import { readShares } from "./share-option.js";
 
 /** What the commands about machine files were given, each option as it was written. */
@@ -13,6 +19,8 @@ export interface OpenOptions extends KeepOptions {
   readonly keepIdentity?: boolean;
   readonly net?: readonly string[];
   readonly share?: readonly string[];
+  readonly limits?: string;
+  readonly pcap?: string;
   readonly translate?: string;
   readonly translationCache?: string;
   readonly stats?: boolean;
@@ -42,6 +50,8 @@ export function readOpenOptions(file: string, options: OpenOptions): Action {
     keepIdentity: options.keepIdentity ?? false,
     networks: readNetworks(options.net ?? [], MAXIMUM_NETWORK_COUNT),
     shares: readShares(options.share ?? []).map(({ request }) => request),
+    ...(options.limits === undefined ? {} : { limits: readFileName("--limits", options.limits) }),
+    ...(options.pcap === undefined ? {} : { capture: readCapture(options) }),
     translate: readTranslate(options.translate),
     translationByteLengthMax: readTranslationCache(options.translationCache),
     stats: options.stats ?? false,

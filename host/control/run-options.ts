@@ -216,12 +216,12 @@ function readAddress(option: string, text: string): bigint {
   throw badOption(`${option}: ${JSON.stringify(text)} is not an address; expected hexadecimal, such as 80200000`);
 }
 
-function readCapture({ pcap, net }: RunOptions): string {
+export function readCapture({ pcap, net }: Pick<RunOptions, "pcap" | "net">): string {
   if (net === undefined || net.includes("none")) throw badOption("--pcap needs --net: there is no network to capture");
   return readFileName("--pcap", pcap ?? "");
 }
 
-function readFileName(option: string, text: string): string {
+export function readFileName(option: string, text: string): string {
   if (text === "") throw badOption(`${option}: the file name is empty; expected a file`);
   return text;
 }

@@ -77,6 +77,11 @@ test("viv open goes on at the console or with a command", () => {
     shares: [{ directory: "work", tag: "host0" }],
     translate: "off",
   });
+  expect(readOpenOptions("lab.viv", { net: ["user"], limits: "limits", pcap: "lab.pcap" })).toMatchObject({
+    limits: "limits",
+    capture: "lab.pcap",
+  });
+  expect(() => readOpenOptions("lab.viv", { pcap: "lab.pcap" })).toThrow("--pcap needs --net");
   expect(readOpenOptions("lab.viv", { exec: "true", discard: true })).toMatchObject({ command: "true", discard: true });
   expect(() => readOpenOptions("lab.viv", { exec: " " })).toThrow("--exec: the command is empty");
   expect(() => readOpenOptions("lab.viv", { discard: true, snapshotEvery: "1m" })).toThrow("exclude each other");

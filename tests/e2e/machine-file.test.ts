@@ -48,6 +48,14 @@ test("viv run --save, open, snapshot, restore, fork, export, import and inspect"
   expect(restored.stderr).toMatch(/^viv: where the machine was left is now snapshot left-\d{8}-\d{6}\n$/);
   expect(await output("open", lab, "--discard", "--exec", "cat /root/x; head -c 3 /dev/vda")).toBe("kept\nnew");
 
+  // Its disk is as slow as is asked for: a read at once, and one more every half a second.
+  writeFileSync(at("limits"), "disk0: iops=2 iops-burst=1\n");
+  const read = "dd if=/dev/vda of=/dev/null bs=4k count=1 skip=$((n * 8)) iflag=direct 2> /dev/null";
+  const timed = `cat /proc/uptime; for n in 1 2 3 4 5; do ${read}; done; cat /proc/uptime`;
+  const uptimes = await output("open", lab, "--discard", "--limits", at("limits"), "--exec", timed);
+  const [from, to] = uptimes.split("\n").map(Number.parseFloat);
+  expect(to! - from!).toBeGreaterThan(1);
+
   // Two machines beside it know that they are others.
   expect(await output("fork", lab, "--count", "2")).toBe(`${at("lab-1.viv")}\n${at("lab-2.viv")}\n`);
   const random = "dmesg | grep -c 'virtual machine fork'; head -c 16 /dev/urandom | od -An -tx1";

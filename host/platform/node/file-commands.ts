@@ -146,6 +146,8 @@ function describeOpen(program: Command, onAction: (action: Action) => void): voi
     .option("--record", 'record its history, which "viv replay" runs again')
     .option("--net <kind[,option...]>", "plug its network devices into this, in their order, as with viv run", collect)
     .option("--share <directory:target>", "give it these folders again, in the same order as to viv run", collect)
+    .option("--limits <file>", "limits of networks and disks, read again when the file changes, as with viv run")
+    .option("--pcap <file>", "write what passes on the networks to this file")
     .option("--translate <mode>", "on, off or eager, as with viv run")
     .option("--translation-cache <size>", "as with viv run")
     .option("--discard", "leave the file as it is")

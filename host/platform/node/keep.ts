@@ -70,10 +70,11 @@ export function connectedTo({
 }: {
   readonly request: Pick<MachineRequest, "shares">;
   readonly files: MachineFiles;
-}): Pick<KeptWires, "links" | "shares" | "attach"> {
+}): Pick<KeptWires, "links" | "shares" | "limitDisk" | "attach"> {
   return {
     links: files.networks?.devices.map(({ link }) => link) ?? [],
     shares: files.shares.map((folder, index) => ({ folder, tag: request.shares[index]!.tag })),
+    limitDisk: (index, disk) => files.limitDisk(index, disk),
     attach: (machine) => {
       for (const device of machine.sockets) files.sockets?.attach(device);
     },

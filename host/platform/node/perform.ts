@@ -96,8 +96,8 @@ async function performOpen(action: OpenAction, streams: StandardStreams): Promis
   const line = (text: string) => streams.stderr.line(text);
   let files = MachineFiles.none;
   try {
-    const { networks, shares } = action;
-    files = await MachineFiles.open({ drives: [], networks, shares }, { isKept: true, warn: line });
+    const opening = { isKept: true, warn: (message: string) => line(`viv: ${message}`) };
+    files = await MachineFiles.open({ ...action, drives: [] }, opening);
     const { serial, ports } = session;
     const connected = connectedTo({ request: action, files });
     const opened = await openKept(keep, {
@@ -108,7 +108,10 @@ async function performOpen(action: OpenAction, streams: StandardStreams): Promis
     });
     kept = opened;
     if (session instanceof ConsoleSession) session.replay(lastLine(opened.console));
-    const result = await runKept(opened, session, streams, () => connection.disconnect());
+    const result = await runKept(opened, session, streams, () => {
+      connection.disconnect();
+      files.liftLimits();
+    });
     return exec === null ? conclude(result, stats, false, streams) : concludeExec(exec, result, stats, streams);
   } finally {
     connection.disconnect();
@@ -172,7 +175,10 @@ async function runFresh(
         return await runMachines({ create: (host) => createFreshMachine(makings, host), hash }, session, streams);
       }
       kept = await createKept(keep, makings, connectionsOf(session, streams), new NodeHostServices());
-      return await runKept(kept, session, streams, () => connection.disconnect());
+      return await runKept(kept, session, streams, () => {
+        connection.disconnect();
+        files.liftLimits();
+      });
     } finally {
       connection.disconnect();
       for (const text of regionDump?.lines() ?? []) line(text);
