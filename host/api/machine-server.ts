@@ -735,6 +735,10 @@ export function setupOfBoard(
   if (unknown !== undefined) {
     throw new VivariumError("machine/shares", `this machine has no folder ${unknown.tag}`, { tag: unknown.tag });
   }
+  if (connections.sockets.length > socketCids.length) {
+    const message = `${connections.sockets.length} sockets; this machine has ${socketCids.length} socket devices`;
+    throw new VivariumError("machine/sockets", message, { count: socketCids.length });
+  }
   return {
     guest: { kind: "saved" },
     memoryByteLength,

@@ -86,6 +86,8 @@ export interface OpenAction {
   readonly networks: readonly NetworkRequest[];
   /** The folders that are given to it again, by their tags. */
   readonly shares: readonly ShareRequest[];
+  /** The Unix socket by which its socket device of this address is reached. */
+  readonly socket?: Required<SocketRequest>;
   readonly translate: TranslationMode;
   readonly translationByteLengthMax: number;
   readonly stats: boolean;

@@ -1,6 +1,7 @@
 import { checkName } from "../snapshot/snapshot-name.js";
 import { VivariumError } from "../util/errors.js";
 import type { Action } from "./actions.js";
+import { readSocketPath } from "./device-options.js";
 import { type KeepOptions, readKeep } from "./keep-options.js";
 import { readNetworks } from "./network-options.js";
 import { MAXIMUM_NETWORK_COUNT, readTranslate, readTranslationCache } from "./run-options.js";
@@ -13,6 +14,7 @@ export interface OpenOptions extends KeepOptions {
   readonly keepIdentity?: boolean;
   readonly net?: readonly string[];
   readonly share?: readonly string[];
+  readonly vsock?: string;
   readonly translate?: string;
   readonly translationCache?: string;
   readonly stats?: boolean;
@@ -42,6 +44,7 @@ export function readOpenOptions(file: string, options: OpenOptions): Action {
     keepIdentity: options.keepIdentity ?? false,
     networks: readNetworks(options.net ?? [], MAXIMUM_NETWORK_COUNT),
     shares: readShares(options.share ?? []).map(({ request }) => request),
+    ...(options.vsock === undefined ? {} : { socket: readSocketPath(options.vsock) }),
     translate: readTranslate(options.translate),
     translationByteLengthMax: readTranslationCache(options.translationCache),
     stats: options.stats ?? false,

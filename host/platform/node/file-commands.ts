@@ -146,6 +146,7 @@ function describeOpen(program: Command, onAction: (action: Action) => void): voi
     .option("--record", 'record its history, which "viv replay" runs again')
     .option("--net <kind[,option...]>", "plug its network devices into this, in their order, as with viv run", collect)
     .option("--share <directory:target>", "give it these folders again, in the same order as to viv run", collect)
+    .option("--vsock <cid,socket=file>", "reach its sockets again by Unix sockets of the host, as with viv run")
     .option("--translate <mode>", "on, off or eager, as with viv run")
     .option("--translation-cache <size>", "as with viv run")
     .option("--discard", "leave the file as it is")

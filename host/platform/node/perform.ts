@@ -97,7 +97,8 @@ async function performOpen(action: OpenAction, streams: StandardStreams): Promis
   let files = MachineFiles.none;
   try {
     const { networks, shares } = action;
-    files = await MachineFiles.open({ drives: [], networks, shares }, { isKept: true, warn: line });
+    const socket = action.socket === undefined ? {} : { socket: action.socket };
+    files = await MachineFiles.open({ drives: [], networks, shares, ...socket }, { isKept: true, warn: line });
     const { serial, ports } = session;
     const connected = connectedTo({ request: action, files });
     const opened = await openKept(keep, {
