@@ -51,12 +51,14 @@ export interface RunAction {
   readonly cold: boolean;
 }
 
-/** Boots an image, runs one shell command in it, and ends with the command's exit status. */
+/** Runs one shell command in an image's guest, and ends with the command's exit status. */
 export interface ExecAction {
   readonly action: "exec";
   readonly machine: MachineRequest;
   readonly command: string;
   readonly keep?: KeepRequest;
+  /** Whether to boot even if the machine was booted before. */
+  readonly cold: boolean;
 }
 
 /** Gives machines elsewhere a network of this host, until it is ended. */

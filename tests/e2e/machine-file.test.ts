@@ -128,6 +128,25 @@ test("a plain machine is booted once; afterwards its prompt is there at once", {
   expect(Math.abs(seconds - Date.now() / 1000)).toBeLessThan(10);
 });
 
+test("a command runs in a machine that was booted before as in one that boots for it", async (context) => {
+  await defaultImage(context);
+  const command = "dmesg | grep -c 'virtual machine fork'; date +%s; env; cat /proc/cmdline; ls -a; cat; exit 7";
+  const look = async (...more: string[]) => {
+    const args = ["run", "--memory", "128MiB", ...more, "--exec", command];
+    const { status, stdout, stderr } = await viv(args, { env: testEnvironment(), input: "what it reads" });
+    const [forks, seconds, ...rest] = stdout.split("\n");
+    expect(Math.abs(Number(seconds) - Date.now() / 1000)).toBeLessThan(10);
+    return { forks, result: { status, stderr, rest } };
+  };
+  await look();
+  const [booted, cold, again] = [await look(), await look("--cold"), await look()];
+  expect([booted.forks, cold.forks, again.forks]).toEqual(["1", "0", "1"]);
+  expect(cold.result).toMatchObject({ status: 7, stderr: "" });
+  expect(cold.result.rest.join("\n")).toMatch(/what it reads$/);
+  expect(booted.result).toEqual(cold.result);
+  expect(again.result).toEqual(cold.result);
+});
+
 test("while a machine runs from its file, snapshots are taken, listed and deleted, it goes back, and is forked", {
   timeout: 300_000,
 }, async (context) => {
