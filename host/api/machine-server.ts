@@ -85,7 +85,10 @@ interface Parts {
   readonly setup: MachineSetup;
   /** Read when it is first needed, which is never for a fork that does not restart. */
   boot(): Promise<Boot>;
+  /** Of a machine that can be made anew; none out of a file. */
   readonly drives: readonly Drive[];
+  /** By slot: those that are not part of a state. */
+  readonly outside: readonly (Drive | undefined)[];
 }
 
 class MachineServer implements HostedServer {
@@ -351,9 +354,13 @@ class MachineServer implements HostedServer {
 
   /** Opens what the machine is made of and connected to. */
   async #openParts(setup: MachineSetup): Promise<Parts> {
-    const drives = await this.#sources.openDrives(setup);
+    const isSaved = setup.guest.kind === "saved";
+    const drives = isSaved ? [] : await this.#sources.openDrives(setup);
+    const outside = isSaved
+      ? await this.#sources.openOutside(setup)
+      : drives.map((drive, index) => (setup.drives[index]!.overlay ? undefined : drive));
     await this.#devices.open(setup);
-    this.#parts = { setup, boot: once(() => this.#sources.readBoot(setup)), drives };
+    this.#parts = { setup, boot: once(() => this.#sources.readBoot(setup)), drives, outside };
     return this.#parts;
   }
 
@@ -378,9 +385,9 @@ class MachineServer implements HostedServer {
     const replayed = replay === null ? null : await this.#replay(opened.file, replay);
     const { state, identity } = replayed ?? this.#stateIn(opened.file, argument);
     const setup = setupOfBoard(decode(boardSchema, state.board), connections);
-    await this.#devices.open(setup);
-    this.#parts = { setup, boot: () => Promise.reject(cannotRestart()), drives: [] };
-    this.#machine = await this.#resume(state, this.#parts, identity);
+    const parts = await this.#openParts(setup);
+    await opened.file.checkOutside(state, parts.outside);
+    this.#machine = await this.#resume(state, parts, identity);
     this.#setStatus("paused");
     this.#tellPorts(identity);
     return { setup, replayed: replayed?.report ?? null };
@@ -406,7 +413,7 @@ class MachineServer implements HostedServer {
   }
 
   async #save({ name, label }: Calls["save"]["argument"]): Promise<void> {
-    const machine = this.#present();
+    this.#present();
     const former = this.#file?.opened ?? null;
     const isNew = name !== null && name !== this.#file?.name;
     if (isNew) {
@@ -419,11 +426,26 @@ class MachineServer implements HostedServer {
     }
     if (isNew) await this.#savePowerOn(this.#file.opened, former);
     this.#console.release();
-    const state = await machine.capture();
+    const { file } = this.#file.opened;
+    const state = await this.#captureWithDisks(file);
     const options = { console: this.#console.tail(), ...(label === null ? {} : { name: label }) };
-    await this.#file.opened.file.save(state, options);
+    await file.save(state, options);
     // What the machine still had in a former file is in this one, too.
     if (this.#snapshots.size === 0) await this.#closeFormerFiles();
+  }
+
+  /** With what is on disks that are not part of the state; the guest stands still while they are read. */
+  async #captureWithDisks(file: OpenMachineFile["file"]): Promise<MachineState> {
+    const { outside } = this.#requireParts();
+    if (outside.every((drive) => drive === undefined)) return this.#present().capture();
+    const isRunning = this.#status === "running";
+    if (isRunning) await this.#standStill();
+    try {
+      const state = await this.#present().capture();
+      return { ...state, outside: await file.lookAtOutside(this.#outsideNames(), outside) };
+    } finally {
+      if (isRunning && this.#machine !== null) this.#run = this.#runUntilHalt();
+    }
   }
 
   /** The machine as it is when it is switched on, for when it is: a file has nothing else to boot. */
@@ -444,7 +466,16 @@ class MachineServer implements HostedServer {
       boot: await boot(),
       drives,
     });
-    await file.save(await machine.capture(), { name: POWER_ON });
+    const anything = new Uint8Array();
+    const outside = this.#outsideNames().map((name) => (name === null ? null : { name, digest: anything }));
+    await file.save({ ...(await machine.capture()), outside }, { name: POWER_ON });
+  }
+
+  /** By slot, what disks were called that are not part of a state; nothing for one that was given as bytes. */
+  #outsideNames(): readonly (string | null)[] {
+    const { setup, outside } = this.#requireParts();
+    const names = setup.drives.map(({ source }) => (typeof source === "string" ? source : ""));
+    return outside.map((drive, slot) => (drive === undefined ? null : names[slot]!));
   }
 
   /** A machine out of a file is switched on as it was first, with the disks that it has now. */
@@ -581,8 +612,7 @@ class MachineServer implements HostedServer {
     return this.#recorded(machine);
   }
 
-  async #resume(state: MachineState, { setup, drives }: Parts, identity: Identity): Promise<VirtMachine> {
-    const outside = drives.map((drive, index) => (setup.drives[index]!.overlay ? undefined : drive));
+  async #resume(state: MachineState, { setup, outside }: Parts, identity: Identity): Promise<VirtMachine> {
     const wires = { ...(await this.#wires(setup)), ...this.#devices.atResume(setup) };
     const machine = await VirtMachine.resume(state, { ...wires, drives: outside, identity });
     this.#devices.attach(machine, false);
@@ -735,6 +765,11 @@ export function setupOfBoard(
   if (unknown !== undefined) {
     throw new VivariumError("machine/shares", `this machine has no folder ${unknown.tag}`, { tag: unknown.tag });
   }
+  const outside = drives.flatMap(({ captured }, slot) => (captured ? [] : [slot]));
+  if (connections.drives.length > outside.length) {
+    const message = `${connections.drives.length} drives; this machine has ${outside.length} disks outside of its file`;
+    throw new VivariumError("machine/drives", message, { count: outside.length });
+  }
   if (connections.sockets.length > socketCids.length) {
     const message = `${connections.sockets.length} sockets; this machine has ${socketCids.length} socket devices`;
     throw new VivariumError("machine/sockets", message, { count: socketCids.length });
@@ -744,7 +779,10 @@ export function setupOfBoard(
     memoryByteLength,
     hartCount,
     clock,
-    drives: drives.map(({ readOnly, captured, serial }) => ({ source: "", readOnly, overlay: captured, serial })),
+    drives: drives.map(({ readOnly, captured, serial }, slot) => {
+      const source = captured ? "" : (connections.drives[outside.indexOf(slot)] ?? "");
+      return { source, readOnly, overlay: captured, serial };
+    }),
     ports,
     networks,
     shares: shares.map(

@@ -22,6 +22,7 @@ import {
   type MachineSetup,
   type MachineStatus,
   NO_SETUP,
+  type Source,
   unpackError,
   type WorkerStats,
 } from "./messages.js";
@@ -59,6 +60,8 @@ export interface OpenOptions {
   readonly networks?: readonly NetworkOptions[];
   /** Its folders, by their tags; one that is not given answers its guest with I/O errors. */
   readonly shares?: readonly ShareOptions[];
+  /** Where the disks are now that the file does not have, in their order. Each has to hold what it held. */
+  readonly drives?: readonly Source[];
   /** Paths by which other programs reach its sockets, in their order. */
   readonly sockets?: readonly { readonly path?: string }[];
   readonly translate?: TranslationMode;
@@ -734,8 +737,15 @@ async function hear(stream: ReadableStream<Uint8Array>, callback: (bytes: Uint8A
   for (let next = await reader.read(); !next.done; next = await reader.read()) callback(next.value);
 }
 
-function connectionsOf({ networks = [], shares = [], sockets = [], translate = "on" }: OpenOptions): Connections {
+function connectionsOf({
+  networks = [],
+  shares = [],
+  sockets = [],
+  drives = [],
+  translate = "on",
+}: OpenOptions): Connections {
   return {
+    drives,
     networkCount: networks.length,
     shares: shareSetupsOf(shares),
     sockets: sockets.map(({ path }) => path ?? null),

@@ -79,6 +79,7 @@ export class FileServer {
       networkCount: Math.min(networks.length, board.networks.length),
       shares: shares.filter(({ tag }) => board.shares.includes(tag)),
       sockets: sockets.map(({ path }) => path),
+      drives: [],
       translate,
     };
     // A disk that the file does not have is the setup's.
