@@ -7,6 +7,7 @@ import { Recorder } from "../machine/history/recorder.js";
 import type { Boot, Drive, HostServices, Identity, MachineState } from "../machine/machine.js";
 import { Machine as VirtMachine } from "../machine/machine.js";
 import type { ProcessorTurns } from "../machine/processor-turns.js";
+import type { MachineFile } from "../snapshot/machine-file.js";
 import { replay } from "../snapshot/replay.js";
 import { POWER_ON } from "../snapshot/snapshot-name.js";
 import { unreachable, VivariumError } from "../util/errors.js";
@@ -28,7 +29,7 @@ import {
 } from "./messages.js";
 import { buffersOf, StatePacker } from "./packed-state.js";
 import type { OpenMachineFile, WorkerPlatform } from "./platform.js";
-import { type ReplaySetup, reportReplay } from "./replay.js";
+import { type ReplayReport, type ReplaySetup, reportReplay } from "./replay.js";
 import type { DetachedMachine } from "./transit.js";
 
 /** The machine as the worker's own program sees it, beside the caller at the channel: what keeps it in a file. */
@@ -39,6 +40,18 @@ export interface ServedMachine {
   adopt(setup: MachineSetup, state: MachineState, identity: Identity): Promise<void>;
   /** Goes back to a state of its own, as it was running or not. */
   restore(state: MachineState, identity: Identity): Promise<void>;
+  /**
+   * Begins to record the machine's history in a file, or with null ends that; it runs on if it ran.
+   *
+   * @throws VivariumError `machine/status` when it is off
+   */
+  record(file: MachineFile | null): Promise<void>;
+  /**
+   * Runs the newest history of a file again, to the console. The machine itself stands still meanwhile.
+   *
+   * @throws VivariumError as `snapshot/replay.ts` says
+   */
+  replay(file: MachineFile): Promise<ReplayReport>;
 }
 
 /** A machine whose worker decides about it, not the caller: one of many that a worker serves. */
@@ -107,7 +120,7 @@ class MachineServer implements HostedServer {
   /** Where the machine is saved. */
   #file: { readonly name: string; readonly opened: OpenMachineFile } | null = null;
   /** The file that its history is recorded in; null when it is not recorded. */
-  #recordsTo: OpenMachineFile | null = null;
+  #recordsTo: MachineFile | null = null;
   /** Where it was saved before: snapshots in memory have their chunks there. */
   readonly #formerFiles: OpenMachineFile[] = [];
   #parts: Parts | null = null;
@@ -177,6 +190,18 @@ class MachineServer implements HostedServer {
 
   restore(state: MachineState, identity: Identity): Promise<void> {
     return this.#inTurn(() => this.#restore(state, identity));
+  }
+
+  record(file: MachineFile | null): Promise<void> {
+    return this.#inTurn(() => this.#record(file));
+  }
+
+  replay(file: MachineFile): Promise<ReplayReport> {
+    return this.#inTurn(async () => {
+      if (this.#status === "running") await this.#halt("paused");
+      const { report } = await this.#replay(file, { translate: "on" });
+      return report;
+    });
   }
 
   get machine(): VirtMachine | null {
@@ -343,7 +368,7 @@ class MachineServer implements HostedServer {
   async #create({ setup: given, record }: Calls["create"]["argument"]): Promise<MachineSetup> {
     if (record !== null) {
       this.#file = { name: record, opened: await this.#platform.createMachineFile(record) };
-      this.#recordsTo = this.#file.opened;
+      this.#recordsTo = this.#file.opened.file;
     }
     const setup = await this.#sources.withImageDisk(given);
     await this.#openParts(setup);
@@ -381,7 +406,7 @@ class MachineServer implements HostedServer {
     const { name, connections, record, replay } = argument;
     const opened = await this.#platform.openMachineFile(name);
     this.#file = { name, opened };
-    if (record) this.#recordsTo = opened;
+    if (record) this.#recordsTo = opened.file;
     const replayed = replay === null ? null : await this.#replay(opened.file, replay);
     const { state, identity } = replayed ?? this.#stateIn(opened.file, argument);
     const setup = setupOfBoard(decode(boardSchema, state.board), connections);
@@ -394,7 +419,7 @@ class MachineServer implements HostedServer {
   }
 
   /** Runs a history again: what its guest writes to the console is heard, and nothing else. */
-  async #replay(file: OpenMachineFile["file"], { translate, ...request }: ReplaySetup) {
+  async #replay(file: MachineFile, { translate, ...request }: ReplaySetup) {
     const done = await replay(file, request, {
       core: await this.#loadCore(),
       host: this.#host,
@@ -405,7 +430,7 @@ class MachineServer implements HostedServer {
     return { state: await done.machine.capture(), identity: "renewed" as const, report: reportReplay(done) };
   }
 
-  #stateIn(file: OpenMachineFile["file"], { name, snapshot, identity }: Calls["open"]["argument"]) {
+  #stateIn(file: MachineFile, { name, snapshot, identity }: Calls["open"]["argument"]) {
     const point = snapshot === null ? file.present : file.find(snapshot);
     if (point === null)
       throw new VivariumError("file/empty", `${name}: no machine has been saved in it`, { file: name });
@@ -435,7 +460,7 @@ class MachineServer implements HostedServer {
   }
 
   /** With what is on disks that are not part of the state; the guest stands still while they are read. */
-  async #captureWithDisks(file: OpenMachineFile["file"]): Promise<MachineState> {
+  async #captureWithDisks(file: MachineFile): Promise<MachineState> {
     const { outside } = this.#requireParts();
     if (outside.every((drive) => drive === undefined)) return this.#present().capture();
     const isRunning = this.#status === "running";
@@ -621,7 +646,7 @@ class MachineServer implements HostedServer {
 
   /** Begins the machine's history, if it is to be recorded. */
   async #recorded(machine: VirtMachine): Promise<VirtMachine> {
-    if (this.#recordsTo !== null) await machine.record(await this.#recordsTo.file.record());
+    if (this.#recordsTo !== null) await machine.record(await this.#recordsTo.record());
     return machine;
   }
 
@@ -649,6 +674,40 @@ class MachineServer implements HostedServer {
       host: this.#host,
       ...(this.#recordsTo === null ? {} : { border: this.#recorder() }),
     };
+  }
+
+  /** A machine that is to be recorded has to be made so: it goes on in another one, at the same instruction. */
+  async #record(file: MachineFile | null): Promise<void> {
+    const isRunning = this.#status === "running";
+    if (isRunning) await this.#standStill();
+    const machine = this.#present();
+    await machine.endRecord();
+    this.#recordsTo = file;
+    try {
+      if (file !== null) await this.#remake(machine);
+    } catch (error) {
+      this.#recordsTo = null;
+      throw error;
+    } finally {
+      if (isRunning) this.#run = this.#runUntilHalt();
+    }
+  }
+
+  async #remake(machine: VirtMachine): Promise<void> {
+    const parts = this.#requireParts();
+    const ports = parts.setup.ports.map((name) => ({ name, waiting: machine.port(name).takeWaiting() }));
+    this.#isAttaching = true;
+    let next = machine;
+    try {
+      next = await this.#resume(await machine.capture(), parts, "kept");
+    } catch (error) {
+      this.#devices.attach(machine, false);
+      throw error;
+    } finally {
+      this.#isAttaching = false;
+      this.#machine = next;
+      for (const { name, waiting } of ports) for (const bytes of waiting) next.port(name).write(bytes);
+    }
   }
 
   #recorder(): Recorder {
