@@ -227,41 +227,6 @@ test(
 );
 
 test(
-  "page: what is selected on the terminal is copied, and the clipboard is pasted, by keys and by touch",
-  async (context) => {
-    const { site, browser } = await start(context);
-    const { page, context: profile } = await visit(browser, site.url, { hasTouch: true, isMobile: true });
-    await profile.grantPermissions(["clipboard-read", "clipboard-write"], { origin: new URL(site.url).origin });
-    await shows(page, /root@vivarium:~#/);
-    const clipboard = () => page.evaluate("navigator.clipboard.readText()");
-    await type(page, "clear; echo word-$((6*7))");
-    await shows(page, /^word-42/m);
-    // As xterm.js has it, a double click selects a word.
-    for (const key of ["Control+Shift+C", "Control+C"]) {
-      await page.evaluate('navigator.clipboard.writeText("")');
-      const box = (await page.locator(".xterm-rows > div", { hasText: /^word-42/ }).boundingBox())!;
-      await page.mouse.dblclick(box.x + 10, box.y + box.height / 2);
-      await page.keyboard.press(key);
-      await expect.poll(clipboard).toBe("word-42");
-    }
-
-    await page.evaluate('navigator.clipboard.writeText("echo pasted-$((6*7))")');
-    await page.locator(".xterm-helper-textarea").focus();
-    await page.keyboard.press("Control+Shift+V");
-    await shows(page, /# echo pasted-/);
-    await page.keyboard.press("Enter");
-    await shows(page, /^pasted-42/m);
-    await page.evaluate('navigator.clipboard.writeText("echo touched-$((6*7))")');
-    await page.locator("#keys").getByText("Paste").click();
-    await shows(page, /# echo touched-/);
-    await page.keyboard.press("Enter");
-    await shows(page, /^touched-42/m);
-    await profile.close();
-  },
-  TEST_MS,
-);
-
-test(
   "page: when the browser has no more room it says so, the machine runs on, and what was saved is there",
   async (context) => {
     const { site, browser } = await start(context);
@@ -299,7 +264,7 @@ test(
 );
 
 test(
-  "page: can be used without a mouse, on a phone",
+  "page: can be used without a mouse, on a phone; what is selected is copied, and the clipboard is pasted",
   async (context) => {
     const { site, browser } = await start(context);
     const viewport = { width: 360, height: 740 };
@@ -330,6 +295,33 @@ test(
     await expect.poll(() => page.evaluate("document.activeElement.className")).toContain("xterm");
     await page.keyboard.type("echo back");
     await shows(page, /echo back\s*$/m);
+
+    // The clipboard, by keys and by touch.
+    await page.keyboard.press("Enter");
+    await profile.grantPermissions(["clipboard-read", "clipboard-write"], { origin: new URL(site.url).origin });
+    const clipboard = () => page.evaluate("navigator.clipboard.readText()");
+    await type(page, "clear; echo word-$((6*7))");
+    await shows(page, /^word-42/m);
+    // As xterm.js has it, a double click selects a word.
+    for (const key of ["Control+Shift+C", "Control+C"]) {
+      await page.evaluate('navigator.clipboard.writeText("")');
+      const box = (await page.locator(".xterm-rows > div", { hasText: /^word-42/ }).boundingBox())!;
+      await page.mouse.dblclick(box.x + 10, box.y + box.height / 2);
+      await page.keyboard.press(key);
+      await expect.poll(clipboard).toBe("word-42");
+    }
+
+    await page.evaluate('navigator.clipboard.writeText("echo pasted-$((6*7))")');
+    await page.locator(".xterm-helper-textarea").focus();
+    await page.keyboard.press("Control+Shift+V");
+    await shows(page, /# echo pasted-/);
+    await page.keyboard.press("Enter");
+    await shows(page, /^pasted-42/m);
+    await page.evaluate('navigator.clipboard.writeText("echo touched-$((6*7))")');
+    await page.locator("#keys").getByText("Paste").click();
+    await shows(page, /# echo touched-/);
+    await page.keyboard.press("Enter");
+    await shows(page, /^touched-42/m);
     await profile.close();
   },
   TEST_MS,
