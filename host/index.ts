@@ -5,6 +5,7 @@
  * compiled core and a host's services, which `vivarium/node` has for Node.
  */
 import { defaultPlatform } from "#platform";
+import { checkObject } from "./api/arguments.js";
 import { MachineBase, type OpenOptions, type ReplayOptions } from "./api/machine.js";
 import type { MachineOptions } from "./api/machine-options.js";
 import type { Platform } from "./api/platform.js";
@@ -21,11 +22,9 @@ export class Machine extends MachineBase {
    * @param options `platform`: where it runs, unless it is where this program does
    * @throws VivariumError naming the option that cannot be, or what it names that is not there
    */
-  static create({
-    platform = defaultPlatform,
-    ...options
-  }: MachineOptions & { readonly platform?: Platform } = {}): Promise<Machine> {
-    return Machine.createOn(platform, options);
+  static async create(options: MachineOptions & { readonly platform?: Platform } = {}): Promise<Machine> {
+    const { platform = defaultPlatform, ...rest } = checkObject("create", options);
+    return Machine.createOn(platform, rest);
   }
 
   /**
@@ -34,11 +33,9 @@ export class Machine extends MachineBase {
    *
    * @throws VivariumError `file/unusable`, `file/in-use`, `file/not-a-machine`, `file/too-new`, `file/damaged`
    */
-  static open(
-    file: string,
-    { platform = defaultPlatform, ...options }: OpenOptions & { readonly platform?: Platform } = {},
-  ): Promise<Machine> {
-    return Machine.openOn(platform, file, options);
+  static async open(file: string, options: OpenOptions & { readonly platform?: Platform } = {}): Promise<Machine> {
+    const { platform = defaultPlatform, ...rest } = checkObject("open", options);
+    return Machine.openOn(platform, file, rest);
   }
 
   /**
@@ -47,11 +44,12 @@ export class Machine extends MachineBase {
    * @throws VivariumError `replay/diverged` with the instruction when the machine does not do again what it did,
    *   `replay/nothing`, `replay/range`, and those of `open`
    */
-  static replay(
+  static async replay(
     file: string,
-    { platform = defaultPlatform, ...options }: ReplayOptions & { readonly platform?: Platform } = {},
+    options: ReplayOptions & { readonly platform?: Platform } = {},
   ): Promise<ReplayReport> {
-    return Machine.replayOn(platform, file, options);
+    const { platform = defaultPlatform, ...rest } = checkObject("replay", options);
+    return Machine.replayOn(platform, file, rest);
   }
 }
 

@@ -7,9 +7,17 @@ import type { Identity } from "../machine/machine.js";
 import type { Halt } from "../machine/run-loop.js";
 import { VIRTIO_SLOTS } from "../machine/virtio-slots.js";
 import { unreachable, VivariumError } from "../util/errors.js";
+import { badOption, checkOptions, checkText, type OptionNames } from "./arguments.js";
 import { type ShareOptions, shareSetupsOf } from "./device-options.js";
 import { GuestFileSystem } from "./guest-file-system.js";
-import { type Command, GuestProcess, type ProcessExit, type ProcessOptions, RunningProcess } from "./guest-process.js";
+import {
+  type Command,
+  checkCommand,
+  GuestProcess,
+  type ProcessExit,
+  type ProcessOptions,
+  RunningProcess,
+} from "./guest-process.js";
 import { type Limits, within } from "./limits.js";
 import { MachineBalloon } from "./machine-balloon.js";
 import { MachineConsole } from "./machine-console.js";
@@ -22,6 +30,7 @@ import {
   type MachineSetup,
   type MachineStatus,
   NO_SETUP,
+  type Source,
   unpackError,
   type WorkerStats,
 } from "./messages.js";
@@ -59,6 +68,8 @@ export interface OpenOptions {
   readonly networks?: readonly NetworkOptions[];
   /** Its folders, by their tags; one that is not given answers its guest with I/O errors. */
   readonly shares?: readonly ShareOptions[];
+  /** Where the disks are now that the file does not have, in their order. Each has to hold what it held. */
+  readonly drives?: readonly Source[];
   /** Paths by which other programs reach its sockets, in their order. */
   readonly sockets?: readonly { readonly path?: string }[];
   readonly translate?: TranslationMode;
@@ -105,6 +116,31 @@ export interface MachineEvents {
   readonly recordingFailure: Error;
 }
 
+const SPAWN_NAMES: OptionNames<ProcessOptions & Limits> = { cwd: true, env: true, timeoutMs: true, signal: true };
+const EXEC_NAMES: OptionNames<ExecOptions> = { ...SPAWN_NAMES, input: true, maxOutputByteLength: true };
+const OPEN_NAMES: OptionNames<OpenOptions> = {
+  snapshot: true,
+  identity: true,
+  networks: true,
+  shares: true,
+  drives: true,
+  sockets: true,
+  translate: true,
+  replay: true,
+  record: true,
+  start: true,
+  signal: true,
+};
+const REPLAY_NAMES: OptionNames<ReplayOptions> = {
+  history: true,
+  from: true,
+  until: true,
+  back: true,
+  translate: true,
+  onConsole: true,
+  signal: true,
+};
+const FORK_NAMES: OptionNames<ForkOptions> = { count: true, snapshot: true, identity: true, networks: true };
 const OUTPUT_MAX_BYTE_LENGTH = 64 * 1024 * 1024;
 /** How long a guest may take from being waited for to having an agent. */
 const AGENT_TIMEOUT_MS = 120_000;
@@ -235,8 +271,18 @@ export class MachineBase {
     ) => M,
     platform: Platform,
     name: string,
-    { snapshot, identity, replay, record = false, start = true, signal, ...rest }: OpenOptions,
+    options: OpenOptions,
   ): Promise<M> {
+    checkText("open", name);
+    const {
+      snapshot,
+      identity,
+      replay,
+      record = false,
+      start = true,
+      signal,
+      ...rest
+    } = checkOptions("open", options, OPEN_NAMES);
     if (replay !== undefined && snapshot !== undefined) {
       throw new VivariumError("option/invalid", "snapshot and replay exclude each other: both say where to go on");
     }
@@ -259,11 +305,9 @@ export class MachineBase {
   }
 
   /** @internal */
-  static async replayOn(
-    platform: Platform,
-    name: string,
-    { onConsole, signal, ...place }: ReplayOptions,
-  ): Promise<ReplayReport> {
+  static async replayOn(platform: Platform, name: string, options: ReplayOptions): Promise<ReplayReport> {
+    checkText("replay", name);
+    const { onConsole, signal, ...place } = checkOptions("replay", options, REPLAY_NAMES);
     if (signal?.aborted === true) throw signal.reason;
     const machine = new MachineBase(platform, NO_SETUP);
     try {
@@ -334,6 +378,9 @@ export class MachineBase {
    * @returns a function that ends it
    */
   on<E extends keyof MachineEvents>(event: E, callback: (event: MachineEvents[E]) => void): () => void {
+    if (!Object.hasOwn(this.#listeners, event)) {
+      throw badOption("on", event, Object.keys(this.#listeners).join(", "));
+    }
     this.#listeners[event].add(callback);
     return () => void this.#listeners[event].delete(callback);
   }
@@ -369,9 +416,11 @@ export class MachineBase {
    * @throws VivariumError `timeout` when it does not within `timeoutMs`, 30 seconds unless given; it runs on then
    */
   async shutdown({ timeoutMs = SHUTDOWN_TIMEOUT_MS, ...rest }: Limits = {}): Promise<Halt> {
-    return within(this.#platform, "shutdown", { timeoutMs, ...rest }, (onGiveUp) => {
-      const halted = this.halted();
+    return within(this.#platform, "shutdown", { timeoutMs, ...rest }, async (onGiveUp) => {
       const qemuAgent = this.#presentQemuAgent();
+      const halted = this.halted();
+      // Whoever gives up does not wait for it.
+      halted.catch(() => {});
       if (qemuAgent !== null) {
         qemuAgent.shutdown();
         return halted;
@@ -433,7 +482,14 @@ export class MachineBase {
    *   `exec/output-too-large`, `timeout`, `agent/lost`, `agent/absent`, `machine/status`
    */
   async exec(command: Command, options: ExecOptions = {}): Promise<ExecResult> {
-    const { input, maxOutputByteLength = OUTPUT_MAX_BYTE_LENGTH, timeoutMs, signal, ...process } = options;
+    checkCommand(command);
+    const {
+      input,
+      maxOutputByteLength = OUTPUT_MAX_BYTE_LENGTH,
+      timeoutMs,
+      signal,
+      ...process
+    } = checkOptions("exec", options, EXEC_NAMES);
     const limits = { ...(timeoutMs === undefined ? {} : { timeoutMs }), ...(signal === undefined ? {} : { signal }) };
     return within(this.#platform, `exec ${describe(command)}`, limits, async (onGiveUp) => {
       const qemuAgent = this.#presentQemuAgent();
@@ -443,13 +499,15 @@ export class MachineBase {
       const running = new RunningProcess(this.#presentAgent(), command, process);
       onGiveUp(() => running.abandon());
       try {
-        void feed(running, input);
         const { stdout, stderr } = running.sources;
-        const [exit, stdoutBytes, stderrBytes] = await Promise.all([
+        const ended = Promise.all([
           running.exited,
           readAll(stdout.stream, maxOutputByteLength),
           readAll(stderr.stream, maxOutputByteLength),
         ]);
+        // A command may end without its input; an input that fails ends the command.
+        const fed = feed(running, input).then(() => ended);
+        const [exit, stdoutBytes, stderrBytes] = await Promise.race([ended, fed]);
         return withTexts({ ...exit, stdoutBytes, stderrBytes });
       } catch (error) {
         running.abandon();
@@ -466,7 +524,8 @@ export class MachineBase {
    * @throws VivariumError as `exec` does
    */
   async spawn(command: Command, options: ProcessOptions & Limits = {}): Promise<GuestProcess> {
-    const { timeoutMs, signal, ...process } = options;
+    checkCommand(command);
+    const { timeoutMs, signal, ...process } = checkOptions("spawn", options, SPAWN_NAMES);
     const limits = { ...(timeoutMs === undefined ? {} : { timeoutMs }), ...(signal === undefined ? {} : { signal }) };
     const running = await within(this.#platform, `spawn ${describe(command)}`, limits, async (onGiveUp) => {
       const begun = new RunningProcess(this.#presentAgent(), command, process);
@@ -513,7 +572,8 @@ export class MachineBase {
    * Other machines that go on from here, each with random numbers and addresses of its own, in a worker of its own.
    * They run if this one does.
    */
-  async fork({ count = 1, snapshot, identity = "renewed", networks }: ForkOptions = {}): Promise<this[]> {
+  async fork(options: ForkOptions = {}): Promise<this[]> {
+    const { count = 1, snapshot, identity = "renewed", networks } = checkOptions("fork", options, FORK_NAMES);
     if (!Number.isInteger(count) || count < 1) {
       throw new VivariumError("option/invalid", `count: ${count}; expected 1 or more`, { option: "count" });
     }
@@ -548,6 +608,7 @@ export class MachineBase {
    * @throws VivariumError `file/exists` when there is such a file already
    */
   async save(file?: string, { name }: { readonly name?: string } = {}): Promise<void> {
+    if (file !== undefined) checkText("save", file);
     await this.#remote.call("save", { name: file ?? null, label: name ?? null });
   }
 
@@ -599,9 +660,9 @@ export class MachineBase {
   }
 
   #ownSnapshot(snapshot: MachineSnapshot): number {
-    const id = snapshot.idIn(this.#remote);
+    const id = snapshot instanceof MachineSnapshot ? snapshot.idIn(this.#remote) : null;
     if (id !== null) return id;
-    throw new VivariumError("snapshot/unknown", "this snapshot is another machine's, or has been deleted");
+    throw new VivariumError("snapshot/unknown", "expected a snapshot of this machine's that has not been deleted");
   }
 
   /** @throws VivariumError when no guest could answer */
@@ -734,8 +795,15 @@ async function hear(stream: ReadableStream<Uint8Array>, callback: (bytes: Uint8A
   for (let next = await reader.read(); !next.done; next = await reader.read()) callback(next.value);
 }
 
-function connectionsOf({ networks = [], shares = [], sockets = [], translate = "on" }: OpenOptions): Connections {
+function connectionsOf({
+  networks = [],
+  shares = [],
+  sockets = [],
+  drives = [],
+  translate = "on",
+}: OpenOptions): Connections {
   return {
+    drives,
     networkCount: networks.length,
     shares: shareSetupsOf(shares),
     sockets: sockets.map(({ path }) => path ?? null),
@@ -766,7 +834,11 @@ function describe(command: Command): string {
   return JSON.stringify(text.length > DESCRIBED_LENGTH ? `${text.slice(0, DESCRIBED_LENGTH)}...` : text);
 }
 
-/** Gives a command its input, as far as it reads it. */
+/**
+ * Gives a command its input, as far as it reads it.
+ *
+ * @throws what the stream fails with, and VivariumError `option/invalid` for what is no bytes in it
+ */
 async function feed({ process }: RunningProcess, input: ExecOptions["input"]): Promise<void> {
   if (input === undefined || typeof input === "string" || input instanceof Uint8Array) {
     if (input !== undefined) process.write(toBytes(input)).catch(() => {});
@@ -774,11 +846,22 @@ async function feed({ process }: RunningProcess, input: ExecOptions["input"]): P
     return;
   }
   const reader = input.getReader();
-  try {
-    for (let next = await reader.read(); !next.done; next = await reader.read()) await process.write(next.value);
-  } catch {
-    // The command does not read it, or has ended: it is not wanted any more.
-    await reader.cancel().catch(() => {});
+  for (let next = await reader.read(); !next.done; next = await reader.read()) {
+    const bytes = toBytes(next.value);
+    try {
+      await process.write(bytes);
+    } catch {
+      // The command does not read it, or has ended: it is not wanted any more.
+      await reader.cancel().catch(() => {});
+      break;
+    }
   }
   process.closeInput();
+}
+
+/** @throws VivariumError `option/invalid` */
+function checkInput(input: ExecOptions["input"]): void {
+  if (input === undefined || typeof input === "string" || input instanceof Uint8Array) return;
+  const isStream = typeof input === "object" && input !== null && typeof input.getReader === "function";
+  if (!isStream || input.locked) throw badOption("input", input, "a text, a Uint8Array, or a stream that nobody reads");
 }
