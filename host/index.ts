@@ -6,7 +6,8 @@
  */
 import { defaultPlatform } from "#platform";
 import { checkObject } from "./api/arguments.js";
-import { MachineBase, type OpenOptions, type ReplayOptions } from "./api/machine.js";
+import type { OpenOptions, ReplayOptions } from "./api/call-options.js";
+import { MachineBase } from "./api/machine.js";
 import type { MachineOptions } from "./api/machine-options.js";
 import type { Platform } from "./api/platform.js";
 import type { ReplayReport } from "./api/replay.js";
@@ -70,18 +71,11 @@ export class Hypervisor extends HypervisorBase {
   }
 }
 
+export type { ExecOptions, ExecResult, ForkOptions, OpenOptions, ReplayOptions } from "./api/call-options.js";
 export type { GuestFileSystem, ReadOptions, WriteOptions } from "./api/guest-file-system.js";
 export type { Command, GuestProcess, ProcessExit, ProcessOptions } from "./api/guest-process.js";
 export type { Limits } from "./api/limits.js";
-export {
-  type ExecOptions,
-  type ExecResult,
-  type ForkOptions,
-  MachineBase,
-  type MachineEvents,
-  type OpenOptions,
-  type ReplayOptions,
-} from "./api/machine.js";
+export { MachineBase, type MachineEvents } from "./api/machine.js";
 export type { BalloonState, MachineBalloon } from "./api/machine-balloon.js";
 export type { MachineConsole } from "./api/machine-console.js";
 export type { MachineInput } from "./api/machine-inputs.js";

@@ -1,4 +1,3 @@
-import type { TranslationMode } from "../core/core.js";
 import { AgentClient } from "../guest-agent/agent-client.js";
 import { AGENT_PORT } from "../guest-agent/protocol.js";
 import { QEMU_AGENT_PORT, QemuGuestAgent } from "../guest-agent/qemu-guest-agent.js";
@@ -7,101 +6,40 @@ import type { Identity } from "../machine/machine.js";
 import type { Halt } from "../machine/run-loop.js";
 import { VIRTIO_SLOTS } from "../machine/virtio-slots.js";
 import { unreachable, VivariumError } from "../util/errors.js";
-import { badOption, checkOptions, checkText, type OptionNames } from "./arguments.js";
-import { type ShareOptions, shareSetupsOf } from "./device-options.js";
-import { GuestFileSystem } from "./guest-file-system.js";
+import { badOption, checkOptions, checkText } from "./arguments.js";
 import {
-  type Command,
-  checkCommand,
-  GuestProcess,
-  type ProcessExit,
-  type ProcessOptions,
-  RunningProcess,
-} from "./guest-process.js";
+  connectionsOf,
+  EXEC_NAMES,
+  type ExecOptions,
+  type ExecResult,
+  FORK_NAMES,
+  type ForkOptions,
+  OPEN_NAMES,
+  type OpenOptions,
+  REPLAY_NAMES,
+  type ReplayOptions,
+  SPAWN_NAMES,
+  setupOfReplay,
+} from "./call-options.js";
+import { checkInput, feed, whole } from "./command-input.js";
+import { GuestFileSystem } from "./guest-file-system.js";
+import { type Command, checkCommand, GuestProcess, type ProcessOptions, RunningProcess } from "./guest-process.js";
 import { type Limits, within } from "./limits.js";
 import { MachineBalloon } from "./machine-balloon.js";
 import { MachineConsole } from "./machine-console.js";
 import { MachineInput } from "./machine-inputs.js";
 import { MachineNetwork } from "./machine-network.js";
-import { checkTranslate, type MachineOptions, setupOf } from "./machine-options.js";
+import { type MachineOptions, setupOf } from "./machine-options.js";
 import { type GuestSocket, MachineSockets, type SocketListener } from "./machine-sockets.js";
-import {
-  type Connections,
-  type MachineSetup,
-  type MachineStatus,
-  NO_SETUP,
-  type Source,
-  unpackError,
-  type WorkerStats,
-} from "./messages.js";
+import { type MachineSetup, type MachineStatus, NO_SETUP, unpackError, type WorkerStats } from "./messages.js";
 import { forFork, type NetworkOptions } from "./network-options.js";
 import { buffersOf } from "./packed-state.js";
 import type { Platform } from "./platform.js";
 import { type Ended, execByQemuAgent } from "./qemu-commands.js";
 import { Remote, type WorkerEvent } from "./remote.js";
-import type { ReplayPlace, ReplayReport, ReplaySetup } from "./replay.js";
+import type { ReplayReport } from "./replay.js";
 import { MachineSnapshot } from "./snapshot.js";
-import { type Bytes, readAll, toBytes } from "./streams.js";
-
-export interface ExecOptions extends ProcessOptions, Limits {
-  /** The command's standard input; it has none unless given. */
-  readonly input?: string | Uint8Array | ReadableStream<Uint8Array>;
-  /** Of each output; more is an error and ends the command. 64 MiB unless given. */
-  readonly maxOutputByteLength?: number;
-}
-
-/** A command that has ended. */
-export interface ExecResult extends ProcessExit {
-  /** As UTF-8 text. */
-  readonly stdout: string;
-  readonly stderr: string;
-  readonly stdoutBytes: Bytes;
-  readonly stderrBytes: Bytes;
-}
-
-export interface OpenOptions {
-  /** The name of a point in the file; where the machine was left unless given. */
-  readonly snapshot?: string;
-  /** `renewed`: it goes on beside its original, with random numbers and addresses of its own. As the file says, unless given. */
-  readonly identity?: Identity;
-  /** What its network devices are plugged into, in their order; the cables of those beyond are out. */
-  readonly networks?: readonly NetworkOptions[];
-  /** Its folders, by their tags; one that is not given answers its guest with I/O errors. */
-  readonly shares?: readonly ShareOptions[];
-  /** Where the disks are now that the file does not have, in their order. Each has to hold what it held. */
-  readonly drives?: readonly Source[];
-  /** Paths by which other programs reach its sockets, in their order. */
-  readonly sockets?: readonly { readonly path?: string }[];
-  readonly translate?: TranslationMode;
-  /** It goes on where a replay of its recorded history stops, in place of where it was left. */
-  readonly replay?: ReplayPlace;
-  /** Whether its history is recorded in the file. */
-  readonly record?: boolean;
-  /** Whether it goes on at once, which is usual. */
-  readonly start?: boolean;
-  readonly signal?: AbortSignal;
-}
-
-export interface ReplayOptions extends ReplayPlace {
-  /** Is given what the guest wrote to its console, as it writes it again. */
-  readonly onConsole?: (bytes: Uint8Array) => void;
-  readonly signal?: AbortSignal;
-}
-
-export interface ForkOptions {
-  /** How many machines; 1 unless given. */
-  readonly count?: number;
-  /** They go on from here; from the present unless given. */
-  readonly snapshot?: MachineSnapshot;
-  /** `kept` lets them have the random numbers and addresses of this one: for replay, not for machines that go on. */
-  readonly identity?: Identity;
-  /**
-   * What the networks of each are plugged into, by the fork's number. Unless given, the like of this machine's: its own
-   * way out, the same switch, another connection to the same relay; but no port of the host, and no link of the
-   * program's own.
-   */
-  readonly networks?: (index: number) => readonly NetworkOptions[];
-}
+import { readAll } from "./streams.js";
 
 /** What a machine tells of itself, by event. */
 export interface MachineEvents {
@@ -116,31 +54,6 @@ export interface MachineEvents {
   readonly recordingFailure: Error;
 }
 
-const SPAWN_NAMES: OptionNames<ProcessOptions & Limits> = { cwd: true, env: true, timeoutMs: true, signal: true };
-const EXEC_NAMES: OptionNames<ExecOptions> = { ...SPAWN_NAMES, input: true, maxOutputByteLength: true };
-const OPEN_NAMES: OptionNames<OpenOptions> = {
-  snapshot: true,
-  identity: true,
-  networks: true,
-  shares: true,
-  drives: true,
-  sockets: true,
-  translate: true,
-  replay: true,
-  record: true,
-  start: true,
-  signal: true,
-};
-const REPLAY_NAMES: OptionNames<ReplayOptions> = {
-  history: true,
-  from: true,
-  until: true,
-  back: true,
-  translate: true,
-  onConsole: true,
-  signal: true,
-};
-const FORK_NAMES: OptionNames<ForkOptions> = { count: true, snapshot: true, identity: true, networks: true };
 const OUTPUT_MAX_BYTE_LENGTH = 64 * 1024 * 1024;
 /** How long a guest may take from being waited for to having an agent. */
 const AGENT_TIMEOUT_MS = 120_000;
@@ -490,6 +403,7 @@ export class MachineBase {
       signal,
       ...process
     } = checkOptions("exec", options, EXEC_NAMES);
+    checkInput(input);
     const limits = { ...(timeoutMs === undefined ? {} : { timeoutMs }), ...(signal === undefined ? {} : { signal }) };
     return within(this.#platform, `exec ${describe(command)}`, limits, async (onGiveUp) => {
       const qemuAgent = this.#presentQemuAgent();
@@ -774,41 +688,10 @@ export class MachineBase {
   }
 }
 
-function setupOfReplay(place: ReplayPlace | undefined): ReplaySetup | null {
-  if (place === undefined) return null;
-  const { until, back, history, from, translate = "on" } = place;
-  if (until !== undefined && back !== undefined) {
-    throw new VivariumError("option/invalid", "until and back exclude each other: both say where to stop");
-  }
-  return {
-    translate,
-    ...(until === undefined ? {} : { until }),
-    ...(back === undefined ? {} : { back }),
-    ...(history === undefined ? {} : { history }),
-    ...(from === undefined ? {} : { from }),
-  };
-}
-
 /** Resolves at the stream's end. */
 async function hear(stream: ReadableStream<Uint8Array>, callback: (bytes: Uint8Array) => void): Promise<void> {
   const reader = stream.getReader();
   for (let next = await reader.read(); !next.done; next = await reader.read()) callback(next.value);
-}
-
-function connectionsOf({
-  networks = [],
-  shares = [],
-  sockets = [],
-  drives = [],
-  translate = "on",
-}: OpenOptions): Connections {
-  return {
-    drives,
-    networkCount: networks.length,
-    shares: shareSetupsOf(shares),
-    sockets: sockets.map(({ path }) => path ?? null),
-    translate: checkTranslate(translate),
-  };
 }
 
 function isOff(): VivariumError {
@@ -820,48 +703,9 @@ function withTexts(ended: Ended): ExecResult {
   return { ...ended, stdout: decoder.decode(ended.stdoutBytes), stderr: decoder.decode(ended.stderrBytes) };
 }
 
-/** An input that cannot go piece by piece. */
-async function whole(input: ExecOptions["input"]): Promise<Uint8Array> {
-  if (input === undefined) return new Uint8Array();
-  if (typeof input === "string" || input instanceof Uint8Array) return toBytes(input);
-  return readAll(input, OUTPUT_MAX_BYTE_LENGTH);
-}
-
 const DESCRIBED_LENGTH = 60;
 
 function describe(command: Command): string {
   const text = typeof command === "string" ? command : command.join(" ");
   return JSON.stringify(text.length > DESCRIBED_LENGTH ? `${text.slice(0, DESCRIBED_LENGTH)}...` : text);
-}
-
-/**
- * Gives a command its input, as far as it reads it.
- *
- * @throws what the stream fails with, and VivariumError `option/invalid` for what is no bytes in it
- */
-async function feed({ process }: RunningProcess, input: ExecOptions["input"]): Promise<void> {
-  if (input === undefined || typeof input === "string" || input instanceof Uint8Array) {
-    if (input !== undefined) process.write(toBytes(input)).catch(() => {});
-    process.closeInput();
-    return;
-  }
-  const reader = input.getReader();
-  for (let next = await reader.read(); !next.done; next = await reader.read()) {
-    const bytes = toBytes(next.value);
-    try {
-      await process.write(bytes);
-    } catch {
-      // The command does not read it, or has ended: it is not wanted any more.
-      await reader.cancel().catch(() => {});
-      break;
-    }
-  }
-  process.closeInput();
-}
-
-/** @throws VivariumError `option/invalid` */
-function checkInput(input: ExecOptions["input"]): void {
-  if (input === undefined || typeof input === "string" || input instanceof Uint8Array) return;
-  const isStream = typeof input === "object" && input !== null && typeof input.getReader === "function";
-  if (!isStream || input.locked) throw badOption("input", input, "a text, a Uint8Array, or a stream that nobody reads");
 }
