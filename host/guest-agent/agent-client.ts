@@ -42,11 +42,12 @@ type Session =
   /** It has done what it must not: not listened to until it is greeted again. */
   | { readonly kind: "broken" };
 
-/** A process that waits for the session. */
+/** A process that waits for the session, or to be released besides. */
 interface Waiting {
   readonly start: ProcessStart;
   readonly process: AgentProcess;
   readonly id: number;
+  readonly isHeld: boolean;
 }
 
 /** Starts processes in a guest by its agent: the host's side of `protocol.ts`. What an agent sends is not trusted. */
@@ -117,17 +118,24 @@ export class AgentClient {
   /**
    * Starts a process, now or when the agent has answered. Its input waits with it.
    *
+   * @param isHeld whether it waits for `release` as well
    * @throws VivariumError `exec/arguments` when no process can be given them
    */
-  start(start: ProcessStart, events: ProcessEvents): AgentProcess {
+  start(start: ProcessStart, events: ProcessEvents, isHeld = false): AgentProcess {
     checkStart(start);
     const id = ++this.#lastId;
     const process = new AgentProcess(id, start.argv[0]!, events, (frame) => this.#wires.send(frame));
     this.#processes.set(id, process);
-    if (this.isReady) this.#sendStart(id, start);
-    else this.#waiting.push({ start, process, id });
+    if (this.isReady && !isHeld) this.#sendStart(id, start);
+    else this.#waiting.push({ start, process, id, isHeld });
     if (this.#session.kind === "broken") this.greet();
     return process;
+  }
+
+  /** Lets a process that is held start. */
+  release(process: AgentProcess): void {
+    this.#waiting = this.#waiting.map((other) => (other.process === process ? { ...other, isHeld: false } : other));
+    if (this.isReady) this.#startWaiting();
   }
 
   /** Gives up a process that has not been started yet. @returns whether there was such a one */
@@ -170,12 +178,16 @@ export class AgentClient {
     }
     const reader = new FrameReader();
     this.#session = { kind: "open", reader };
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const { id, start } of waiting) this.#sendStart(id, start);
+    this.#startWaiting();
     for (const callback of this.#onReady.splice(0)) callback();
     reader.push(rest);
     this.#handleFrames(reader);
+  }
+
+  #startWaiting(): void {
+    const waiting = this.#waiting;
+    this.#waiting = waiting.filter(({ isHeld }) => isHeld);
+    for (const { id, start, isHeld } of waiting) if (!isHeld) this.#sendStart(id, start);
   }
 
   #handleFrames(reader: FrameReader): void {
