@@ -9,7 +9,14 @@ import { VIRTIO_SLOTS } from "../machine/virtio-slots.js";
 import { unreachable, VivariumError } from "../util/errors.js";
 import { type ShareOptions, shareSetupsOf } from "./device-options.js";
 import { GuestFileSystem } from "./guest-file-system.js";
-import { type Command, GuestProcess, type ProcessExit, type ProcessOptions, RunningProcess } from "./guest-process.js";
+import {
+  type Command,
+  GuestProcess,
+  type ProcessExit,
+  type ProcessOptions,
+  RunningProcess,
+  type SpawnOptions,
+} from "./guest-process.js";
 import { type Limits, within } from "./limits.js";
 import { MachineBalloon } from "./machine-balloon.js";
 import { MachineConsole } from "./machine-console.js";
@@ -463,9 +470,9 @@ export class MachineBase {
    *
    * The limits are for the start; a signal that aborts later ends the process.
    *
-   * @throws VivariumError as `exec` does
+   * @throws VivariumError as `exec` does; `exec/terminal` when the guest has no terminal to give
    */
-  async spawn(command: Command, options: ProcessOptions & Limits = {}): Promise<GuestProcess> {
+  async spawn(command: Command, options: SpawnOptions & Limits = {}): Promise<GuestProcess> {
     const { timeoutMs, signal, ...process } = options;
     const limits = { ...(timeoutMs === undefined ? {} : { timeoutMs }), ...(signal === undefined ? {} : { signal }) };
     const running = await within(this.#platform, `spawn ${describe(command)}`, limits, async (onGiveUp) => {

@@ -9,6 +9,7 @@ import type {
 } from "../control/hypervisor/schemas.js";
 import type {
   ActionContext,
+  CommandTerminal,
   ConsoleSession,
   HypervisorService,
   SpawnOutput,
@@ -250,7 +251,7 @@ export class HypervisorBase implements HypervisorService {
   spawn(
     machine: string,
     command: string | readonly string[],
-    options: { readonly terminal: { readonly columns: number; readonly rows: number } | null },
+    options: { readonly terminal: CommandTerminal | null },
     output: SpawnOutput,
   ): Promise<SpawnSession> {
     return spawnIn(this.managed.get(machine).handle, command, options, output);

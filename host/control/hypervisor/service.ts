@@ -25,6 +25,13 @@ export interface ConsoleSession {
   close(): void;
 }
 
+/** A terminal for a command: its size in characters, and what the command is told by TERM. */
+export interface CommandTerminal {
+  readonly columns: number;
+  readonly rows: number;
+  readonly type?: string;
+}
+
 /** A command in a guest that somebody talks to. */
 export interface SpawnSession {
   /** Null ends the input. A promise that is returned holds back the rest until it resolves. */
@@ -68,7 +75,7 @@ export interface HypervisorService {
   spawn(
     machine: string,
     command: string | readonly string[],
-    options: { readonly terminal: { readonly columns: number; readonly rows: number } | null },
+    options: { readonly terminal: CommandTerminal | null },
     output: SpawnOutput,
   ): Promise<SpawnSession>;
 
