@@ -120,7 +120,10 @@ export class HypervisorBase implements HypervisorService {
     this.managed = new Machines(
       {
         platform,
-        chooseWorker: (machine) => this.#workers.worker(this.#division.place(machine)),
+        chooseWorker: (machine) =>
+          machine.isKeptApart
+            ? this.#workers.cellOf(machine.name)
+            : this.#workers.worker(this.#division.place(machine)),
         makeRoom: (machine, come) => this.#memory.makeRoom(machine, come),
         fileOf: (machine) => place.machineFile(machine),
         abandonFile: (machine) => place.abandonFile(machine),
@@ -199,7 +202,7 @@ export class HypervisorBase implements HypervisorService {
         const here = all.filter((machine) => machine.worker === worker);
         return { processors: here.reduce((sum, { meter }) => sum + meter.load.processors, 0), machines: here.length };
       }),
-      processors: this.#workers.workers.length,
+      processors: this.#workers.sharedCount,
       reservedProcessors: this.#division.reserved,
       memoryBudgetByteLength: this.#memory.budgetByteLength,
       memoryUsedByteLength: this.#memory.usedByteLength,
@@ -363,6 +366,9 @@ export class HypervisorBase implements HypervisorService {
 
   /** About once a second. */
   #tick(): void {
+    const isThere = (name: string) =>
+      this.managed.all.some((each) => each.name === name && each.isKeptApart && each.heading !== null);
+    for (const cell of this.#workers.closeCells(isThere)) this.#division.forget(cell);
     this.#division.update();
     if (!this.#isBalancing) void this.#balance();
     void this.#memory.look();
@@ -387,10 +393,13 @@ export class HypervisorBase implements HypervisorService {
   }
 
   #workerEnded(worker: HostWorker, error: Error): void {
-    this.#events.tell("host", null, `worker ${worker.number}: ${error.message}`);
+    const here = this.managed.all.filter((machine) => machine.worker === worker);
+    const suspect = here.length === 1 ? here[0]! : (here.find(({ lane }) => lane === worker.laneInTurn) ?? null);
+    const whose = suspect === null ? "" : `, in the turn of ${suspect.name}`;
+    this.#events.tell("host", null, `worker ${worker.number}: ${error.message}${whose}`);
     this.#division.forget(worker.number);
     this.#division.update();
-    for (const machine of this.managed.all) machine.workerEnded(worker, error);
+    for (const machine of here) machine.workerEnded(worker, error, suspect);
   }
 
   #machinesApi(): HypervisorMachines {

@@ -69,6 +69,8 @@ export class ManagedMachine {
   /** The worker that it is about to come to. */
   #heading: HostWorker | null = null;
   #balloon = { byteLength: 0, isOurs: false };
+  /** Whether a worker has ended in its turn since somebody started it. */
+  #isKeptApart = false;
   #transit: Transit | null = null;
   #cancelRestart: () => void = () => {};
   #onProgress: (progress: ImageProgress) => void = () => {};
@@ -170,6 +172,7 @@ export class ManagedMachine {
   /** Switches it on, lets it go on or wakes it. */
   start(onProgress: (progress: ImageProgress) => void = () => {}): Promise<void> {
     this.#backOff.reset();
+    if (!this.isPresent) this.#isKeptApart = false;
     return this.#turns.run(() => this.#start(onProgress));
   }
 
@@ -222,13 +225,20 @@ export class ManagedMachine {
     return this.#turns.run(() => this.#move(to));
   }
 
-  /** @internal The worker has ended with all that ran there. */
-  workerEnded(worker: HostWorker, error: Error): void {
+  /** Whether it has a worker for itself: it was its turn when one ended. */
+  get isKeptApart(): boolean {
+    return this.#isKeptApart;
+  }
+
+  /** @internal The worker has ended with all that ran there. @param suspect in whose turn, if that is known */
+  workerEnded(worker: HostWorker, error: Error, suspect: ManagedMachine | null): void {
     if (this.worker !== worker) return;
+    if (suspect === this) this.#isKeptApart = true;
+    const isBlameless = suspect !== null && suspect !== this;
     void this.#turns.run(async () => {
       if (this.worker !== worker) return;
       this.#around.abandonFile(this.name);
-      this.#broken(error.message);
+      this.#broken(error.message, isBlameless);
     });
   }
 
@@ -513,6 +523,7 @@ export class ManagedMachine {
       this.meter.begin(this.#around.platform.nowMs());
       this.#lane.release(to, lane, false);
       this.handle.forgetSnapshots();
+      this.#isKeptApart = false;
       const data = { from: from.worker.number, to: to.number };
       this.#around.tell("machine-moved", this.name, `${this.name} moved to worker ${to.number}`, data);
     } catch (error) {
@@ -539,12 +550,12 @@ export class ManagedMachine {
     this.#around.flush();
   }
 
-  /** The guest, the machine or its worker has ended. */
-  #broken(reason: string): void {
+  /** The guest, the machine or its worker has ended. @param isBlameless it was another machine's turn */
+  #broken(reason: string, isBlameless = false): void {
     this.#failure = reason;
     this.#leave("failed", reason, this.#goesOn);
     this.#around.tell("machine-failure", this.name, `${this.name} failed: ${reason}`);
-    this.#restartAfter({ kind: "failure", reason });
+    this.#restartAfter({ kind: "failure", reason }, isBlameless);
   }
 
   async #halted(halt: Halt): Promise<void> {
@@ -556,10 +567,11 @@ export class ManagedMachine {
     this.#restartAfter(end);
   }
 
-  #restartAfter(end: MachineEnd): void {
+  #restartAfter(end: MachineEnd, isBlameless = false): void {
     const { platform } = this.#around;
     if (!isRestarted(this.#spec.restart, end)) return;
-    const delayMs = this.#backOff.next(this.#startedAt === null ? 0 : platform.nowMs() - this.#startedAt);
+    const ranMs = this.#startedAt === null ? 0 : platform.nowMs() - this.#startedAt;
+    const delayMs = isBlameless ? 0 : this.#backOff.next(ranMs);
     const restart = () => void this.#turns.run(() => this.#start(() => {})).catch(() => {});
     this.#cancelRestart = platform.schedule(restart, delayMs);
   }

@@ -82,6 +82,8 @@ export interface WorkerCalls {
   pause: { readonly argument: OfLane; readonly answer: undefined };
   /** Switches a machine off and forgets it. */
   close: { readonly argument: OfLane; readonly answer: LaneReading | null };
+  /** Where the worker is to note whose turn it is: `TurnNote`. */
+  noteTurns: { readonly argument: SharedArrayBuffer; readonly answer: undefined };
   /** How the processor is divided from now on. */
   policy: { readonly argument: Policy; readonly answer: undefined };
   balloon: { readonly argument: OfLane & { readonly byteLength: number }; readonly answer: undefined };
