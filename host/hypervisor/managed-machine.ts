@@ -13,7 +13,7 @@ import type { HostWorker } from "./host-worker.js";
 import { HypervisorMachine, type MachineControls } from "./hypervisor-machine.js";
 import { Lane, type LanePlace } from "./lane.js";
 import { IMPORTED_IMAGE, refuseImported, setupOfSpec } from "./machine-setup.js";
-import type { FileFacts, LaneReading } from "./messages.js";
+import type { FileFacts, ImportedMachine, LaneReading } from "./messages.js";
 import { Meter } from "./meter.js";
 import type { HypervisorPlatform } from "./platform.js";
 import { BackOff, endOf, isRestarted, type MachineEnd } from "./restart.js";
@@ -306,6 +306,7 @@ export class ManagedMachine {
     return this.#turns.run(async () => {
       if (this.lane !== null) await this.#save(null);
       const { worker, argument } = this.#fileCall({});
+      await this.#keepUsage(worker);
       return this.#closingFile(worker, () => work(worker, argument.file));
     });
   }
@@ -334,8 +335,9 @@ export class ManagedMachine {
   }
 
   /** It has come as a file, which it goes on from. */
-  imported({ byteLength }: FileFacts): void {
+  imported({ byteLength, usage }: ImportedMachine): void {
     this.#goesOn = true;
+    if (usage !== null) this.meter.goOnFrom(usage);
     this.meter.savedByteLength(byteLength);
     this.#sleepInFile();
     this.#around.changed(this);
@@ -500,6 +502,7 @@ export class ManagedMachine {
       this.handle.forgetSnapshots();
       this.meter.end();
       this.#saved(facts);
+      await this.#keepUsage(place.worker);
       this.#setStatus("hibernated");
       this.#around.flush();
     } catch (error) {
@@ -538,6 +541,7 @@ export class ManagedMachine {
     if (place !== null) {
       const file = this.#around.fileOf(this.name);
       this.#saved(await place.worker.call("save", { lane: place.lane, file, name }));
+      await this.#keepUsage(place.worker);
     } else if (!this.#goesOn) {
       throw this.#notThere();
     } else if (name !== null) {
@@ -646,6 +650,17 @@ export class ManagedMachine {
 
   #took(reading: LaneReading | null): void {
     if (reading !== null) this.read(reading, 0);
+  }
+
+  /** What it has used goes where its file goes. */
+  async #keepUsage(worker: HostWorker): Promise<void> {
+    const argument = { file: this.#around.fileOf(this.name), usage: this.meter.usage };
+    try {
+      await this.#closingFile(worker, () => worker.call("keepUsage", argument));
+    } catch (error) {
+      // The machine itself is saved, and the hypervisor's own store has its readings.
+      this.#around.tell("machine-failure", this.name, `${this.name}: readings not in its file: ${messageOf(error)}`);
+    }
   }
 
   #saved({ byteLength }: FileFacts): void {

@@ -215,6 +215,25 @@ test("a machine travels as a stream, and goes on at the other end", async () => 
   expect(again().slice(0, 3)).not.toBe("abc");
 });
 
+test("what a machine has used is in its file, and goes where the file goes", async () => {
+  const hypervisor = await hypervisorOf();
+  const machine = await hypervisor.machines.create(letters(image.path, "a"));
+  await until(() => machine.usage.instructions > 0, "a reading");
+  await machine.hibernate();
+  const { usage } = machine;
+  expect(usage.processorSeconds).toBeGreaterThan(0);
+  // Also when it is put back to a point of before.
+  await machine.snapshots.create("here");
+  await machine.start();
+  await until(() => machine.usage.instructions > usage.instructions, "more instructions");
+  await machine.hibernate();
+  const later = machine.usage;
+  await machine.snapshots.restore("here");
+  expect(machine.usage).toEqual(later);
+  await hypervisor.importMachine("b", hypervisor.exportMachine("a", null), null, LOCAL);
+  expect(hypervisor.machines.get("b").usage).toEqual(later);
+});
+
 test("a machine's file is imported as it is, piece by piece, and what only looks like one is refused", async () => {
   const directory = await mkdtemp(join(tmpdir(), "viv-hypervisor-"));
   try {

@@ -124,6 +124,11 @@ class MachineHost {
         return { value: await this.#deletePoint(given<"deletePoint">()) };
       case "restore":
         return { value: await this.#restore(given<"restore">()) };
+      case "keepUsage": {
+        const { file, usage } = given<"keepUsage">();
+        const opened = await this.#shelf.open(file);
+        return { value: await opened.file.keepUsage(usage) };
+      }
       case "closeFile":
         return { value: await this.#shelf.close(given<"closeFile">().file) };
       case "removeFile":
