@@ -43,6 +43,8 @@ export interface HypervisorOptions {
   readonly directory?: string;
   /** A machine that does not end its turn for so long is ended with its worker. */
   readonly hangTimeoutMs?: number;
+  /** Whether `create` waits for the machines that go on; it does unless this is false. */
+  readonly awaitsMachines?: boolean;
   /** Whether a machine may be given this directory of the host; none unless given. */
   readonly allowFolder?: (directory: string) => boolean | Promise<boolean>;
 }
@@ -90,6 +92,7 @@ export class HypervisorBase implements HypervisorService {
   /** Before then no machine moves: what the last moves did shows only after a while. */
   #balanceAtMs = 0;
   #closing: Promise<void> | null = null;
+  #resuming: Promise<void> = Promise.resolve();
 
   /** @internal */
   constructor(platform: HypervisorPlatform, options: HypervisorOptions, place: HypervisorStore) {
@@ -148,17 +151,25 @@ export class HypervisorBase implements HypervisorService {
   ): Promise<H> {
     const place = await platform.openStore(options.directory ?? null);
     const hypervisor = new this(platform, options, place);
-    await hypervisor.resume();
+    const resumed = hypervisor.resume();
+    if (options.awaitsMachines !== false) await resumed;
     return hypervisor;
   }
 
   /** @internal Machines that ran when the hypervisor was closed go on, and those that are to start with it are. */
-  async resume(): Promise<void> {
+  resume(): Promise<void> {
+    this.#resuming = this.#resume();
+    return this.#resuming;
+  }
+
+  async #resume(): Promise<void> {
     const wanted = new Set(
       this.#store.machines().flatMap(({ spec, wasRunning }) => (wasRunning || spec.autostart ? [spec.name] : [])),
     );
     const machines = this.managed.all.filter(({ name }) => wanted.has(name));
-    await eachOf(machines, SAVED_AT_ONCE, (machine) => this.#attempt(machine, "be started", () => machine.start()));
+    await eachOf(machines, SAVED_AT_ONCE, async (machine) => {
+      if (this.#closing === null) await this.#attempt(machine, "be started", () => machine.start());
+    });
   }
 
   async perform<A extends ServiceActionName>(
@@ -175,6 +186,10 @@ export class HypervisorBase implements HypervisorService {
 
   onEvent(listener: (event: HypervisorEvent) => void): () => void {
     return this.#events.on(listener);
+  }
+
+  tellOperation(machine: string | null, message: string, data: Readonly<Record<string, unknown>>): void {
+    this.#events.tell("operation", machine, message, { ...data });
   }
 
   /** Events that have happened, oldest first. */
@@ -310,6 +325,7 @@ export class HypervisorBase implements HypervisorService {
   }
 
   async #close(): Promise<void> {
+    await this.#resuming;
     const saved = this.managed.all.filter(({ isPresent }) => isPresent);
     await eachOf(saved, SAVED_AT_ONCE, (machine) =>
       this.#attempt(machine, "be saved", () => machine.hibernate("closing")),

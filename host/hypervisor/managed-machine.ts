@@ -96,7 +96,7 @@ export class ManagedMachine {
       (progress) => this.#onProgress(progress),
     );
     void this.handle.connectDevices(setup, []);
-    if (record.goesOn) this.#sleepInFile();
+    if (record.goesOn) this.#sleepInFile(record.wasRunning ? "closing" : "asked");
     else if (record.failure !== null) this.#status = "failed";
   }
 
@@ -593,10 +593,10 @@ export class ManagedMachine {
   }
 
   /** From now on it goes on from its file, and wakes when something is asked of it. */
-  #sleepInFile(): void {
+  #sleepInFile(reason: HibernationReason = "asked"): void {
     this.#transit = null;
     this.#wasRunning = true;
-    this.#sleepsFor = "asked";
+    this.#sleepsFor = reason;
     this.#lane.hold();
     this.#setStatus("hibernated");
     // Its users find a guest that answers, only late.

@@ -192,6 +192,28 @@ test("a hypervisor that is closed saves what runs, and goes on with it at the ne
   }
 });
 
+test("a hypervisor need not wait for what goes on, and one that is closed before leaves it to the next", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "viv-hypervisor-"));
+  try {
+    const first = await createHypervisor({ directory });
+    await first.machines.create(letters(image.path, "a"));
+    await first.close();
+    const second = await createHypervisor({ directory, awaitsMachines: false });
+    expect(second.machines.get("a").view().status).toBe("hibernated");
+    await until(() => second.machines.get("a").view().status === "running", "the machine");
+    await second.close();
+    const third = await createHypervisor({ directory, awaitsMachines: false });
+    expect(third.managed.get("a").record().wasRunning).toBe(true);
+    await third.close();
+    const fourth = await createHypervisor({ directory });
+    open.push(fourth);
+    expect(fourth.machines.get("a").view().status).toBe("running");
+  } finally {
+    await Promise.all(open.splice(0).map((hypervisor) => hypervisor.close()));
+    await rm(directory, { recursive: true, force: true });
+  }
+});
+
 test("a machine travels as a stream, and goes on at the other end", async () => {
   const hypervisor = await hypervisorOf();
   await hypervisor.machines.create(letters(image.path, "a"));

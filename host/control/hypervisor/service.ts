@@ -65,6 +65,9 @@ export interface HypervisorService {
   /** Calls back with each event from now on. @returns a function that ends it */
   onEvent(listener: (event: HypervisorEvent) => void): () => void;
 
+  /** Adds to the events how an operation of whoever asks goes. @param message one line for people */
+  tellOperation(machine: string | null, message: string, data: Readonly<Record<string, unknown>>): void;
+
   /** First come what the console last showed, then what it shows. A hibernated machine wakes by what is typed. */
   openConsole(
     machine: string,
