@@ -1,6 +1,7 @@
 import { checkName } from "../snapshot/snapshot-name.js";
 import { VivariumError } from "../util/errors.js";
 import type { Action } from "./actions.js";
+import { readSocketPath } from "./device-options.js";
 import { type KeepOptions, readKeep } from "./keep-options.js";
 import { readNetworks } from "./network-options.js";
 import {
@@ -21,6 +22,7 @@ export interface OpenOptions extends KeepOptions {
   readonly share?: readonly string[];
   readonly limits?: string;
   readonly pcap?: string;
+  readonly vsock?: string;
   readonly translate?: string;
   readonly translationCache?: string;
   readonly stats?: boolean;
@@ -52,6 +54,7 @@ export function readOpenOptions(file: string, options: OpenOptions): Action {
     shares: readShares(options.share ?? []).map(({ request }) => request),
     ...(options.limits === undefined ? {} : { limits: readFileName("--limits", options.limits) }),
     ...(options.pcap === undefined ? {} : { capture: readCapture(options) }),
+    ...(options.vsock === undefined ? {} : { socket: readSocketPath(options.vsock) }),
     translate: readTranslate(options.translate),
     translationByteLengthMax: readTranslationCache(options.translationCache),
     stats: options.stats ?? false,

@@ -91,9 +91,10 @@ export function readRunOptions(options: RunOptions): MachineAction {
   };
   const keep = readKeep(options, options.save);
   const kept = keep === null ? {} : { keep };
-  if (options.exec === undefined) return { action: "run", machine, cold: options.cold ?? false, ...kept };
+  const cold = options.cold ?? false;
+  if (options.exec === undefined) return { action: "run", machine, cold, ...kept };
   if (options.exec.trim() === "") throw badOption("--exec: the command is empty; expected a shell command");
-  return { action: "exec", machine, command: options.exec, ...kept };
+  return { action: "exec", machine, command: options.exec, cold, ...kept };
 }
 
 function readGuest(options: RunOptions): GuestSource {

@@ -1,5 +1,5 @@
 /**
- * The agent: a program of 2 KB for any 64-bit RISC-V Linux, without libraries. It speaks `protocol.ts` on its standard
+ * The agent: a program of 3 KB for any 64-bit RISC-V Linux, without libraries. It speaks `protocol.ts` on its standard
  * input, which is open for writing too; called with an argument, it serves system calls: `system-calls.ts`.
  *
  * One thread waits for the port, its processes' pipes and SIGCHLD in one epoll. It never waits for a process: pipes are
@@ -7,6 +7,7 @@
  * more. It does wait for the host, which takes whatever it is sent.
  */
 import { assemble } from "../../assembly/isa/assemble.js";
+import { utf8 } from "../util/bytes.js";
 import { elfProgram } from "./elf-program.js";
 import * as protocol from "./protocol.js";
 import { REQUEST_BYTE_LENGTH, SCRATCH_BYTE_LENGTH } from "./system-calls.js";
@@ -21,7 +22,9 @@ const LINUX = {
   EPOLL_PWAIT: 22,
   DUP3: 24,
   FCNTL: 25,
+  IOCTL: 29,
   CHDIR: 49,
+  OPENAT: 56,
   CLOSE: 57,
   PIPE2: 59,
   READ: 63,
@@ -46,9 +49,17 @@ const LINUX = {
   EACCES: 13,
   ENOTDIR: 20,
   EINVAL: 22,
+  AT_FDCWD: -100,
+  O_RDWR: 2,
+  O_NOCTTY: 0x100,
   O_NONBLOCK: 0x800,
   O_CLOEXEC: 0x80000,
   F_SETFL: 4,
+  F_DUPFD_CLOEXEC: 1030,
+  TIOCSCTTY: 0x540e,
+  TIOCSWINSZ: 0x5414,
+  TIOCGPTPEER: 0x5441,
+  TIOCSPTLCK: 0x40045431,
   EPOLL_CTL_ADD: 1,
   EPOLL_CTL_MOD: 3,
   EPOLLIN: 1,
@@ -73,6 +84,7 @@ const {
   ROOM,
   SIGNAL,
   QUIT,
+  RESIZE,
   WELCOME,
   STARTED,
   FAILED,
@@ -83,6 +95,7 @@ const {
   STAGE_RESOURCES,
   STAGE_DIRECTORY,
   STAGE_PROGRAM,
+  STAGE_TERMINAL,
   AGENT_PROTOCOL_VERSION,
   PAYLOAD_MAX,
   WINDOW,
@@ -97,6 +110,7 @@ const PROTOCOL = {
   ROOM,
   SIGNAL,
   QUIT,
+  RESIZE,
   WELCOME,
   STARTED,
   FAILED,
@@ -107,6 +121,7 @@ const PROTOCOL = {
   STAGE_RESOURCES,
   STAGE_DIRECTORY,
   STAGE_PROGRAM,
+  STAGE_TERMINAL,
   AGENT_PROTOCOL_VERSION,
   PAYLOAD_MAX,
   WINDOW,
@@ -119,7 +134,7 @@ const PROTOCOL = {
 const SLOT = {
   SLOT_ID: 0,
   SLOT_PID: 4,
-  /** stdin's write end, stdout's and stderr's read ends; -1 when closed. */
+  /** stdin's write end, stdout's and stderr's read ends; -1 when closed. Of a terminal, its own end in place of the first two. */
   SLOT_FDS: 8,
   SLOT_FLAGS: 20,
   /** What of each stream may still be sent; that of stdin is unused. */
@@ -140,6 +155,7 @@ const SLOT = {
   /** Shifted left by the stream, 1 or 2: the host has been told its end. */
   HAS_ENDED: 8,
   ALL_ENDED: 16 + 32,
+  HAS_TERMINAL: 64,
 };
 
 /** Where things are in zeroed memory; what is not touched takes none. */
@@ -150,6 +166,7 @@ const MEMORY = layout(DATA, {
   SIGNALS: 128,
   ZEROS: 64,
   USUAL_LIMIT: 16,
+  /** The two ends of stdin, stdout and stderr: that to read from, that to write to. */
   PIPES: 24,
   START_ERROR: 4,
   START_STAGE: 4,
@@ -180,9 +197,10 @@ const SOURCE = `
 start:
   ld t0, 0(sp)                            # argc
   li t1, 2
-  bge t0, t1, serve_system_calls
+  blt t0, t1, 1f
+  j serve_system_calls
 
-  li a7, SETSID; ecall
+1:li a7, SETSID; ecall
   # Nobody's signals concern the agent. SIGCHLD is read; SIGPIPE stays pending, and write says EPIPE.
   li a1, WORK; li t0, -1; sd t0, 0(a1)
   li a0, SIG_SETMASK; li a2, 0; li a3, 8; li a7, RT_SIGPROCMASK; ecall
@@ -305,6 +323,7 @@ handle_frame:
   li t1, INPUT; beq t0, t1, on_input
   li t1, ROOM; beq t0, t1, on_room
   li t1, SIGNAL; beq t0, t1, on_signal
+  li t1, RESIZE; beq t0, t1, on_resize
 1:${LEAVE}
 
 on_quit:
@@ -364,6 +383,22 @@ on_signal:
   neg a0, a0
 2:li a7, KILL; ecall
 1:${LEAVE}
+
+# s7 slot. Pipes have no size, which the kernel says.
+on_resize:
+  lw a0, SLOT_FDS+4(s7)
+  addi t1, s5, HEADER
+  call set_size
+  ${LEAVE}
+
+# a0 terminal, t1 where its columns and rows are: a struct winsize
+set_size:
+  li a2, WORK
+  lw t2, 4(t1); sh t2, 0(a2)
+  lw t2, 0(t1); sh t2, 2(a2)
+  sw zero, 4(a2)
+  li a1, TIOCSWINSZ; li a7, IOCTL; ecall
+  ret
 
 # a0 type, a1 process, a2 payload length; the payload is in TO_SEND+HEADER
 send:
@@ -461,10 +496,15 @@ forget:
   sw zero, SLOT_ID(s7)
   call close_input
   li a1, 1
-  call discard
+  lw t0, SLOT_FLAGS(s7)
+  andi t0, t0, HAS_TERMINAL
+  beqz t0, 1f
+  call close_stream                       # it hangs up
+  j 2f
+1:call discard
   li a1, 2
   call discard
-  call free_if_done
+2:call free_if_done
   ${LEAVE}
 
 # s7 slot, a1 stream: what comes, pump throws away
@@ -760,8 +800,14 @@ on_start:
   addi s7, s7, SLOT_BYTES
   bltu s7, t1, 1b
   j start_failed
-2:call open_pipes
-  neg s9, a0
+2:lwu t0, HEADER+12(s5)
+  bnez t0, 3f
+  call open_pipes
+  j 4f
+3:li t0, STAGE_TERMINAL
+  li t1, START_STAGE; sw t0, 0(t1)
+  call open_terminal
+4:neg s9, a0
   bnez a0, start_failed
   li t0, START_ERROR; sw zero, 0(t0)
   # The child runs in our memory, on our stack, while we wait until it executes another program or exits.
@@ -782,7 +828,10 @@ on_start:
   sw s8, SLOT_ID(s7)
   sw s11, SLOT_PID(s7)
   li t0, IN_USE
-  sw t0, SLOT_FLAGS(s7)
+  lwu t1, HEADER+12(s5)
+  beqz t1, 1f
+  li t0, IN_USE+HAS_TERMINAL
+1:sw t0, SLOT_FLAGS(s7)
   li t0, WINDOW
   sw t0, SLOT_ROOM+4(s7)
   sw t0, SLOT_ROOM+8(s7)
@@ -798,7 +847,13 @@ on_start:
   call send_number
   li a1, 0; li a2, 0; call begin_stream
   li a1, 1; li a2, EPOLLIN; call begin_stream
+  lw t0, SLOT_FLAGS(s7)
+  andi t0, t0, HAS_TERMINAL
+  bnez t0, 1f
   li a1, 2; li a2, EPOLLIN; call begin_stream
+  ${LEAVE}
+1:li s8, 2
+  call end_stream
   ${LEAVE}
 
 wait_for_child:
@@ -851,6 +906,50 @@ open_pipes:
 4:mv a0, t2
   ret
 
+# s5 frame: the same with a terminal of the frame's size. Ours are stdin's and stdout's ends of it and none of stderr, the
+# child's are three of the other.
+open_terminal:
+  ${ENTER}
+  li t0, PIPES
+  li t1, -1
+  sd t1, 0(t0); sd t1, 8(t0); sd t1, 16(t0)
+  li a0, AT_FDCWD; la a1, ptmx; li a2, O_RDWR+O_NOCTTY+O_CLOEXEC; li a3, 0; li a7, OPENAT; ecall
+  sw a0, 4(t0)
+  bltz a0, 1f
+  mv t4, a0
+  li a1, TIOCSPTLCK; li a2, ZEROS; li a7, IOCTL; ecall
+  bltz a0, 1f
+  mv a0, t4; li a1, TIOCGPTPEER; li a2, O_RDWR+O_NOCTTY+O_CLOEXEC; ecall
+  sw a0, 0(t0)
+  bltz a0, 1f
+  mv a0, t4
+  addi t1, s5, HEADER+12
+  call set_size
+  li a7, FCNTL; li a1, F_DUPFD_CLOEXEC; li a2, 0
+  mv a0, t4; ecall
+  sw a0, 8(t0)
+  bltz a0, 1f
+  lw a0, 0(t0); ecall
+  sw a0, 12(t0)
+  bltz a0, 1f
+  lw a0, 0(t0); ecall
+  sw a0, 20(t0)
+  bltz a0, 1f
+  li a0, 0
+  j 3f
+1:mv t2, a0
+  addi t1, t0, 24
+  li a7, CLOSE
+2:lw a0, 0(t0); ecall                     # also of those that are none
+  addi t0, t0, 4
+  bltu t0, t1, 2b
+  mv a0, t2
+3:${LEAVE}
+
+ptmx:
+  .byte ${[...utf8("/dev/ptmx\0")].join(", ")}
+  .align 2
+
 # s5 frame: the pointers that child uses. a0 0 when there are not as many strings
 split_strings:
   ${ENTER}
@@ -893,6 +992,7 @@ next_pointers:
 child:
   li a7, SETSID; ecall
   li t0, PIPES
+  lw a0, 0(t0); li a1, TIOCSCTTY; li a2, 0; li a7, IOCTL; ecall      # to a pipe it is nothing
   lw a0, 0(t0); li a1, 0; li a2, 0; li a7, DUP3; ecall
   lw a0, 12(t0); li a1, 1; ecall
   lw a0, 20(t0); li a1, 2; ecall
@@ -931,7 +1031,7 @@ serve_system_calls:
   li s3, REQUEST
   lwu a2, 60(s3)
   li t0, SCRATCH_BYTES
-  bgtu a2, t0, fail
+  bgtu a2, t0, end_badly
   li a1, SCRATCH
   call read_all
   # Arguments whose bit is set are offsets in SCRATCH.
@@ -960,7 +1060,7 @@ serve_system_calls:
   lwu a1, 68(s3)
   add t0, a1, a2
   li t1, SCRATCH_BYTES
-  bgtu t0, t1, fail
+  bgtu t0, t1, end_badly
   beqz s4, 4f
   bge s5, a2, 4f
   mv a2, s5
@@ -969,11 +1069,17 @@ serve_system_calls:
   call write_all
   j serve_system_calls
 
+# "fail" and "exit" again, which are too far away for branches.
+end_badly:
+  li a0, 1
+end:
+  li a7, EXIT_GROUP; ecall
+
 # a1 from, a2 byte length: all of it to standard output
 write_all:
   blez a2, 2f
 1:li a0, 1; li a7, WRITE; ecall
-  blez a0, fail
+  blez a0, end_badly
   add a1, a1, a0
   sub a2, a2, a0
   bnez a2, 1b
@@ -983,8 +1089,8 @@ write_all:
 read_all:
   beqz a2, 2f
 1:li a0, 0; li a7, READ; ecall
-  beqz a0, exit
-  bltz a0, fail
+  beqz a0, end
+  bltz a0, end_badly
   add a1, a1, a0
   sub a2, a2, a0
   bnez a2, 1b

@@ -28,6 +28,15 @@ test.each([
   expect(() => readKeep(options, file)).toThrow(message);
 });
 
+test("viv open is told by what file the sockets of an address are reached", () => {
+  expect(readOpenOptions("lab.viv", { vsock: "3,socket=/tmp/guest" })).toMatchObject({
+    socket: { cid: 3, path: "/tmp/guest" },
+  });
+  expect(() => readOpenOptions("lab.viv", { vsock: "3" })).toThrow(
+    '--vsock: "3" names no file; expected 3,socket=FILE',
+  );
+});
+
 test("viv replay says where to stop in one way, and which history in one", () => {
   expect(
     readReplayOptions("lab.viv", { until: "400", history: "2", translate: "off", json: true, save: "then.viv" }),

@@ -1,6 +1,6 @@
 import type { ITheme } from "@xterm/xterm";
 
-/** The terminal's colours by day; the surface is style.css's --terminal. */
+/** The terminal's colours by day; the surface is theme.css's --terminal. */
 const LIGHT: ITheme = {
   background: "#fcfdfb",
   foreground: "#1c2622",

@@ -148,6 +148,7 @@ function describeOpen(program: Command, onAction: (action: Action) => void): voi
     .option("--share <directory:target>", "give it these folders again, in the same order as to viv run", collect)
     .option("--limits <file>", "limits of networks and disks, read again when the file changes, as with viv run")
     .option("--pcap <file>", "write what passes on the networks to this file")
+    .option("--vsock <cid,socket=file>", "reach its sockets again by Unix sockets of the host, as with viv run")
     .option("--translate <mode>", "on, off or eager, as with viv run")
     .option("--translation-cache <size>", "as with viv run")
     .option("--discard", "leave the file as it is")

@@ -47,10 +47,42 @@ export function Dialog({ title, onClose, children }: DialogProps) {
   );
 }
 
+interface FormDialogProps extends DialogProps {
+  /** On the button: what will be done. */
+  readonly verb: string;
+  /** That button, when what it does cannot be undone, is a danger. */
+  readonly kind?: "primary" | "danger";
+  /** The form is filled in as it should be. */
+  readonly onSubmit: () => void;
+}
+
+/** A window that asks for something, and does it or not. */
+export function FormDialog({ title, verb, kind = "primary", onSubmit, onClose, children }: FormDialogProps) {
+  return (
+    <Dialog title={title} onClose={onClose}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          onSubmit();
+        }}
+      >
+        {children}
+        <footer>
+          <button type="button" onClick={onClose}>
+            Cancel
+          </button>
+          <button type="submit" class={kind}>
+            {verb}
+          </button>
+        </footer>
+      </form>
+    </Dialog>
+  );
+}
+
 interface ConfirmProps {
   readonly title: string;
   readonly text: string;
-  /** On the button: what will be done. */
   readonly verb: string;
   readonly onConfirm: () => void;
   readonly onClose: () => void;
@@ -58,25 +90,13 @@ interface ConfirmProps {
 
 /** Asks before something that cannot be undone. */
 export function Confirm({ title, text, verb, onConfirm, onClose }: ConfirmProps) {
+  const confirm = (): void => {
+    onClose();
+    onConfirm();
+  };
   return (
-    <Dialog title={title} onClose={onClose}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          onClose();
-          onConfirm();
-        }}
-      >
-        <p>{text}</p>
-        <footer>
-          <button type="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" class="danger">
-            {verb}
-          </button>
-        </footer>
-      </form>
-    </Dialog>
+    <FormDialog title={title} verb={verb} kind="danger" onSubmit={confirm} onClose={onClose}>
+      <p>{text}</p>
+    </FormDialog>
   );
 }

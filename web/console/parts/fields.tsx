@@ -1,5 +1,6 @@
 import type { ComponentChildren, TargetedInputEvent } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
+import type { RestartPolicy } from "../../../host/control/hypervisor/schemas.js";
 
 interface TextFieldProps {
   readonly label: string;
@@ -40,6 +41,29 @@ export function TextField({ label, value, onChange, help, expected, type = "text
         </small>
       )}
     </label>
+  );
+}
+
+const NAME_PATTERN = "[a-z0-9]([a-z0-9\\-]{0,61}[a-z0-9])?";
+const NAME_EXPECTED = "1 to 63 of a to z, 0 to 9 and -, which neither begins nor ends it";
+
+interface NameFieldProps {
+  readonly value: string;
+  readonly onChange: (value: string) => void;
+}
+
+/** The name of a machine or a pool. */
+export function NameField({ value, onChange }: NameFieldProps) {
+  return (
+    <TextField
+      label="Name"
+      value={value}
+      onChange={onChange}
+      required
+      pattern={NAME_PATTERN}
+      expected={NAME_EXPECTED}
+      maxLength={63}
+    />
   );
 }
 
@@ -88,6 +112,29 @@ export function SelectField({ label, value, choices, onChange }: SelectFieldProp
         ))}
       </select>
     </label>
+  );
+}
+
+const RESTART_CHOICES: readonly (readonly [RestartPolicy, string])[] = [
+  ["on-failure", "when it has failed"],
+  ["always", "whenever it ends"],
+  ["never", "never"],
+];
+
+interface RestartFieldProps {
+  readonly value: RestartPolicy;
+  readonly onChange: (value: RestartPolicy) => void;
+}
+
+/** When a machine that has ended is started again. */
+export function RestartField({ value, onChange }: RestartFieldProps) {
+  return (
+    <SelectField
+      label="Restart"
+      value={value}
+      choices={RESTART_CHOICES}
+      onChange={(chosen) => onChange(chosen as RestartPolicy)}
+    />
   );
 }
 

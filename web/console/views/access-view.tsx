@@ -3,7 +3,7 @@ import type { AuditEntry, Role, TokenView } from "../../../host/control/hypervis
 import { RequestError } from "../client/connection.js";
 import { formatTime } from "../client/format.js";
 import { act, useApp } from "../parts/app-context.js";
-import { Confirm, Dialog } from "../parts/dialog.js";
+import { Confirm, Dialog, FormDialog } from "../parts/dialog.js";
 import { SelectField, TextField } from "../parts/fields.js";
 import { Icon } from "../parts/icon.js";
 
@@ -139,8 +139,7 @@ function TokenDialog({ onClose }: { readonly onClose: () => void }) {
   const [role, setRole] = useState<Role>("viewer");
   const [term, setTerm] = useState(String(30 * DAY_S));
   const [secret, setSecret] = useState<string | null>(null);
-  const create = async (event: Event): Promise<void> => {
-    event.preventDefault();
+  const create = async (): Promise<void> => {
     const expiry = term === "" ? {} : { expiresInSeconds: Number(term) };
     const done = await act(app, `Creating ${label}`, "token.create", { label, role, ...expiry });
     if (done === null) onClose();
@@ -165,28 +164,18 @@ function TokenDialog({ onClose }: { readonly onClose: () => void }) {
     );
   }
   return (
-    <Dialog title="Create a token" onClose={onClose}>
-      <form onSubmit={(event) => void create(event)}>
-        <TextField
-          label="Label"
-          value={label}
-          onChange={setLabel}
-          required
-          maxLength={100}
-          help="Whose it is: the audit names it"
-        />
-        <SelectField label="Role" value={role} choices={ROLES} onChange={(value) => setRole(value as Role)} />
-        <SelectField label="It counts for" value={term} choices={TERMS} onChange={setTerm} />
-        <footer>
-          <button type="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" class="primary">
-            Create
-          </button>
-        </footer>
-      </form>
-    </Dialog>
+    <FormDialog title="Create a token" verb="Create" onSubmit={() => void create()} onClose={onClose}>
+      <TextField
+        label="Label"
+        value={label}
+        onChange={setLabel}
+        required
+        maxLength={100}
+        help="Whose it is: the audit names it"
+      />
+      <SelectField label="Role" value={role} choices={ROLES} onChange={(value) => setRole(value as Role)} />
+      <SelectField label="It counts for" value={term} choices={TERMS} onChange={setTerm} />
+    </FormDialog>
   );
 }
 

@@ -3,16 +3,9 @@ import type { CpuSettings, MachineRequest, RestartPolicy } from "../../../host/c
 import { go } from "../client/route.js";
 import { act, useApp } from "../parts/app-context.js";
 import { CpuSliders } from "../parts/cpu-sliders.js";
-import { Dialog } from "../parts/dialog.js";
-import { CheckField, NumberField, SelectField, TextField } from "../parts/fields.js";
+import { FormDialog } from "../parts/dialog.js";
+import { CheckField, NameField, NumberField, RestartField, SelectField, TextField } from "../parts/fields.js";
 
-export const NAME_PATTERN = "[a-z0-9]([a-z0-9\\-]{0,61}[a-z0-9])?";
-export const NAME_EXPECTED = "1 to 63 of a to z, 0 to 9 and -, which neither begins nor ends it";
-export const RESTART_CHOICES: readonly (readonly [RestartPolicy, string])[] = [
-  ["on-failure", "when it has failed"],
-  ["always", "whenever it ends"],
-  ["never", "never"],
-];
 const IMAGE_DEFAULT = "debian-mini";
 const CPU_DEFAULT: CpuSettings = { shares: 100, reservation: 0, limit: null };
 
@@ -31,8 +24,7 @@ export function CreateDialog({ onClose }: { readonly onClose: () => void }) {
   const [restart, setRestart] = useState<RestartPolicy>("on-failure");
   const [description, setDescription] = useState("");
 
-  const create = (event: Event): void => {
-    event.preventDefault();
+  const create = (): void => {
     onClose();
     const networks = network.trim() === "" ? [] : network.trim().split(/\s+/);
     const request: MachineRequest = {
@@ -54,68 +46,44 @@ export function CreateDialog({ onClose }: { readonly onClose: () => void }) {
 
   const images = new Set([IMAGE_DEFAULT, ...store.images.value.map((known) => known.name)]);
   return (
-    <Dialog title="Create a machine" onClose={onClose}>
-      <form onSubmit={create}>
-        <TextField
-          label="Name"
-          value={name}
-          onChange={setName}
-          required
-          pattern={NAME_PATTERN}
-          expected={NAME_EXPECTED}
-          maxLength={63}
+    <FormDialog title="Create a machine" verb="Create" onSubmit={create} onClose={onClose}>
+      <NameField value={name} onChange={setName} />
+      <div class="row">
+        <SelectField
+          label="Image"
+          value={image}
+          choices={[...images].map((known) => [known, known])}
+          onChange={setImage}
         />
-        <div class="row">
-          <SelectField
-            label="Image"
-            value={image}
-            choices={[...images].map((known) => [known, known])}
-            onChange={setImage}
-          />
-          <SelectField
-            label="Pool"
-            value={pool}
-            choices={store.pools.value.map(({ spec }) => [spec.name, spec.name])}
-            onChange={setPool}
-          />
-        </div>
-        <div class="row">
-          <NumberField label="Memory (MiB)" value={memoryMiB} min={16} max={3072} step={1} onChange={setMemoryMiB} />
-          <NumberField label="Harts" value={harts} min={1} max={8} step={1} onChange={setHarts} />
-        </div>
-        <CpuSliders cpu={cpu} processors={1} onChange={(change) => setCpu((now) => ({ ...now, ...change }))} />
-        <details>
-          <summary>More</summary>
-          <TextField
-            label="Networks"
-            value={network}
-            onChange={setNetwork}
-            help={
-              <>
-                As <code>viv run --net</code> takes them, e.g. <code>user,forward=127.0.0.1:8080:80</code>; empty for
-                none
-              </>
-            }
-          />
-          <SelectField
-            label="Restart"
-            value={restart}
-            choices={RESTART_CHOICES}
-            onChange={(value) => setRestart(value as RestartPolicy)}
-          />
-          <TextField label="Description" value={description} onChange={setDescription} maxLength={1000} />
-          <CheckField label="Start it with the hypervisor" checked={autostart} onChange={setAutostart} />
-        </details>
-        <footer>
-          <button type="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" class="primary">
-            Create
-          </button>
-        </footer>
-      </form>
-    </Dialog>
+        <SelectField
+          label="Pool"
+          value={pool}
+          choices={store.pools.value.map(({ spec }) => [spec.name, spec.name])}
+          onChange={setPool}
+        />
+      </div>
+      <div class="row">
+        <NumberField label="Memory (MiB)" value={memoryMiB} min={16} max={3072} step={1} onChange={setMemoryMiB} />
+        <NumberField label="Harts" value={harts} min={1} max={8} step={1} onChange={setHarts} />
+      </div>
+      <CpuSliders cpu={cpu} processors={1} onChange={(change) => setCpu((now) => ({ ...now, ...change }))} />
+      <details>
+        <summary>More</summary>
+        <TextField
+          label="Networks"
+          value={network}
+          onChange={setNetwork}
+          help={
+            <>
+              As <code>viv run --net</code> takes them, e.g. <code>user,forward=127.0.0.1:8080:80</code>; empty for none
+            </>
+          }
+        />
+        <RestartField value={restart} onChange={setRestart} />
+        <TextField label="Description" value={description} onChange={setDescription} maxLength={1000} />
+        <CheckField label="Start it with the hypervisor" checked={autostart} onChange={setAutostart} />
+      </details>
+    </FormDialog>
   );
 }
 

@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import { act, useApp } from "../parts/app-context.js";
-import { Dialog } from "../parts/dialog.js";
+import { FormDialog } from "../parts/dialog.js";
 import { NumberField } from "../parts/fields.js";
 
 /** Asks how many machines shall go on from this one. @param snapshot null for the present */
@@ -15,8 +15,7 @@ export function ForkDialog({
 }) {
   const app = useApp();
   const [count, setCount] = useState(1);
-  const fork = (event: Event): void => {
-    event.preventDefault();
+  const fork = (): void => {
     onClose();
     const from = snapshot === null ? {} : { snapshot };
     void act(app, `Forking ${machine}`, "machine.fork", { machine, count, ...from }).then((done) => {
@@ -25,22 +24,17 @@ export function ForkDialog({
     });
   };
   return (
-    <Dialog title={snapshot === null ? `Fork ${machine}` : `Fork ${machine} from ${snapshot}`} onClose={onClose}>
-      <form onSubmit={fork}>
-        <p class="quiet">
-          New machines that go on from {snapshot === null ? "this moment" : "there"}, each with random numbers and
-          addresses of its own. They share what neither has changed.
-        </p>
-        <NumberField label="Machines" value={count} min={1} max={100} step={1} onChange={setCount} />
-        <footer>
-          <button type="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" class="primary">
-            Fork
-          </button>
-        </footer>
-      </form>
-    </Dialog>
+    <FormDialog
+      title={snapshot === null ? `Fork ${machine}` : `Fork ${machine} from ${snapshot}`}
+      verb="Fork"
+      onSubmit={fork}
+      onClose={onClose}
+    >
+      <p class="quiet">
+        New machines that go on from {snapshot === null ? "this moment" : "there"}, each with random numbers and
+        addresses of its own. They share what neither has changed.
+      </p>
+      <NumberField label="Machines" value={count} min={1} max={100} step={1} onChange={setCount} />
+    </FormDialog>
   );
 }

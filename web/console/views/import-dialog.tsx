@@ -3,9 +3,8 @@ import { RequestError } from "../client/connection.js";
 import { go } from "../client/route.js";
 import { importMachine } from "../client/upload.js";
 import { useApp } from "../parts/app-context.js";
-import { Dialog } from "../parts/dialog.js";
-import { TextField } from "../parts/fields.js";
-import { NAME_EXPECTED, NAME_PATTERN } from "./create-dialog.js";
+import { FormDialog } from "../parts/dialog.js";
+import { NameField, TextField } from "../parts/fields.js";
 
 /** A machine from a file of this computer. @param file what was dropped, or null to ask for one */
 export function ImportDialog({ file: dropped, onClose }: { readonly file: File | null; readonly onClose: () => void }) {
@@ -15,8 +14,7 @@ export function ImportDialog({ file: dropped, onClose }: { readonly file: File |
   const [passphrase, setPassphrase] = useState("");
   const input = useRef<HTMLInputElement>(null);
 
-  const send = (event: Event): void => {
-    event.preventDefault();
+  const send = (): void => {
     if (file === null) return;
     onClose();
     const text = `Importing ${name}`;
@@ -36,49 +34,31 @@ export function ImportDialog({ file: dropped, onClose }: { readonly file: File |
   };
 
   return (
-    <Dialog title="Import a machine" onClose={onClose}>
-      <form onSubmit={send}>
-        <label class="field">
-          File
-          <input
-            ref={input}
-            type="file"
-            accept=".viv,.vivx"
-            required={file === null}
-            onChange={({ currentTarget }) => {
-              const chosen = currentTarget.files?.[0] ?? null;
-              setFile(chosen);
-              if (chosen !== null && name === "") setName(nameOf(chosen));
-            }}
-          />
-          <small class="quiet">{file === null ? "A machine's file (.viv) or its export" : file.name}</small>
-        </label>
-        <TextField
-          label="Name"
-          value={name}
-          onChange={setName}
-          required
-          pattern={NAME_PATTERN}
-          expected={NAME_EXPECTED}
-          maxLength={63}
+    <FormDialog title="Import a machine" verb="Import" onSubmit={send} onClose={onClose}>
+      <label class="field">
+        File
+        <input
+          ref={input}
+          type="file"
+          accept=".viv,.vivx"
+          required={file === null}
+          onChange={({ currentTarget }) => {
+            const chosen = currentTarget.files?.[0] ?? null;
+            setFile(chosen);
+            if (chosen !== null && name === "") setName(nameOf(chosen));
+          }}
         />
-        <TextField
-          label="Passphrase"
-          type="password"
-          value={passphrase}
-          onChange={setPassphrase}
-          help="If it was exported with one"
-        />
-        <footer>
-          <button type="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" class="primary">
-            Import
-          </button>
-        </footer>
-      </form>
-    </Dialog>
+        <small class="quiet">{file === null ? "A machine's file (.viv) or its export" : file.name}</small>
+      </label>
+      <NameField value={name} onChange={setName} />
+      <TextField
+        label="Passphrase"
+        type="password"
+        value={passphrase}
+        onChange={setPassphrase}
+        help="If it was exported with one"
+      />
+    </FormDialog>
   );
 }
 

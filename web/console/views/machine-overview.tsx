@@ -1,17 +1,10 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
-import type {
-  CpuSettings,
-  MachineChange,
-  MachineView,
-  RestartPolicy,
-  Sample,
-} from "../../../host/control/hypervisor/schemas.js";
+import type { CpuSettings, MachineChange, MachineView, Sample } from "../../../host/control/hypervisor/schemas.js";
 import { formatBytes, formatCount, formatDuration, formatPercent, formatTime } from "../client/format.js";
 import { act, useApp } from "../parts/app-context.js";
 import { Chart } from "../parts/chart.js";
 import { CpuSliders } from "../parts/cpu-sliders.js";
-import { CheckField, SelectField, Slider } from "../parts/fields.js";
-import { RESTART_CHOICES } from "./create-dialog.js";
+import { CheckField, RestartField, SelectField, Slider } from "../parts/fields.js";
 
 const SAMPLES_MS = 2000;
 const SAMPLES_MAX = 3600;
@@ -120,12 +113,7 @@ function Resources({ machine: { spec, load } }: { readonly machine: MachineView 
             choices={app.store.pools.value.map((pool) => [pool.spec.name, pool.spec.name])}
             onChange={(pool) => set({ pool })}
           />
-          <SelectField
-            label="Restart"
-            value={spec.restart}
-            choices={RESTART_CHOICES}
-            onChange={(restart) => set({ restart: restart as RestartPolicy })}
-          />
+          <RestartField value={spec.restart} onChange={(restart) => set({ restart })} />
         </div>
         <CheckField
           label="Start it with the hypervisor"

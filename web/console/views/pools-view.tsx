@@ -4,11 +4,10 @@ import { formatPercent } from "../client/format.js";
 import { addressOf } from "../client/route.js";
 import { act, useApp } from "../parts/app-context.js";
 import { CpuSliders } from "../parts/cpu-sliders.js";
-import { Confirm, Dialog } from "../parts/dialog.js";
-import { SelectField, TextField } from "../parts/fields.js";
+import { Confirm, FormDialog } from "../parts/dialog.js";
+import { NameField, SelectField } from "../parts/fields.js";
 import { Meter } from "../parts/figures.js";
 import { Icon } from "../parts/icon.js";
-import { NAME_EXPECTED, NAME_PATTERN } from "./create-dialog.js";
 
 /** How the host's processors are divided, from the whole to its parts. */
 export function PoolsView() {
@@ -95,39 +94,20 @@ function PoolDialog({ onClose }: { readonly onClose: () => void }) {
   const app = useApp();
   const [name, setName] = useState("");
   const [parent, setParent] = useState("root");
-  const create = (event: Event): void => {
-    event.preventDefault();
+  const create = (): void => {
     onClose();
     void act(app, `Creating ${name}`, "pool.create", { name, parent });
   };
   return (
-    <Dialog title="Create a pool" onClose={onClose}>
-      <form onSubmit={create}>
-        <TextField
-          label="Name"
-          value={name}
-          onChange={setName}
-          required
-          pattern={NAME_PATTERN}
-          expected={NAME_EXPECTED}
-          maxLength={63}
-        />
-        <SelectField
-          label="Within"
-          value={parent}
-          choices={app.store.pools.value.map(({ spec }) => [spec.name, spec.name])}
-          onChange={setParent}
-        />
-        <footer>
-          <button type="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" class="primary">
-            Create
-          </button>
-        </footer>
-      </form>
-    </Dialog>
+    <FormDialog title="Create a pool" verb="Create" onSubmit={create} onClose={onClose}>
+      <NameField value={name} onChange={setName} />
+      <SelectField
+        label="Within"
+        value={parent}
+        choices={app.store.pools.value.map(({ spec }) => [spec.name, spec.name])}
+        onChange={setParent}
+      />
+    </FormDialog>
   );
 }
 
