@@ -73,7 +73,14 @@ export class Hypervisor extends HypervisorBase {
 }
 
 export type { GuestFileSystem, ReadOptions, WriteOptions } from "./api/guest-file-system.js";
-export type { Command, GuestProcess, GuestTerminal, ProcessExit, ProcessOptions, SpawnOptions } from "./api/guest-process.js";
+export type {
+  Command,
+  GuestProcess,
+  GuestTerminal,
+  ProcessExit,
+  ProcessOptions,
+  SpawnOptions,
+} from "./api/guest-process.js";
 export type { Limits } from "./api/limits.js";
 export {
   type ExecOptions,

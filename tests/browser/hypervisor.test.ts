@@ -49,7 +49,7 @@ test(
       const requests = [
         { name: "one", shares: 100 },
         { name: "three", shares: 300 },
-      ].map(({ name, shares }) => ({ name, memoryMiB: 96, cpu: { shares } }));
+      ].map(({ name, shares }) => ({ name, memoryMiB: 128, cpu: { shares } }));
       const machines = await Promise.all(requests.map((request) => hypervisor.machines.create(request)));
       Object.assign(globalThis, { lab: { hypervisor, screen: watch(machines[0]!) } });
       return Promise.all(machines.map(async (machine) => (await machine.exec("uname -sm; cat /proc/uptime")).stdout));
