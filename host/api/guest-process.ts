@@ -1,7 +1,8 @@
 import type { AgentClient, ProcessStart } from "../guest-agent/agent-client.js";
 import type { AgentProcess, ExitStatus, OutputStream, TerminalSize } from "../guest-agent/agent-process.js";
 import { shellCommand, USUAL_ENVIRONMENT } from "../guest-agent/shell.js";
-import type { VivariumError } from "../util/errors.js";
+import { VivariumError } from "../util/errors.js";
+import { checkObject, checkText } from "./arguments.js";
 import { type SignalName, signalName, signalNumber } from "./signals.js";
 import { ByteSource, type Bytes, toBytes } from "./streams.js";
 
@@ -101,6 +102,7 @@ export class RunningProcess {
 
   /** @throws VivariumError `exec/arguments` */
   constructor(client: AgentClient, command: Command, options: SpawnOptions) {
+    checkProcessOptions(options);
     this.#client = client;
     const source = (stream: OutputStream) => new ByteSource((length) => this.process.consumed(stream, length));
     this.sources = { stdout: source("stdout"), stderr: source("stderr") };
@@ -134,6 +136,20 @@ export class RunningProcess {
     this.sources.stdout.discard();
     this.sources.stderr.discard();
   }
+}
+
+/** @throws VivariumError `exec/arguments` */
+export function checkCommand(command: Command): void {
+  if (typeof command === "string") return;
+  if (Array.isArray(command) && command.every((argument) => typeof argument === "string")) return;
+  throw new VivariumError("exec/arguments", "exec: expected a command as a text, or a program and arguments as a list");
+}
+
+/** @throws VivariumError `option/invalid` */
+function checkProcessOptions({ cwd, env }: ProcessOptions): void {
+  if (cwd !== undefined) checkText("cwd", cwd);
+  if (env === undefined) return;
+  for (const [name, value] of Object.entries(checkObject("env", env))) checkText(`env.${name}`, value);
 }
 
 function startOf(command: Command, { cwd, env, terminal }: SpawnOptions): ProcessStart {

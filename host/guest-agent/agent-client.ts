@@ -45,11 +45,12 @@ type Session =
   /** It has done what it must not: not listened to until it is greeted again. */
   | { readonly kind: "broken" };
 
-/** A process that waits for the session. */
+/** A process that waits for the session, or to be released besides. */
 interface Waiting {
   readonly start: ProcessStart;
   readonly process: AgentProcess;
   readonly id: number;
+  readonly isHeld: boolean;
 }
 
 /** Starts processes in a guest by its agent: the host's side of `protocol.ts`. What an agent sends is not trusted. */
@@ -120,9 +121,10 @@ export class AgentClient {
   /**
    * Starts a process, now or when the agent has answered. Its input waits with it.
    *
+   * @param isHeld whether it waits for `release` as well
    * @throws VivariumError `exec/arguments` when no process can be given them
    */
-  start(start: ProcessStart, events: ProcessEvents): AgentProcess {
+  start(start: ProcessStart, events: ProcessEvents, isHeld = false): AgentProcess {
     checkStart(start);
     const id = ++this.#lastId;
     const process = new AgentProcess({
@@ -130,10 +132,17 @@ export class AgentClient {
       ...{ events, send: (frame) => this.#wires.send(frame) },
     });
     this.#processes.set(id, process);
-    if (this.#session.kind === "open") this.#sendStart({ start, process, id }, this.#session.version);
-    else this.#waiting.push({ start, process, id });
+    const waiting = { start, process, id, isHeld };
+    if (this.#session.kind === "open" && !isHeld) this.#sendStart(waiting, this.#session.version);
+    else this.#waiting.push(waiting);
     if (this.#session.kind === "broken") this.greet();
     return process;
+  }
+
+  /** Lets a process that is held start. */
+  release(process: AgentProcess): void {
+    this.#waiting = this.#waiting.map((other) => (other.process === process ? { ...other, isHeld: false } : other));
+    if (this.#session.kind === "open") this.#startWaiting(this.#session.version);
   }
 
   /** Gives up a process that has not been started yet. @returns whether there was such a one */
@@ -176,12 +185,16 @@ export class AgentClient {
     }
     const reader = new FrameReader();
     this.#session = { kind: "open", reader, version };
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const each of waiting) this.#sendStart(each, version);
+    this.#startWaiting(version);
     for (const callback of this.#onReady.splice(0)) callback();
     reader.push(rest);
     this.#handleFrames(reader);
+  }
+
+  #startWaiting(version: number): void {
+    const waiting = this.#waiting;
+    this.#waiting = waiting.filter(({ isHeld }) => isHeld);
+    for (const each of waiting) if (!each.isHeld) this.#sendStart(each, version);
   }
 
   #handleFrames(reader: FrameReader): void {

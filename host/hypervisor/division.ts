@@ -1,9 +1,10 @@
 import type { MachineSpec, PoolSpec } from "../control/hypervisor/schemas.js";
 import type { ManagedMachine } from "./managed-machine.js";
 import { admit } from "./scheduling/admission.js";
+import { Balance } from "./scheduling/balance.js";
 import { type Entitlements, entitlementsOf } from "./scheduling/entitlement.js";
 import { partOf } from "./scheduling/partition.js";
-import { type Move, type PlacedMachine, placeMachine, planMoves } from "./scheduling/placement.js";
+import { type Move, type PlacedMachine, placeMachine } from "./scheduling/placement.js";
 import { type Policy, treeOf } from "./scheduling/settings.js";
 import type { WorkerPool } from "./worker-pool.js";
 
@@ -23,6 +24,7 @@ export interface DivisionOptions {
 export class Division {
   readonly #options: DivisionOptions;
   #entitlements: Entitlements = { machines: new Map(), pools: new Map() };
+  readonly #balance = new Balance();
   /** What each worker was told last, as text. */
   readonly #told = new Map<number, string>();
 
@@ -89,9 +91,9 @@ export class Division {
     return placeMachine(this.#placed(), this.#workerCount, { entitlement, reservation: cpu.reservation });
   }
 
-  /** Which machines shall move, so that all get what they have a right to. */
-  moves(): readonly Move[] {
-    return planMoves(this.#placed(), this.#workerCount);
+  /** Which machines shall move now, so that all get what they have a right to. To be called about once a second. */
+  moves(nowMs: number): readonly Move[] {
+    return this.#balance.look(this.#placed(), this.#workerCount, nowMs);
   }
 
   get #workerCount(): number {

@@ -64,7 +64,6 @@ export interface HypervisorMachines {
 const HANG_TIMEOUT_MS = 30_000;
 /** Readings between two times that what was used is written down. */
 const READINGS_PER_WRITE = 10;
-const BALANCE_MS = 5000;
 /** What was not written down for longer than this is not lost when the program is killed. */
 const FLUSH_MS = 50;
 /** Machines that are saved at a time when all are. */
@@ -89,8 +88,6 @@ export class HypervisorBase implements HypervisorService {
   #readings = 0;
   #isBalancing = false;
   #isFlushDue = false;
-  /** Before then no machine moves: what the last moves did shows only after a while. */
-  #balanceAtMs = 0;
   #closing: Promise<void> | null = null;
   #resuming: Promise<void> = Promise.resolve();
 
@@ -394,16 +391,14 @@ export class HypervisorBase implements HypervisorService {
     for (const machine of this.managed.all) this.#store.machineChanged(machine);
   }
 
-  /** Takes machines to other workers until the load is even; after that they stay for a while. */
+  /** Takes machines to other workers when the load is uneven. */
   async #balance(): Promise<void> {
-    const nowMs = this.#platform.nowMs();
-    if (nowMs < this.#balanceAtMs) return;
+    const nowMs = this.#platform.monotonicMs();
     this.#isBalancing = true;
-    for (const { name, to } of this.#division.moves()) {
+    for (const { name, to } of this.#division.moves(nowMs)) {
       const machine = this.managed.all.find((each) => each.name === name);
       if (machine === undefined || machine.isBusy || machine.handle.isPinned) continue;
       await this.#attempt(machine, "move", () => machine.move(this.#workers.worker(to)));
-      this.#balanceAtMs = nowMs + BALANCE_MS;
     }
     this.#isBalancing = false;
   }

@@ -1,7 +1,7 @@
 import { boardSchema } from "../machine/board-state.js";
 import type { Entry } from "../machine/history/record-entry.js";
 import type { RecordSink } from "../machine/history/recorder.js";
-import type { Identity } from "../machine/machine.js";
+import type { Drive, Identity } from "../machine/machine.js";
 import type { MachineState } from "../machine/machine-state.js";
 import type { ChunkMap } from "../storage/chunk.js";
 import { concatBytes, toHex, utf8 } from "../util/bytes.js";
@@ -11,6 +11,13 @@ import { ChunkStore, type ChunkWrite } from "./chunk-store.js";
 import type { Database, FileServices, Row, Statement } from "./database.js";
 import { checkFormat, createFormat, FORMAT_VERSION, upgradeFormat } from "./format.js";
 import { type History, HistoryStore, type Point } from "./history-store.js";
+import {
+  checkOutsideDisks,
+  decodeOutsideDisks,
+  encodeOutsideDisks,
+  lookAtDisks,
+  OUTSIDE_DISKS,
+} from "./outside-disks.js";
 import { checkName } from "./snapshot-name.js";
 import { readState, writeState } from "./state-text.js";
 import type { StreamRecord } from "./stream-format.js";
@@ -341,13 +348,37 @@ export class MachineFile {
     if (row === null) throw damaged(`snapshot ${snapshot.id} cannot be read`);
     const board = readState(String(row.board), "board");
     const { drives } = decode(boardSchema, board);
+    const parts = this.#parts(snapshot.id);
+    const outside = parts.get(OUTSIDE_DISKS);
+    parts.delete(OUTSIDE_DISKS);
     return {
       board,
-      parts: this.#parts(snapshot.id),
+      parts,
+      ...(outside === undefined ? {} : { outside: decodeOutsideDisks(outside) }),
       ram: this.#contents(snapshot.id, RAM),
       drives: drives.map(({ captured }, index) => (captured ? this.#contents(snapshot.id, driveName(index)) : null)),
       instructions: snapshot.instructions,
     };
+  }
+
+  /**
+   * What the disks are called that the file does not have, and hold now: for `MachineState.outside`.
+   *
+   * @param names by slot, like the drives
+   * @throws VivariumError `drive/unusable` for one that cannot be read
+   */
+  lookAtOutside(names: readonly (string | null)[], drives: readonly (Drive | undefined)[]) {
+    return lookAtDisks(names, drives, this.#services);
+  }
+
+  /**
+   * Makes sure that the disks that the file does not have are those that the machine had.
+   *
+   * @param drives by slot; nothing for those in the file
+   * @throws VivariumError `machine/drives` for one that is missing, or does not hold what it held
+   */
+  checkOutside(state: MachineState, drives: readonly (Drive | undefined)[]): Promise<void> {
+    return checkOutsideDisks(decode(boardSchema, state.board), state, drives, this.#services);
   }
 
   /** What the guest had written last to its console at a snapshot. */
@@ -457,6 +488,10 @@ export class MachineFile {
     const id = Number(inserted!.id);
     const insertPart = this.#database.prepare("INSERT INTO part (snapshot, name, state) VALUES (?, ?, ?)");
     for (const [part, saved] of state.parts) insertPart.run(id, part, writeState(saved));
+    const { outside } = state;
+    if (outside?.some((disk) => disk !== null) === true) {
+      insertPart.run(id, OUTSIDE_DISKS, writeState(encodeOutsideDisks(outside)));
+    }
     const insertContents = this.#database.prepare(
       "INSERT INTO contents (snapshot, name, byte_length, chunks) VALUES (?, ?, ?, ?)",
     );
@@ -542,7 +577,7 @@ export class MachineFile {
     return id;
   }
 
-  #parts(snapshot: number): ReadonlyMap<string, SavedState> {
+  #parts(snapshot: number): Map<string, SavedState> {
     const rows = this.#texts.all(snapshot, TEXT_LENGTH_MAX);
     return new Map(rows.map(({ name, state }) => [String(name), readState(String(state), String(name))]));
   }

@@ -1,6 +1,7 @@
 import { type MachineSetup, packError } from "../../api/messages.js";
 import { buffersOf, type PackedState, StatePacker } from "../../api/packed-state.js";
 import type { Channel } from "../../api/platform.js";
+import type { HostServices } from "../../machine/host-services.js";
 import type { MachineState } from "../../machine/machine-state.js";
 import { unreachable, VivariumError } from "../../util/errors.js";
 import {
@@ -19,6 +20,7 @@ import { NotedTurns, TurnNote } from "../turn-note.js";
 import { pointsOf } from "./file-points.js";
 import { FileShelf } from "./file-shelf.js";
 import { FileStreams } from "./file-streams.js";
+import { GarbageCollection } from "./garbage-collection.js";
 import { HostedMachine } from "./hosted-machine.js";
 import { LanePlatform, SharedParts } from "./lane-platform.js";
 
@@ -44,8 +46,9 @@ class MachineHost {
   readonly #shared: SharedParts;
   readonly #shelf: FileShelf;
   readonly #streams: FileStreams;
-  readonly #packer = new StatePacker();
+  readonly #packer: StatePacker;
   readonly #dispatcher: Dispatcher;
+  readonly #garbage: GarbageCollection;
   readonly #machines = new Map<number, HostedMachine>();
   #note: TurnNote | null = null;
 
@@ -54,7 +57,10 @@ class MachineHost {
     this.#shared = new SharedParts(platform);
     this.#shelf = new FileShelf(platform);
     this.#streams = new FileStreams(platform, this.#shelf);
-    this.#dispatcher = new Dispatcher(platform.hostServices(async () => {}));
+    const host = platform.hostServices(async () => {});
+    this.#dispatcher = new Dispatcher(host);
+    this.#garbage = new GarbageCollection(host, () => platform.collectGarbage());
+    this.#packer = new StatePacker(namesFrom(host));
   }
 
   receive({ lane, message }: Envelope): void {
@@ -187,7 +193,7 @@ class MachineHost {
     } finally {
       machine.leave();
       if (machine.file !== null) await this.#shelf.close(machine.file);
-      this.#platform.collectGarbage();
+      this.#garbage.request();
     }
     return reading;
   }
@@ -306,4 +312,15 @@ class MachineHost {
   #post(message: FromWorkerHost, transfer: readonly ArrayBuffer[] = []): void {
     this.#platform.channel.post({ lane: CONTROL_LANE, message } satisfies Envelope, transfer);
   }
+}
+
+const NAME_BYTE_LENGTH = 16;
+
+/** Names that no other thread gives. */
+function namesFrom(host: HostServices): () => string {
+  const random = new Uint8Array(NAME_BYTE_LENGTH);
+  host.randomBytes(random);
+  const thread = random.join(".");
+  let last = 0;
+  return () => `${thread}/${++last}`;
 }
