@@ -14,7 +14,7 @@ import { ramChanged } from "./mmu/memory";
 import { refreshPmp } from "./mmu/pmp";
 import { flushAll, resetTlb } from "./mmu/tlb";
 import { HART_STOPPED, turnLength } from "./shared/exit";
-import { CODE_SLOTS_BASE, DIRTY_BASE, HARTS_BASE, MACHINE_BASE } from "./shared/layout";
+import { HARTS_BASE, MACHINE_BASE } from "./shared/layout";
 
 export * from "./generated/float-helpers";
 export { callRegion, extendAndUnwind, leaveCold, regionCsr, regionFlags, regionLoad, regionStep, regionStore } from "./jit/dispatch";
@@ -31,14 +31,14 @@ export { run } from "./interpreter/run";
  * @param hostFirmware whether environment calls from S-mode make run() return
  */
 export function reset(hartCount: u32, ramByteLength: u32, hostFirmware: bool): void {
+  resetDecodedPages();
+  forgetRegions();
   memory.fill(<usize>MACHINE_BASE, 0, <usize>(HARTS_BASE - MACHINE_BASE));
-  memory.fill(<usize>CODE_SLOTS_BASE, 0, <usize>(DIRTY_BASE - CODE_SLOTS_BASE));
   const m = theMachine();
   m.hartCount = hartCount;
   m.ramByteLength = ramByteLength;
   m.hostFirmware = hostFirmware ? 1 : 0;
   m.turnLeft = turnLength(hartCount);
-  resetDecodedPages();
   forgetRegions();
   for (let id: u32 = 0; id < hartCount; id++) resetHart(hartAt(id), id);
 }

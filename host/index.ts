@@ -5,7 +5,9 @@
  * compiled core and a host's services, which `vivarium/node` has for Node.
  */
 import { defaultPlatform } from "#platform";
-import { MachineBase, type OpenOptions, type ReplayOptions } from "./api/machine.js";
+import { checkObject } from "./api/arguments.js";
+import type { OpenOptions, ReplayOptions } from "./api/call-options.js";
+import { MachineBase } from "./api/machine.js";
 import type { MachineOptions } from "./api/machine-options.js";
 import type { Platform } from "./api/platform.js";
 import type { ReplayReport } from "./api/replay.js";
@@ -21,11 +23,9 @@ export class Machine extends MachineBase {
    * @param options `platform`: where it runs, unless it is where this program does
    * @throws VivariumError naming the option that cannot be, or what it names that is not there
    */
-  static create({
-    platform = defaultPlatform,
-    ...options
-  }: MachineOptions & { readonly platform?: Platform } = {}): Promise<Machine> {
-    return Machine.createOn(platform, options);
+  static async create(options: MachineOptions & { readonly platform?: Platform } = {}): Promise<Machine> {
+    const { platform = defaultPlatform, ...rest } = checkObject("create", options);
+    return Machine.createOn(platform, rest);
   }
 
   /**
@@ -34,11 +34,9 @@ export class Machine extends MachineBase {
    *
    * @throws VivariumError `file/unusable`, `file/in-use`, `file/not-a-machine`, `file/too-new`, `file/damaged`
    */
-  static open(
-    file: string,
-    { platform = defaultPlatform, ...options }: OpenOptions & { readonly platform?: Platform } = {},
-  ): Promise<Machine> {
-    return Machine.openOn(platform, file, options);
+  static async open(file: string, options: OpenOptions & { readonly platform?: Platform } = {}): Promise<Machine> {
+    const { platform = defaultPlatform, ...rest } = checkObject("open", options);
+    return Machine.openOn(platform, file, rest);
   }
 
   /**
@@ -47,11 +45,12 @@ export class Machine extends MachineBase {
    * @throws VivariumError `replay/diverged` with the instruction when the machine does not do again what it did,
    *   `replay/nothing`, `replay/range`, and those of `open`
    */
-  static replay(
+  static async replay(
     file: string,
-    { platform = defaultPlatform, ...options }: ReplayOptions & { readonly platform?: Platform } = {},
+    options: ReplayOptions & { readonly platform?: Platform } = {},
   ): Promise<ReplayReport> {
-    return Machine.replayOn(platform, file, options);
+    const { platform = defaultPlatform, ...rest } = checkObject("replay", options);
+    return Machine.replayOn(platform, file, rest);
   }
 }
 
@@ -72,18 +71,18 @@ export class Hypervisor extends HypervisorBase {
   }
 }
 
+export type { ExecOptions, ExecResult, ForkOptions, OpenOptions, ReplayOptions } from "./api/call-options.js";
 export type { GuestFileSystem, ReadOptions, WriteOptions } from "./api/guest-file-system.js";
-export type { Command, GuestProcess, ProcessExit, ProcessOptions } from "./api/guest-process.js";
+export type {
+  Command,
+  GuestProcess,
+  GuestTerminal,
+  ProcessExit,
+  ProcessOptions,
+  SpawnOptions,
+} from "./api/guest-process.js";
 export type { Limits } from "./api/limits.js";
-export {
-  type ExecOptions,
-  type ExecResult,
-  type ForkOptions,
-  MachineBase,
-  type MachineEvents,
-  type OpenOptions,
-  type ReplayOptions,
-} from "./api/machine.js";
+export { MachineBase, type MachineEvents } from "./api/machine.js";
 export type { BalloonState, MachineBalloon } from "./api/machine-balloon.js";
 export type { MachineConsole } from "./api/machine-console.js";
 export type { MachineInput } from "./api/machine-inputs.js";

@@ -319,10 +319,13 @@ const FILTER_MASK: u32 = 0xffff;
 
 /** Forgets every region. No decoded page may lead to one any more, and the host drops the modules. */
 export function forgetRegions(): void {
-  memory.fill(<usize>BUCKETS_BASE, 0, <usize>(BUCKET_COUNT * 2));
-  memory.fill(<usize>LINKS_BASE, 0, <usize>(PAGE_LINKS_BASE - LINKS_BASE));
-  memory.fill(<usize>PAGE_LINKS_BASE, 0, 0x200000);
   const m = theMachine();
+  // Memory of the host that is never written is never taken.
+  if (m.regionCount != 0) {
+    memory.fill(<usize>BUCKETS_BASE, 0, <usize>(BUCKET_COUNT * 2));
+    memory.fill(<usize>LINKS_BASE, 0, <usize>(PAGE_LINKS_BASE - LINKS_BASE));
+    memory.fill(<usize>PAGE_LINKS_BASE, 0, 0x200000);
+  }
   m.regionCount = 0;
   m.queuedCount = 0;
   m.tableSize = 1;

@@ -18,7 +18,7 @@ import { dropFetchesOf, dropStores, markStoresOf } from "./tlb";
  *
  *   0       2048 entries of 8 bytes, one a halfword (shared/decoded.ts); zero is OP_UNDECODED
  *   0x4000  an entry OP_PAGE_END
- *   0x4008  u32  number of the RAM page
+ *   0x4008  u32  number of the RAM page, which is this one's as long as its code slot says so
  *   0x400c  u32  stores into the page since an entry was last filled, those over code CODE_STORE times
  */
 const PAGE_NUMBER_OFFSET: u32 = DECODED_ENTRIES_BYTE_LENGTH + 8;
@@ -31,8 +31,6 @@ const STORE_COUNT_OFFSET: u32 = DECODED_ENTRIES_BYTE_LENGTH + 12;
 const STORES_UNTIL_DROPPED: u32 = 65536;
 const CODE_STORE: u32 = 1024;
 
-const NO_PAGE: u32 = u32.MAX_VALUE;
-
 /** Address of the decoded page of RAM page `page`, made when there is none. */
 export function decodedPageOf(page: u32): u32 {
   const known = codeSlot(page);
@@ -42,12 +40,15 @@ export function decodedPageOf(page: u32): u32 {
   m.decodedCursor = slot + 1 == DECODED_PAGE_COUNT ? 0 : slot + 1;
   const decoded = decodedPageOfSlot(slot);
   const previous = load<u32>(<usize>decoded, PAGE_NUMBER_OFFSET);
-  if (previous != NO_PAGE && codeSlot(previous) == slot + 1) {
+  if (codeSlot(previous) == slot + 1) {
     forget(previous, decoded);
     // Without a decoded page, and before its regions are published, stores to the page would go unnoticed.
     if (m.compilingCount != 0) killWritten(previous, 0, 4096);
   }
-  memory.fill(<usize>decoded, 0, DECODED_ENTRIES_BYTE_LENGTH);
+  // One that was never used is zero already, and most of its entries never will be used.
+  if (load<u64>(<usize>decoded, DECODED_ENTRIES_BYTE_LENGTH) != 0) {
+    memory.fill(<usize>decoded, 0, DECODED_ENTRIES_BYTE_LENGTH);
+  }
   store<u64>(<usize>decoded, OP_PAGE_END, DECODED_ENTRIES_BYTE_LENGTH);
   store<u32>(<usize>decoded, page, PAGE_NUMBER_OFFSET);
   store<u32>(<usize>decoded, 0, STORE_COUNT_OFFSET);
@@ -126,10 +127,14 @@ function isDecoded(decoded: u32, first: u32, end: u32): bool {
   return end >= 4096 ? 2047 : (end - 1) >> 1;
 }
 
-/** Power-on: no decoded page is in use. */
+/**
+ * Power-on: no decoded page is in use, and none will be until its RAM page has a slot again. Only what is in use is
+ * written: memory of the host that is never written is never taken.
+ */
 export function resetDecodedPages(): void {
   for (let slot: u32 = 0; slot < DECODED_PAGE_COUNT; slot++) {
-    store<u32>(<usize>decodedPageOfSlot(slot), NO_PAGE, PAGE_NUMBER_OFFSET);
+    const page = pageOfDecoded(decodedPageOfSlot(slot));
+    if (codeSlot(page) == slot + 1) setCodeSlot(page, 0);
   }
   theMachine().decodedCursor = 0;
 }
@@ -139,7 +144,7 @@ export function forgetDecodedPages(): void {
   for (let slot: u32 = 0; slot < DECODED_PAGE_COUNT; slot++) {
     const decoded = decodedPageOfSlot(slot);
     const page = pageOfDecoded(decoded);
-    if (page != NO_PAGE && codeSlot(page) == slot + 1) forget(page, decoded);
+    if (codeSlot(page) == slot + 1) forget(page, decoded);
   }
 }
 

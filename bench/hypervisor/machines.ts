@@ -5,8 +5,9 @@ import { NodeHypervisorPlatform } from "../../host/platform/node/hypervisor/node
 const MEMORY_MIB = 256;
 const BUDGET_MIB = 65_536;
 const FORKS = 20;
-const IDLE_MS = 10_000;
-const SETTLE_MS = 5000;
+/** A kernel that has just been booted seeds its random numbers again and again, less often each time. */
+const SETTLE_MS = [5000, 60_000];
+const IDLE_MS = 20_000;
 /** Forks at a time, as many as one call makes. */
 const BATCH = 20;
 const MIB = 2 ** 20;
@@ -53,11 +54,15 @@ async function addIdle(figures: Figures, hypervisor: HypervisorBase, count: numb
     const forks = await hypervisor.machines.get("m").fork({ count: Math.min(BATCH, missing) });
     await Promise.all(forks.map((fork) => fork.exec("true")));
   }
-  await sleep(SETTLE_MS);
-  const usage = process.cpuUsage();
-  const [elapsed] = await timed(() => sleep(IDLE_MS));
-  const { user, system } = process.cpuUsage(usage);
-  figures.add(`${count} idle machines: of a processor`, "%", (user + system) / 10 / elapsed, "under 5 %");
+  const forkedMs = performance.now();
+  for (const settleMs of SETTLE_MS) {
+    await sleep(forkedMs + settleMs - performance.now());
+    const usage = process.cpuUsage();
+    const [elapsed] = await timed(() => sleep(IDLE_MS));
+    const { user, system } = process.cpuUsage(usage);
+    const what = `${count} idle machines, ${settleMs / 1000} s after the last fork: of a processor`;
+    figures.add(what, "%", (user + system) / 10 / elapsed, "under 5 %");
+  }
   const each = (process.memoryUsage().rss - before) / Math.max(1, count - known) / MIB;
   figures.add(`${count} idle machines, forked: resident memory of each`, "MiB", each, "under 60");
 }

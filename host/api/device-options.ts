@@ -3,6 +3,7 @@ import { isMountPoint, isMountTag } from "../control/share-option.js";
 import type { InputKind } from "../devices/virtio/input.js";
 import { VSOCK_CID_MAX, VSOCK_CID_MIN } from "../devices/virtio/vsock.js";
 import { VivariumError } from "../util/errors.js";
+import { checkOptions, type OptionNames } from "./arguments.js";
 import type { ShareSetup, SocketSetup } from "./messages.js";
 
 /** A folder that the guest can mount by 9P. */
@@ -24,12 +25,15 @@ export interface SocketOptions {
   readonly path?: string;
 }
 
+const SHARE_NAMES: OptionNames<ShareOptions> = { directory: true, tag: true, mountPoint: true, readOnly: true };
+const SOCKET_NAMES: OptionNames<SocketOptions> = { cid: true, path: true };
 export const FIRST_CID = VSOCK_CID_MIN;
 const PAGE_BYTE_LENGTH = 4096;
 
 /** @throws VivariumError `option/invalid` */
 export function shareSetupsOf(shares: readonly ShareOptions[]): readonly ShareSetup[] {
-  const setups = shares.map(({ directory, tag, mountPoint, readOnly = false }, index) => {
+  const setups = shares.map((share, index) => {
+    const { directory, tag, mountPoint, readOnly = false } = checkOptions("shares", share, SHARE_NAMES);
     if (tag !== undefined && !isMountTag(tag)) throw bad("tag", tag, '1 to 32 letters, digits, ".", "_", "+" or "-"');
     if (mountPoint !== undefined && !isMountPoint(mountPoint)) throw bad("mountPoint", mountPoint, "an absolute path");
     return { directory, tag: tag ?? `share${index}`, mountPoint: mountPoint ?? null, readOnly };
@@ -41,7 +45,8 @@ export function shareSetupsOf(shares: readonly ShareOptions[]): readonly ShareSe
 
 /** @throws VivariumError `option/invalid` */
 export function socketSetupsOf(sockets: readonly SocketOptions[]): readonly SocketSetup[] {
-  return sockets.map(({ cid = FIRST_CID, path }) => {
+  return sockets.map((socket) => {
+    const { cid = FIRST_CID, path } = checkOptions("sockets", socket, SOCKET_NAMES);
     if (!Number.isInteger(cid) || cid < VSOCK_CID_MIN || cid > VSOCK_CID_MAX) {
       throw bad("cid", cid, `${VSOCK_CID_MIN} to ${VSOCK_CID_MAX}`);
     }

@@ -1,4 +1,5 @@
 import { VivariumError } from "../util/errors.js";
+import { badOption } from "./arguments.js";
 import type { Platform } from "./platform.js";
 
 /** How long somebody is willing to wait. */
@@ -7,6 +8,13 @@ export interface Limits {
   readonly timeoutMs?: number;
   /** Gives up when it aborts, with its reason. */
   readonly signal?: AbortSignal;
+}
+
+/** @throws VivariumError `option/invalid` */
+function checkSignal(signal: AbortSignal | undefined): void {
+  if (signal === undefined) return;
+  const isSignal = typeof signal === "object" && signal !== null && typeof signal.addEventListener === "function";
+  if (!isSignal) throw badOption("signal", signal, "an AbortSignal");
 }
 
 /**
@@ -21,9 +29,10 @@ export async function within<T>(
   { timeoutMs, signal }: Limits,
   begin: (onGiveUp: (giveUp: (error: Error) => void) => void) => Promise<T>,
 ): Promise<T> {
+  checkSignal(signal);
   if (signal?.aborted === true) throw signal.reason;
-  if (timeoutMs !== undefined && !(timeoutMs >= 0)) {
-    throw new VivariumError("option/invalid", `timeoutMs: ${timeoutMs}; expected milliseconds, 0 or more`);
+  if (timeoutMs !== undefined && !(typeof timeoutMs === "number" && timeoutMs >= 0)) {
+    throw badOption("timeoutMs", timeoutMs, "milliseconds, 0 or more");
   }
   let giveUp = (_error: Error): void => {};
   let cancelTimer = (): void => {};

@@ -7,6 +7,7 @@ import { PORT_CONTROL } from "../images/control-port.js";
 import type { ImageProgress } from "../images/image.js";
 import { DEBIAN_MINI } from "../images/image-names.js";
 import { VivariumError } from "../util/errors.js";
+import { badOption, checkList, checkOptions, checkSource, checkText, type OptionNames } from "./arguments.js";
 import {
   balloonByteLengthOf,
   checkInputs,
@@ -83,6 +84,32 @@ export interface MachineOptions {
   readonly onProgress?: (progress: ImageProgress) => void;
 }
 
+const NAMES: OptionNames<MachineOptions> = {
+  image: true,
+  append: true,
+  kernel: true,
+  initrd: true,
+  commandLine: true,
+  firmware: true,
+  program: true,
+  memoryMiB: true,
+  harts: true,
+  clock: true,
+  drives: true,
+  networks: true,
+  shares: true,
+  sockets: true,
+  balloon: true,
+  inputs: true,
+  translate: true,
+  agent: true,
+  record: true,
+  start: true,
+  signal: true,
+  onProgress: true,
+};
+const DRIVE_NAMES: OptionNames<DriveOptions> = { source: true, readOnly: true, overlay: true, serial: true };
+
 const MEMORY_MIB = 512;
 const MIB = 1024 * 1024;
 /** Memory comes in pages of 4 KiB. */
@@ -93,36 +120,41 @@ const PAGES_PER_MIB = 256;
  * @throws VivariumError `option/invalid` naming the option, what it was given and what it accepts
  */
 export function setupOf(options: MachineOptions, randomBytes: (into: Uint8Array) => void): MachineSetup {
+  checkOptions("create", options, NAMES);
   const { memoryMiB = MEMORY_MIB, harts = 1, clock = "host", drives = [], agent = "vivarium" } = options;
-  if (!(memoryMiB > 0) || !Number.isInteger(memoryMiB * PAGES_PER_MIB)) {
-    throw bad("memoryMiB", memoryMiB, "a number of MiB above 0, a multiple of 1/256");
+  if (typeof memoryMiB !== "number" || !(memoryMiB > 0) || !Number.isInteger(memoryMiB * PAGES_PER_MIB)) {
+    throw badOption("memoryMiB", memoryMiB, "a number of MiB above 0, a multiple of 1/256");
   }
-  if (!Number.isInteger(harts) || harts < 1 || harts > MAX_HARTS) throw bad("harts", harts, `1 to ${MAX_HARTS}`);
-  if (clock !== "host" && clock !== "virtual") throw bad("clock", clock, '"host" or "virtual"');
-  if (agent !== "vivarium" && agent !== "qemu") throw bad("agent", agent, '"vivarium" or "qemu"');
+  if (!Number.isInteger(harts) || harts < 1 || harts > MAX_HARTS) throw badOption("harts", harts, `1 to ${MAX_HARTS}`);
+  if (clock !== "host" && clock !== "virtual") throw badOption("clock", clock, '"host" or "virtual"');
+  if (agent !== "vivarium" && agent !== "qemu") throw badOption("agent", agent, '"vivarium" or "qemu"');
   return {
     guest: guestOf(options),
     memoryByteLength: memoryMiB * MIB,
     hartCount: harts,
     clock,
-    drives: drives.map(driveOf),
+    drives: checkList("drives", drives).map(driveOf),
     ports: [PORT_CONTROL, AGENT_PORT, ...(agent === "qemu" ? [QEMU_AGENT_PORT] : [])],
-    networks: (options.networks ?? []).map((network) => networkSetupOf(network, randomBytes)),
-    shares: shareSetupsOf(options.shares ?? []),
-    sockets: socketSetupsOf(options.sockets ?? []),
+    networks: checkList("networks", options.networks ?? []).map((network) => networkSetupOf(network, randomBytes)),
+    shares: shareSetupsOf(checkList("shares", options.shares ?? [])),
+    sockets: socketSetupsOf(checkList("sockets", options.sockets ?? [])),
     balloonByteLength: balloonByteLengthOf(options.balloon ?? false),
-    inputs: checkInputs(options.inputs ?? []),
+    inputs: checkInputs(checkList("inputs", options.inputs ?? [])),
     translate: checkTranslate(options.translate ?? "on"),
   };
 }
 
 /** @throws VivariumError `option/invalid` */
 export function checkTranslate(mode: TranslationMode): TranslationMode {
-  if (mode !== "on" && mode !== "off" && mode !== "eager") throw bad("translate", mode, '"on", "off" or "eager"');
+  if (mode !== "on" && mode !== "off" && mode !== "eager") throw badOption("translate", mode, '"on", "off" or "eager"');
   return mode;
 }
 
 function guestOf(options: MachineOptions): GuestSetup {
+  for (const name of ["image", "append", "commandLine"] as const) {
+    if (options[name] !== undefined) checkText(name, options[name]);
+  }
+  for (const name of ["kernel", "initrd", "firmware", "program"] as const) checkSource(name, options[name]);
   const { image, kernel, initrd, firmware, program, append = "", commandLine = "" } = options;
   const given = (names: readonly (keyof MachineOptions)[]) => names.filter((name) => options[name] !== undefined);
   const refuse = (name: string, others: readonly string[]) => {
@@ -146,11 +178,11 @@ function guestOf(options: MachineOptions): GuestSetup {
 }
 
 function driveOf(drive: Source | DriveOptions, index: number): DriveSetup {
+  const name = `disk${index}`;
   const isPlain = typeof drive === "string" || drive instanceof Uint8Array;
-  const { source, readOnly = false, overlay = false, serial = `disk${index}` } = isPlain ? { source: drive } : drive;
+  const options: DriveOptions = isPlain ? { source: drive } : checkOptions(name, drive, DRIVE_NAMES);
+  const { source, readOnly = false, overlay = false, serial = name } = options;
+  if (source === undefined) throw badOption(name, source, "a source");
+  checkSource(name, source);
   return { source, readOnly, overlay: overlay || typeof source !== "string", serial };
-}
-
-function bad(option: string, value: unknown, accepted: string): VivariumError {
-  return new VivariumError("option/invalid", `${option}: ${String(value)}; expected ${accepted}`, { option });
 }

@@ -7,6 +7,7 @@ import { Recorder } from "../machine/history/recorder.js";
 import type { Boot, Drive, HostServices, Identity, MachineState } from "../machine/machine.js";
 import { Machine as VirtMachine } from "../machine/machine.js";
 import type { ProcessorTurns } from "../machine/processor-turns.js";
+import type { MachineFile } from "../snapshot/machine-file.js";
 import { replay } from "../snapshot/replay.js";
 import { POWER_ON } from "../snapshot/snapshot-name.js";
 import { unreachable, VivariumError } from "../util/errors.js";
@@ -28,7 +29,7 @@ import {
 } from "./messages.js";
 import { buffersOf, StatePacker } from "./packed-state.js";
 import type { OpenMachineFile, WorkerPlatform } from "./platform.js";
-import { type ReplaySetup, reportReplay } from "./replay.js";
+import { type ReplayReport, type ReplaySetup, reportReplay } from "./replay.js";
 import type { DetachedMachine } from "./transit.js";
 
 /** The machine as the worker's own program sees it, beside the caller at the channel: what keeps it in a file. */
@@ -39,6 +40,18 @@ export interface ServedMachine {
   adopt(setup: MachineSetup, state: MachineState, identity: Identity): Promise<void>;
   /** Goes back to a state of its own, as it was running or not. */
   restore(state: MachineState, identity: Identity): Promise<void>;
+  /**
+   * Begins to record the machine's history in a file, or with null ends that; it runs on if it ran.
+   *
+   * @throws VivariumError `machine/status` when it is off
+   */
+  record(file: MachineFile | null): Promise<void>;
+  /**
+   * Runs the newest history of a file again, to the console. The machine itself stands still meanwhile.
+   *
+   * @throws VivariumError as `snapshot/replay.ts` says
+   */
+  replay(file: MachineFile): Promise<ReplayReport>;
 }
 
 /** A machine whose worker decides about it, not the caller: one of many that a worker serves. */
@@ -85,7 +98,10 @@ interface Parts {
   readonly setup: MachineSetup;
   /** Read when it is first needed, which is never for a fork that does not restart. */
   boot(): Promise<Boot>;
+  /** Of a machine that can be made anew; none out of a file. */
   readonly drives: readonly Drive[];
+  /** By slot: those that are not part of a state. */
+  readonly outside: readonly (Drive | undefined)[];
 }
 
 class MachineServer implements HostedServer {
@@ -104,7 +120,7 @@ class MachineServer implements HostedServer {
   /** Where the machine is saved. */
   #file: { readonly name: string; readonly opened: OpenMachineFile } | null = null;
   /** The file that its history is recorded in; null when it is not recorded. */
-  #recordsTo: OpenMachineFile | null = null;
+  #recordsTo: MachineFile | null = null;
   /** Where it was saved before: snapshots in memory have their chunks there. */
   readonly #formerFiles: OpenMachineFile[] = [];
   #parts: Parts | null = null;
@@ -174,6 +190,18 @@ class MachineServer implements HostedServer {
 
   restore(state: MachineState, identity: Identity): Promise<void> {
     return this.#inTurn(() => this.#restore(state, identity));
+  }
+
+  record(file: MachineFile | null): Promise<void> {
+    return this.#inTurn(() => this.#record(file));
+  }
+
+  replay(file: MachineFile): Promise<ReplayReport> {
+    return this.#inTurn(async () => {
+      if (this.#status === "running") await this.#halt("paused");
+      const { report } = await this.#replay(file, { translate: "on" });
+      return report;
+    });
   }
 
   get machine(): VirtMachine | null {
@@ -340,7 +368,7 @@ class MachineServer implements HostedServer {
   async #create({ setup: given, record }: Calls["create"]["argument"]): Promise<MachineSetup> {
     if (record !== null) {
       this.#file = { name: record, opened: await this.#platform.createMachineFile(record) };
-      this.#recordsTo = this.#file.opened;
+      this.#recordsTo = this.#file.opened.file;
     }
     const setup = await this.#sources.withImageDisk(given);
     await this.#openParts(setup);
@@ -351,9 +379,13 @@ class MachineServer implements HostedServer {
 
   /** Opens what the machine is made of and connected to. */
   async #openParts(setup: MachineSetup): Promise<Parts> {
-    const drives = await this.#sources.openDrives(setup);
+    const isSaved = setup.guest.kind === "saved";
+    const drives = isSaved ? [] : await this.#sources.openDrives(setup);
+    const outside = isSaved
+      ? await this.#sources.openOutside(setup)
+      : drives.map((drive, index) => (setup.drives[index]!.overlay ? undefined : drive));
     await this.#devices.open(setup);
-    this.#parts = { setup, boot: once(() => this.#sources.readBoot(setup)), drives };
+    this.#parts = { setup, boot: once(() => this.#sources.readBoot(setup)), drives, outside };
     return this.#parts;
   }
 
@@ -374,20 +406,20 @@ class MachineServer implements HostedServer {
     const { name, connections, record, replay } = argument;
     const opened = await this.#platform.openMachineFile(name);
     this.#file = { name, opened };
-    if (record) this.#recordsTo = opened;
+    if (record) this.#recordsTo = opened.file;
     const replayed = replay === null ? null : await this.#replay(opened.file, replay);
     const { state, identity } = replayed ?? this.#stateIn(opened.file, argument);
     const setup = setupOfBoard(decode(boardSchema, state.board), connections);
-    await this.#devices.open(setup);
-    this.#parts = { setup, boot: () => Promise.reject(cannotRestart()), drives: [] };
-    this.#machine = await this.#resume(state, this.#parts, identity);
+    const parts = await this.#openParts(setup);
+    await opened.file.checkOutside(state, parts.outside);
+    this.#machine = await this.#resume(state, parts, identity);
     this.#setStatus("paused");
     this.#tellPorts(identity);
     return { setup, replayed: replayed?.report ?? null };
   }
 
   /** Runs a history again: what its guest writes to the console is heard, and nothing else. */
-  async #replay(file: OpenMachineFile["file"], { translate, ...request }: ReplaySetup) {
+  async #replay(file: MachineFile, { translate, ...request }: ReplaySetup) {
     const done = await replay(file, request, {
       core: await this.#loadCore(),
       host: this.#host,
@@ -398,7 +430,7 @@ class MachineServer implements HostedServer {
     return { state: await done.machine.capture(), identity: "renewed" as const, report: reportReplay(done) };
   }
 
-  #stateIn(file: OpenMachineFile["file"], { name, snapshot, identity }: Calls["open"]["argument"]) {
+  #stateIn(file: MachineFile, { name, snapshot, identity }: Calls["open"]["argument"]) {
     const point = snapshot === null ? file.present : file.find(snapshot);
     if (point === null)
       throw new VivariumError("file/empty", `${name}: no machine has been saved in it`, { file: name });
@@ -406,7 +438,7 @@ class MachineServer implements HostedServer {
   }
 
   async #save({ name, label }: Calls["save"]["argument"]): Promise<void> {
-    const machine = this.#present();
+    this.#present();
     const former = this.#file?.opened ?? null;
     const isNew = name !== null && name !== this.#file?.name;
     if (isNew) {
@@ -419,11 +451,26 @@ class MachineServer implements HostedServer {
     }
     if (isNew) await this.#savePowerOn(this.#file.opened, former);
     this.#console.release();
-    const state = await machine.capture();
+    const { file } = this.#file.opened;
+    const state = await this.#captureWithDisks(file);
     const options = { console: this.#console.tail(), ...(label === null ? {} : { name: label }) };
-    await this.#file.opened.file.save(state, options);
+    await file.save(state, options);
     // What the machine still had in a former file is in this one, too.
     if (this.#snapshots.size === 0) await this.#closeFormerFiles();
+  }
+
+  /** With what is on disks that are not part of the state; the guest stands still while they are read. */
+  async #captureWithDisks(file: MachineFile): Promise<MachineState> {
+    const { outside } = this.#requireParts();
+    if (outside.every((drive) => drive === undefined)) return this.#present().capture();
+    const isRunning = this.#status === "running";
+    if (isRunning) await this.#standStill();
+    try {
+      const state = await this.#present().capture();
+      return { ...state, outside: await file.lookAtOutside(this.#outsideNames(), outside) };
+    } finally {
+      if (isRunning && this.#machine !== null) this.#run = this.#runUntilHalt();
+    }
   }
 
   /** The machine as it is when it is switched on, for when it is: a file has nothing else to boot. */
@@ -444,7 +491,16 @@ class MachineServer implements HostedServer {
       boot: await boot(),
       drives,
     });
-    await file.save(await machine.capture(), { name: POWER_ON });
+    const anything = new Uint8Array();
+    const outside = this.#outsideNames().map((name) => (name === null ? null : { name, digest: anything }));
+    await file.save({ ...(await machine.capture()), outside }, { name: POWER_ON });
+  }
+
+  /** By slot, what disks were called that are not part of a state; nothing for one that was given as bytes. */
+  #outsideNames(): readonly (string | null)[] {
+    const { setup, outside } = this.#requireParts();
+    const names = setup.drives.map(({ source }) => (typeof source === "string" ? source : ""));
+    return outside.map((drive, slot) => (drive === undefined ? null : names[slot]!));
   }
 
   /** A machine out of a file is switched on as it was first, with the disks that it has now. */
@@ -581,8 +637,7 @@ class MachineServer implements HostedServer {
     return this.#recorded(machine);
   }
 
-  async #resume(state: MachineState, { setup, drives }: Parts, identity: Identity): Promise<VirtMachine> {
-    const outside = drives.map((drive, index) => (setup.drives[index]!.overlay ? undefined : drive));
+  async #resume(state: MachineState, { setup, outside }: Parts, identity: Identity): Promise<VirtMachine> {
     const wires = { ...(await this.#wires(setup)), ...this.#devices.atResume(setup) };
     const machine = await VirtMachine.resume(state, { ...wires, drives: outside, identity });
     this.#devices.attach(machine, false);
@@ -591,7 +646,7 @@ class MachineServer implements HostedServer {
 
   /** Begins the machine's history, if it is to be recorded. */
   async #recorded(machine: VirtMachine): Promise<VirtMachine> {
-    if (this.#recordsTo !== null) await machine.record(await this.#recordsTo.file.record());
+    if (this.#recordsTo !== null) await machine.record(await this.#recordsTo.record());
     return machine;
   }
 
@@ -619,6 +674,40 @@ class MachineServer implements HostedServer {
       host: this.#host,
       ...(this.#recordsTo === null ? {} : { border: this.#recorder() }),
     };
+  }
+
+  /** A machine that is to be recorded has to be made so: it goes on in another one, at the same instruction. */
+  async #record(file: MachineFile | null): Promise<void> {
+    const isRunning = this.#status === "running";
+    if (isRunning) await this.#standStill();
+    const machine = this.#present();
+    await machine.endRecord();
+    this.#recordsTo = file;
+    try {
+      if (file !== null) await this.#remake(machine);
+    } catch (error) {
+      this.#recordsTo = null;
+      throw error;
+    } finally {
+      if (isRunning) this.#run = this.#runUntilHalt();
+    }
+  }
+
+  async #remake(machine: VirtMachine): Promise<void> {
+    const parts = this.#requireParts();
+    const ports = parts.setup.ports.map((name) => ({ name, waiting: machine.port(name).takeWaiting() }));
+    this.#isAttaching = true;
+    let next = machine;
+    try {
+      next = await this.#resume(await machine.capture(), parts, "kept");
+    } catch (error) {
+      this.#devices.attach(machine, false);
+      throw error;
+    } finally {
+      this.#isAttaching = false;
+      this.#machine = next;
+      for (const { name, waiting } of ports) for (const bytes of waiting) next.port(name).write(bytes);
+    }
   }
 
   #recorder(): Recorder {
@@ -735,12 +824,24 @@ export function setupOfBoard(
   if (unknown !== undefined) {
     throw new VivariumError("machine/shares", `this machine has no folder ${unknown.tag}`, { tag: unknown.tag });
   }
+  const outside = drives.flatMap(({ captured }, slot) => (captured ? [] : [slot]));
+  if (connections.drives.length > outside.length) {
+    const message = `${connections.drives.length} drives; this machine has ${outside.length} disks outside of its file`;
+    throw new VivariumError("machine/drives", message, { count: outside.length });
+  }
+  if (connections.sockets.length > socketCids.length) {
+    const message = `${connections.sockets.length} sockets; this machine has ${socketCids.length} socket devices`;
+    throw new VivariumError("machine/sockets", message, { count: socketCids.length });
+  }
   return {
     guest: { kind: "saved" },
     memoryByteLength,
     hartCount,
     clock,
-    drives: drives.map(({ readOnly, captured, serial }) => ({ source: "", readOnly, overlay: captured, serial })),
+    drives: drives.map(({ readOnly, captured, serial }, slot) => {
+      const source = captured ? "" : (connections.drives[outside.indexOf(slot)] ?? "");
+      return { source, readOnly, overlay: captured, serial };
+    }),
     ports,
     networks,
     shares: shares.map(

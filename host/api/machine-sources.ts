@@ -48,6 +48,16 @@ export class MachineSources {
     return drives;
   }
 
+  /** By slot: the disks that a machine out of a file has from elsewhere. @throws VivariumError `drive/unusable` */
+  async openOutside({ drives }: MachineSetup): Promise<(Drive | undefined)[]> {
+    const opened: (Drive | undefined)[] = [];
+    for (const [index, { source, readOnly, overlay, serial }] of drives.entries()) {
+      const isGiven = !overlay && source !== "";
+      opened.push(isGiven ? { backend: await this.#openDrive(`disk${index}`, source, readOnly), serial } : undefined);
+    }
+    return opened;
+  }
+
   /** What the machine starts when it is switched on. */
   async readBoot(setup: MachineSetup): Promise<Boot> {
     const { guest } = setup;

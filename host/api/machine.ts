@@ -1,4 +1,3 @@
-import type { TranslationMode } from "../core/core.js";
 import { AgentClient } from "../guest-agent/agent-client.js";
 import { AGENT_PORT } from "../guest-agent/protocol.js";
 import { QEMU_AGENT_PORT, QemuGuestAgent } from "../guest-agent/qemu-guest-agent.js";
@@ -7,90 +6,40 @@ import type { Identity } from "../machine/machine.js";
 import type { Halt } from "../machine/run-loop.js";
 import { VIRTIO_SLOTS } from "../machine/virtio-slots.js";
 import { unreachable, VivariumError } from "../util/errors.js";
-import { type ShareOptions, shareSetupsOf } from "./device-options.js";
+import { badOption, checkOptions, checkText } from "./arguments.js";
+import {
+  connectionsOf,
+  EXEC_NAMES,
+  type ExecOptions,
+  type ExecResult,
+  FORK_NAMES,
+  type ForkOptions,
+  OPEN_NAMES,
+  type OpenOptions,
+  REPLAY_NAMES,
+  type ReplayOptions,
+  SPAWN_NAMES,
+  setupOfReplay,
+} from "./call-options.js";
+import { checkInput, feed, whole } from "./command-input.js";
 import { GuestFileSystem } from "./guest-file-system.js";
-import { type Command, GuestProcess, type ProcessExit, type ProcessOptions, RunningProcess } from "./guest-process.js";
+import { type Command, checkCommand, GuestProcess, RunningProcess, type SpawnOptions } from "./guest-process.js";
 import { type Limits, within } from "./limits.js";
 import { MachineBalloon } from "./machine-balloon.js";
 import { MachineConsole } from "./machine-console.js";
 import { MachineInput } from "./machine-inputs.js";
 import { MachineNetwork } from "./machine-network.js";
-import { checkTranslate, type MachineOptions, setupOf } from "./machine-options.js";
+import { type MachineOptions, setupOf } from "./machine-options.js";
 import { type GuestSocket, MachineSockets, type SocketListener } from "./machine-sockets.js";
-import {
-  type Connections,
-  type MachineSetup,
-  type MachineStatus,
-  NO_SETUP,
-  unpackError,
-  type WorkerStats,
-} from "./messages.js";
+import { type MachineSetup, type MachineStatus, NO_SETUP, unpackError, type WorkerStats } from "./messages.js";
 import { forFork, type NetworkOptions } from "./network-options.js";
 import { buffersOf } from "./packed-state.js";
 import type { Platform } from "./platform.js";
 import { type Ended, execByQemuAgent } from "./qemu-commands.js";
 import { Remote, type WorkerEvent } from "./remote.js";
-import type { ReplayPlace, ReplayReport, ReplaySetup } from "./replay.js";
+import type { ReplayReport } from "./replay.js";
 import { MachineSnapshot } from "./snapshot.js";
-import { type Bytes, readAll, toBytes } from "./streams.js";
-
-export interface ExecOptions extends ProcessOptions, Limits {
-  /** The command's standard input; it has none unless given. */
-  readonly input?: string | Uint8Array | ReadableStream<Uint8Array>;
-  /** Of each output; more is an error and ends the command. 64 MiB unless given. */
-  readonly maxOutputByteLength?: number;
-}
-
-/** A command that has ended. */
-export interface ExecResult extends ProcessExit {
-  /** As UTF-8 text. */
-  readonly stdout: string;
-  readonly stderr: string;
-  readonly stdoutBytes: Bytes;
-  readonly stderrBytes: Bytes;
-}
-
-export interface OpenOptions {
-  /** The name of a point in the file; where the machine was left unless given. */
-  readonly snapshot?: string;
-  /** `renewed`: it goes on beside its original, with random numbers and addresses of its own. As the file says, unless given. */
-  readonly identity?: Identity;
-  /** What its network devices are plugged into, in their order; the cables of those beyond are out. */
-  readonly networks?: readonly NetworkOptions[];
-  /** Its folders, by their tags; one that is not given answers its guest with I/O errors. */
-  readonly shares?: readonly ShareOptions[];
-  /** Paths by which other programs reach its sockets, in their order. */
-  readonly sockets?: readonly { readonly path?: string }[];
-  readonly translate?: TranslationMode;
-  /** It goes on where a replay of its recorded history stops, in place of where it was left. */
-  readonly replay?: ReplayPlace;
-  /** Whether its history is recorded in the file. */
-  readonly record?: boolean;
-  /** Whether it goes on at once, which is usual. */
-  readonly start?: boolean;
-  readonly signal?: AbortSignal;
-}
-
-export interface ReplayOptions extends ReplayPlace {
-  /** Is given what the guest wrote to its console, as it writes it again. */
-  readonly onConsole?: (bytes: Uint8Array) => void;
-  readonly signal?: AbortSignal;
-}
-
-export interface ForkOptions {
-  /** How many machines; 1 unless given. */
-  readonly count?: number;
-  /** They go on from here; from the present unless given. */
-  readonly snapshot?: MachineSnapshot;
-  /** `kept` lets them have the random numbers and addresses of this one: for replay, not for machines that go on. */
-  readonly identity?: Identity;
-  /**
-   * What the networks of each are plugged into, by the fork's number. Unless given, the like of this machine's: its own
-   * way out, the same switch, another connection to the same relay; but no port of the host, and no link of the
-   * program's own.
-   */
-  readonly networks?: (index: number) => readonly NetworkOptions[];
-}
+import { readAll } from "./streams.js";
 
 /** What a machine tells of itself, by event. */
 export interface MachineEvents {
@@ -235,8 +184,18 @@ export class MachineBase {
     ) => M,
     platform: Platform,
     name: string,
-    { snapshot, identity, replay, record = false, start = true, signal, ...rest }: OpenOptions,
+    options: OpenOptions,
   ): Promise<M> {
+    checkText("open", name);
+    const {
+      snapshot,
+      identity,
+      replay,
+      record = false,
+      start = true,
+      signal,
+      ...rest
+    } = checkOptions("open", options, OPEN_NAMES);
     if (replay !== undefined && snapshot !== undefined) {
       throw new VivariumError("option/invalid", "snapshot and replay exclude each other: both say where to go on");
     }
@@ -259,11 +218,9 @@ export class MachineBase {
   }
 
   /** @internal */
-  static async replayOn(
-    platform: Platform,
-    name: string,
-    { onConsole, signal, ...place }: ReplayOptions,
-  ): Promise<ReplayReport> {
+  static async replayOn(platform: Platform, name: string, options: ReplayOptions): Promise<ReplayReport> {
+    checkText("replay", name);
+    const { onConsole, signal, ...place } = checkOptions("replay", options, REPLAY_NAMES);
     if (signal?.aborted === true) throw signal.reason;
     const machine = new MachineBase(platform, NO_SETUP);
     try {
@@ -334,6 +291,9 @@ export class MachineBase {
    * @returns a function that ends it
    */
   on<E extends keyof MachineEvents>(event: E, callback: (event: MachineEvents[E]) => void): () => void {
+    if (!Object.hasOwn(this.#listeners, event)) {
+      throw badOption("on", event, Object.keys(this.#listeners).join(", "));
+    }
     this.#listeners[event].add(callback);
     return () => void this.#listeners[event].delete(callback);
   }
@@ -369,9 +329,11 @@ export class MachineBase {
    * @throws VivariumError `timeout` when it does not within `timeoutMs`, 30 seconds unless given; it runs on then
    */
   async shutdown({ timeoutMs = SHUTDOWN_TIMEOUT_MS, ...rest }: Limits = {}): Promise<Halt> {
-    return within(this.#platform, "shutdown", { timeoutMs, ...rest }, (onGiveUp) => {
-      const halted = this.halted();
+    return within(this.#platform, "shutdown", { timeoutMs, ...rest }, async (onGiveUp) => {
       const qemuAgent = this.#presentQemuAgent();
+      const halted = this.halted();
+      // Whoever gives up does not wait for it.
+      halted.catch(() => {});
       if (qemuAgent !== null) {
         qemuAgent.shutdown();
         return halted;
@@ -433,7 +395,15 @@ export class MachineBase {
    *   `exec/output-too-large`, `timeout`, `agent/lost`, `agent/absent`, `machine/status`
    */
   async exec(command: Command, options: ExecOptions = {}): Promise<ExecResult> {
-    const { input, maxOutputByteLength = OUTPUT_MAX_BYTE_LENGTH, timeoutMs, signal, ...process } = options;
+    checkCommand(command);
+    const {
+      input,
+      maxOutputByteLength = OUTPUT_MAX_BYTE_LENGTH,
+      timeoutMs,
+      signal,
+      ...process
+    } = checkOptions("exec", options, EXEC_NAMES);
+    checkInput(input);
     const limits = { ...(timeoutMs === undefined ? {} : { timeoutMs }), ...(signal === undefined ? {} : { signal }) };
     return within(this.#platform, `exec ${describe(command)}`, limits, async (onGiveUp) => {
       const qemuAgent = this.#presentQemuAgent();
@@ -443,13 +413,15 @@ export class MachineBase {
       const running = new RunningProcess(this.#presentAgent(), command, process);
       onGiveUp(() => running.abandon());
       try {
-        void feed(running, input);
         const { stdout, stderr } = running.sources;
-        const [exit, stdoutBytes, stderrBytes] = await Promise.all([
+        const ended = Promise.all([
           running.exited,
           readAll(stdout.stream, maxOutputByteLength),
           readAll(stderr.stream, maxOutputByteLength),
         ]);
+        // A command may end without its input; an input that fails ends the command.
+        const fed = feed(running, input).then(() => ended);
+        const [exit, stdoutBytes, stderrBytes] = await Promise.race([ended, fed]);
         return withTexts({ ...exit, stdoutBytes, stderrBytes });
       } catch (error) {
         running.abandon();
@@ -463,10 +435,11 @@ export class MachineBase {
    *
    * The limits are for the start; a signal that aborts later ends the process.
    *
-   * @throws VivariumError as `exec` does
+   * @throws VivariumError as `exec` does; `exec/terminal` when the guest has no terminal to give
    */
-  async spawn(command: Command, options: ProcessOptions & Limits = {}): Promise<GuestProcess> {
-    const { timeoutMs, signal, ...process } = options;
+  async spawn(command: Command, options: SpawnOptions & Limits = {}): Promise<GuestProcess> {
+    checkCommand(command);
+    const { timeoutMs, signal, ...process } = checkOptions("spawn", options, SPAWN_NAMES);
     const limits = { ...(timeoutMs === undefined ? {} : { timeoutMs }), ...(signal === undefined ? {} : { signal }) };
     const running = await within(this.#platform, `spawn ${describe(command)}`, limits, async (onGiveUp) => {
       const begun = new RunningProcess(this.#presentAgent(), command, process);
@@ -513,7 +486,8 @@ export class MachineBase {
    * Other machines that go on from here, each with random numbers and addresses of its own, in a worker of its own.
    * They run if this one does.
    */
-  async fork({ count = 1, snapshot, identity = "renewed", networks }: ForkOptions = {}): Promise<this[]> {
+  async fork(options: ForkOptions = {}): Promise<this[]> {
+    const { count = 1, snapshot, identity = "renewed", networks } = checkOptions("fork", options, FORK_NAMES);
     if (!Number.isInteger(count) || count < 1) {
       throw new VivariumError("option/invalid", `count: ${count}; expected 1 or more`, { option: "count" });
     }
@@ -548,6 +522,7 @@ export class MachineBase {
    * @throws VivariumError `file/exists` when there is such a file already
    */
   async save(file?: string, { name }: { readonly name?: string } = {}): Promise<void> {
+    if (file !== undefined) checkText("save", file);
     await this.#remote.call("save", { name: file ?? null, label: name ?? null });
   }
 
@@ -599,9 +574,9 @@ export class MachineBase {
   }
 
   #ownSnapshot(snapshot: MachineSnapshot): number {
-    const id = snapshot.idIn(this.#remote);
+    const id = snapshot instanceof MachineSnapshot ? snapshot.idIn(this.#remote) : null;
     if (id !== null) return id;
-    throw new VivariumError("snapshot/unknown", "this snapshot is another machine's, or has been deleted");
+    throw new VivariumError("snapshot/unknown", "expected a snapshot of this machine's that has not been deleted");
   }
 
   /** @throws VivariumError when no guest could answer */
@@ -713,34 +688,10 @@ export class MachineBase {
   }
 }
 
-function setupOfReplay(place: ReplayPlace | undefined): ReplaySetup | null {
-  if (place === undefined) return null;
-  const { until, back, history, from, translate = "on" } = place;
-  if (until !== undefined && back !== undefined) {
-    throw new VivariumError("option/invalid", "until and back exclude each other: both say where to stop");
-  }
-  return {
-    translate,
-    ...(until === undefined ? {} : { until }),
-    ...(back === undefined ? {} : { back }),
-    ...(history === undefined ? {} : { history }),
-    ...(from === undefined ? {} : { from }),
-  };
-}
-
 /** Resolves at the stream's end. */
 async function hear(stream: ReadableStream<Uint8Array>, callback: (bytes: Uint8Array) => void): Promise<void> {
   const reader = stream.getReader();
   for (let next = await reader.read(); !next.done; next = await reader.read()) callback(next.value);
-}
-
-function connectionsOf({ networks = [], shares = [], sockets = [], translate = "on" }: OpenOptions): Connections {
-  return {
-    networkCount: networks.length,
-    shares: shareSetupsOf(shares),
-    sockets: sockets.map(({ path }) => path ?? null),
-    translate: checkTranslate(translate),
-  };
 }
 
 function isOff(): VivariumError {
@@ -752,33 +703,9 @@ function withTexts(ended: Ended): ExecResult {
   return { ...ended, stdout: decoder.decode(ended.stdoutBytes), stderr: decoder.decode(ended.stderrBytes) };
 }
 
-/** An input that cannot go piece by piece. */
-async function whole(input: ExecOptions["input"]): Promise<Uint8Array> {
-  if (input === undefined) return new Uint8Array();
-  if (typeof input === "string" || input instanceof Uint8Array) return toBytes(input);
-  return readAll(input, OUTPUT_MAX_BYTE_LENGTH);
-}
-
 const DESCRIBED_LENGTH = 60;
 
 function describe(command: Command): string {
   const text = typeof command === "string" ? command : command.join(" ");
   return JSON.stringify(text.length > DESCRIBED_LENGTH ? `${text.slice(0, DESCRIBED_LENGTH)}...` : text);
-}
-
-/** Gives a command its input, as far as it reads it. */
-async function feed({ process }: RunningProcess, input: ExecOptions["input"]): Promise<void> {
-  if (input === undefined || typeof input === "string" || input instanceof Uint8Array) {
-    if (input !== undefined) process.write(toBytes(input)).catch(() => {});
-    process.closeInput();
-    return;
-  }
-  const reader = input.getReader();
-  try {
-    for (let next = await reader.read(); !next.done; next = await reader.read()) await process.write(next.value);
-  } catch {
-    // The command does not read it, or has ended: it is not wanted any more.
-    await reader.cancel().catch(() => {});
-  }
-  process.closeInput();
 }

@@ -88,6 +88,8 @@ export interface Connections {
   readonly shares: readonly ShareSetup[];
   /** Paths of sockets, in their order. */
   readonly sockets: readonly (string | null)[];
+  /** The disks that are not in the file, in their order. */
+  readonly drives: readonly Source[];
   readonly translate: TranslationMode;
 }
 

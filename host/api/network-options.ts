@@ -11,6 +11,7 @@ import type { Link } from "../network/link.js";
 import { type EgressRule, parseEgressRule } from "../network/nat/egress.js";
 import type { Switch } from "../network/switch.js";
 import { unreachable, VivariumError } from "../util/errors.js";
+import { badOption, checkObject } from "./arguments.js";
 import type { NetworkSetup } from "./messages.js";
 
 /** What a network device is plugged into. */
@@ -51,6 +52,16 @@ export type NetworkOptions = LinkOptions & {
   readonly rate?: RateOption;
 };
 
+const KINDS: Readonly<Record<LinkOptions["kind"], true>> = {
+  user: true,
+  switch: true,
+  "host-switch": true,
+  relay: true,
+  socket: true,
+  tap: true,
+  link: true,
+  unplugged: true,
+};
 const DEFAULT_MTU = 1500;
 const MTU_MIN = 1280;
 const MTU_MAX = 65_521;
@@ -61,14 +72,21 @@ const GROUP_BIT = 1;
 
 /** @throws VivariumError `option/invalid` */
 export function networkSetupOf(options: NetworkOptions, randomBytes: (into: Uint8Array) => void): NetworkSetup {
-  const { mac, mtu = DEFAULT_MTU, kind } = options;
+  const { mac, mtu = DEFAULT_MTU, kind } = checkObject("networks", options);
+  checkKind(options);
   if (!Number.isInteger(mtu) || mtu < MTU_MIN || mtu > MTU_MAX) throw bad("mtu", mtu, `${MTU_MIN} to ${MTU_MAX}`);
   if (mac !== undefined) return { mac: readMac(mac), mtu };
   return { mac: kind === "switch" || kind === "host-switch" ? randomMac(randomBytes) : null, mtu };
 }
 
+/** @throws VivariumError `option/invalid` */
+export function checkKind({ kind }: LinkOptions): void {
+  if (!Object.hasOwn(KINDS, kind)) throw badOption("networks", kind, `kind: ${Object.keys(KINDS).join(", ")}`);
+}
+
 /** What a platform is asked to open; null for what needs no platform. @throws VivariumError `option/invalid` */
 export function linkRequestOf(options: LinkOptions): LinkRequest | null {
+  checkKind(options);
   switch (options.kind) {
     case "user":
       return { kind: "user", forwards: (options.forwards ?? []).map(readForward), egress: readEgress(options.egress) };

@@ -1,6 +1,7 @@
 /** Byte streams between the program and the guest as Web Streams. */
 import { concatBytes } from "../util/bytes.js";
 import { VivariumError } from "../util/errors.js";
+import { badOption } from "./arguments.js";
 
 /**
  * Bytes that a program is given: never in memory that it shares with another thread, so that they go wherever the Web
@@ -111,7 +112,9 @@ export async function readAll(stream: ReadableStream<Uint8Array>, maxByteLength:
   }
 }
 
-/** Text goes to the guest as UTF-8. */
+/** Text goes to the guest as UTF-8. @throws VivariumError `option/invalid` for what is neither text nor bytes */
 export function toBytes(content: string | Uint8Array): Uint8Array {
-  return typeof content === "string" ? new TextEncoder().encode(content) : content;
+  if (content instanceof Uint8Array) return content;
+  if (typeof content !== "string") throw badOption("contents", content, "a text or a Uint8Array");
+  return new TextEncoder().encode(content);
 }

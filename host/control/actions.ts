@@ -51,12 +51,14 @@ export interface RunAction {
   readonly cold: boolean;
 }
 
-/** Boots an image, runs one shell command in it, and ends with the command's exit status. */
+/** Runs one shell command in an image's guest, and ends with the command's exit status. */
 export interface ExecAction {
   readonly action: "exec";
   readonly machine: MachineRequest;
   readonly command: string;
   readonly keep?: KeepRequest;
+  /** Whether to boot even if the machine was booted before. */
+  readonly cold: boolean;
 }
 
 /** Gives machines elsewhere a network of this host, until it is ended. */
@@ -86,6 +88,11 @@ export interface OpenAction {
   readonly networks: readonly NetworkRequest[];
   /** The folders that are given to it again, by their tags. */
   readonly shares: readonly ShareRequest[];
+  /** As a `MachineRequest` has them. */
+  readonly limits?: string;
+  readonly capture?: string;
+  /** The Unix socket by which its socket device of this address is reached. */
+  readonly socket?: Required<SocketRequest>;
   readonly translate: TranslationMode;
   readonly translationByteLengthMax: number;
   readonly stats: boolean;

@@ -22,6 +22,15 @@ export function readSocket(text: string): SocketRequest {
   return path === undefined ? { cid } : { cid, path };
 }
 
+/** For a machine that has its sockets already. @throws VivariumError `option/invalid` */
+export function readSocketPath(text: string): Required<SocketRequest> {
+  const { cid, path } = readSocket(text);
+  if (path === undefined) {
+    throw badOption(`--vsock: ${JSON.stringify(text)} names no file; expected ${cid},socket=FILE`);
+  }
+  return { cid, path };
+}
+
 /**
  * @param text an amount, or true for a balloon that takes nothing yet
  * @throws VivariumError `option/invalid`

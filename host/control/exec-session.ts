@@ -1,8 +1,8 @@
 import type { ByteSink } from "../devices/device.js";
 import { AgentClient } from "../guest-agent/agent-client.js";
-import type { AgentProcess, ExitStatus } from "../guest-agent/agent-process.js";
+import type { AgentProcess, ExitStatus, ProcessEvents } from "../guest-agent/agent-process.js";
 import { AGENT_PORT } from "../guest-agent/protocol.js";
-import { shellCommand } from "../guest-agent/shell.js";
+import { shellCommand, USUAL_ENVIRONMENT } from "../guest-agent/shell.js";
 import type { ConsolePort, Halt } from "../machine/machine.js";
 import { assert, unreachable, VivariumError } from "../util/errors.js";
 import { ConsoleTail } from "./console-tail.js";
@@ -16,8 +16,18 @@ export interface ExecOutputs {
   readonly stderr: ByteSink;
 }
 
+/** What a session needs of the host for a machine that was, or will be, somebody else's. */
+export interface KeptServices {
+  randomBytes(into: Uint8Array): void;
+  /** Since 1970. */
+  nowMs(): number;
+}
+
+const MS_PER_S = 1000;
+
 /** Runs one command in an image's guest by its agent, and lets the guest switch itself off. */
 export class ExecSession implements Session {
+  readonly #kept: KeptServices | null;
   readonly #client: AgentClient;
   readonly #process: AgentProcess;
   readonly #watch = new ConsoleWatch();
@@ -32,11 +42,13 @@ export class ExecSession implements Session {
   readonly ports: readonly ConsolePort[];
 
   /**
-   * @param kept for a machine that goes on afterwards: it is stopped where it is, and what its agent still has to say of
-   *   an earlier session is told from this one's by random bytes
+   * @param kept for a machine that goes on afterwards, or went on from where it was: it is stopped where it is, what its
+   *   agent still has to say of an earlier session is told from this one's by random bytes, and a clock that stood still
+   *   is set before the command sees it
    * @throws VivariumError `exec/arguments` when the guest cannot be given the command
    */
-  constructor(command: string, outputs: ExecOutputs, kept?: { randomBytes(into: Uint8Array): void }) {
+  constructor(command: string, outputs: ExecOutputs, kept?: KeptServices) {
+    this.#kept = kept ?? null;
     this.#client = new AgentClient({
       send: (frame) => this.#guest?.port(AGENT_PORT).write(frame),
       // A machine that is switched on for this session has no earlier one to be told from; and under the virtual
@@ -53,7 +65,7 @@ export class ExecSession implements Session {
     this.#client.whenReady(() => {
       this.#ready = true;
     });
-    this.#process = this.#client.start(shellCommand(command), {
+    const events: ProcessEvents = {
       output: (stream, bytes) => {
         // Who reads slowly holds the whole guest back: see `runMachines`.
         outputs[stream].write(bytes);
@@ -68,7 +80,8 @@ export class ExecSession implements Session {
         this.#failure = error;
         this.#guest?.stop();
       },
-    });
+    };
+    this.#process = this.#client.start(shellCommand(command), events, true);
   }
 
   /** Whether the guest has come as far as to take the command. */
@@ -85,7 +98,10 @@ export class ExecSession implements Session {
   attach(guest: Guest): void {
     assert(this.#guest === null, "a command runs in one machine only");
     this.#guest = guest;
-    if (guest.port(AGENT_PORT).open) this.#client.openChanged(true);
+    const goesOn = guest.port(AGENT_PORT).open;
+    if (goesOn && this.#kept !== null) this.#client.whenReady(() => this.#setClock(this.#kept!.nowMs()));
+    else this.#client.release(this.#process);
+    if (goesOn) this.#client.openChanged(true);
   }
 
   poll(): void {}
@@ -122,6 +138,14 @@ export class ExecSession implements Session {
       default:
         return unreachable(halt);
     }
+  }
+
+  /** The guest's clock stood still while it was saved; the command comes after, whether it can be set or not. */
+  #setClock(nowMs: number): void {
+    const argv = ["date", "-s", `@${Math.round(nowMs / MS_PER_S)}`];
+    const release = () => this.#client.release(this.#process);
+    const events = { output: () => {}, exited: release, failed: release };
+    this.#client.start({ argv, directory: ".", environment: USUAL_ENVIRONMENT }, events);
   }
 
   #listen(bytes: Uint8Array): void {

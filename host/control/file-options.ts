@@ -1,9 +1,16 @@
 import { checkName } from "../snapshot/snapshot-name.js";
 import { VivariumError } from "../util/errors.js";
 import type { Action } from "./actions.js";
+import { readSocketPath } from "./device-options.js";
 import { type KeepOptions, readKeep } from "./keep-options.js";
 import { readNetworks } from "./network-options.js";
-import { MAXIMUM_NETWORK_COUNT, readTranslate, readTranslationCache } from "./run-options.js";
+import {
+  MAXIMUM_NETWORK_COUNT,
+  readCapture,
+  readFileName,
+  readTranslate,
+  readTranslationCache,
+} from "./run-options.js";
 import { readShares } from "./share-option.js";
 
 /** What the commands about machine files were given, each option as it was written. */
@@ -13,6 +20,9 @@ export interface OpenOptions extends KeepOptions {
   readonly keepIdentity?: boolean;
   readonly net?: readonly string[];
   readonly share?: readonly string[];
+  readonly limits?: string;
+  readonly pcap?: string;
+  readonly vsock?: string;
   readonly translate?: string;
   readonly translationCache?: string;
   readonly stats?: boolean;
@@ -42,6 +52,9 @@ export function readOpenOptions(file: string, options: OpenOptions): Action {
     keepIdentity: options.keepIdentity ?? false,
     networks: readNetworks(options.net ?? [], MAXIMUM_NETWORK_COUNT),
     shares: readShares(options.share ?? []).map(({ request }) => request),
+    ...(options.limits === undefined ? {} : { limits: readFileName("--limits", options.limits) }),
+    ...(options.pcap === undefined ? {} : { capture: readCapture(options) }),
+    ...(options.vsock === undefined ? {} : { socket: readSocketPath(options.vsock) }),
     translate: readTranslate(options.translate),
     translationByteLengthMax: readTranslationCache(options.translationCache),
     stats: options.stats ?? false,

@@ -91,9 +91,10 @@ export function readRunOptions(options: RunOptions): MachineAction {
   };
   const keep = readKeep(options, options.save);
   const kept = keep === null ? {} : { keep };
-  if (options.exec === undefined) return { action: "run", machine, cold: options.cold ?? false, ...kept };
+  const cold = options.cold ?? false;
+  if (options.exec === undefined) return { action: "run", machine, cold, ...kept };
   if (options.exec.trim() === "") throw badOption("--exec: the command is empty; expected a shell command");
-  return { action: "exec", machine, command: options.exec, ...kept };
+  return { action: "exec", machine, command: options.exec, cold, ...kept };
 }
 
 function readGuest(options: RunOptions): GuestSource {
@@ -216,12 +217,12 @@ function readAddress(option: string, text: string): bigint {
   throw badOption(`${option}: ${JSON.stringify(text)} is not an address; expected hexadecimal, such as 80200000`);
 }
 
-function readCapture({ pcap, net }: RunOptions): string {
+export function readCapture({ pcap, net }: Pick<RunOptions, "pcap" | "net">): string {
   if (net === undefined || net.includes("none")) throw badOption("--pcap needs --net: there is no network to capture");
   return readFileName("--pcap", pcap ?? "");
 }
 
-function readFileName(option: string, text: string): string {
+export function readFileName(option: string, text: string): string {
   if (text === "") throw badOption(`${option}: the file name is empty; expected a file`);
   return text;
 }

@@ -4,6 +4,17 @@ import type { LinearMemory } from "./linear-memory.js";
 
 export const PAGES_PER_QUAD = 4;
 
+/** The flags of four pages that are all absent. */
+const ABSENT_QUAD = PAGE_ABSENT * 0x0101_0101;
+
+/** Who has the contents of absent pages. */
+export interface AbsentPages {
+  /** Puts the contents of a page in place with `fill`; it may fill others with it. */
+  bringIn(page: number): void;
+  /** The contents are zero from now on. */
+  makeZero(page: number): void;
+}
+
 /**
  * What is known about each page of guest RAM, in a byte that host and processor share: whether it was written since
  * the last `forgetWritten`, and whether its contents are still with the host.
@@ -16,7 +27,7 @@ export class RamPages {
   /** The flags of four pages in each. */
   readonly #quads: Uint32Array;
   readonly #contents: Uint8Array;
-  #source: ((page: number) => void) | null = null;
+  #source: AbsentPages | null = null;
   /** Nothing above it is absent. */
   #absentEnd = 0;
 
@@ -50,9 +61,9 @@ export class RamPages {
   /**
    * Leaves `pageCount` pages absent. No translation of them may be cached: see `Core.reset`.
    *
-   * @param source puts the contents of a page in place with `fill`; it may fill others with it
+   * @param source of all absent pages
    */
-  leaveAbsent(first: number, pageCount: number, source: (page: number) => void): void {
+  leaveAbsent(first: number, pageCount: number, source: AbsentPages): void {
     this.#flags.fill(PAGE_ABSENT, first, first + pageCount);
     this.#source = source;
     this.#absentEnd = Math.max(this.#absentEnd, first + pageCount);
@@ -61,8 +72,16 @@ export class RamPages {
   /** Has an absent page's contents put in place. */
   bringIn(page: number): void {
     assert(this.#source !== null, `ram: page ${page} is absent, and nobody has it`);
-    this.#source(page);
+    this.#source.bringIn(page);
     assert(!this.isAbsent(page), `ram: page ${page} was not brought in`);
+  }
+
+  /** Makes four pages zero without bringing them in. @returns false when that cannot be: not all of them are absent */
+  dropAbsent(quad: number): boolean {
+    if (this.#quads[quad] !== ABSENT_QUAD || this.#source === null) return false;
+    const first = quad * PAGES_PER_QUAD;
+    for (let page = first; page < first + PAGES_PER_QUAD; page++) this.#source.makeZero(page);
+    return true;
   }
 
   /** @param offset from the start of RAM; the range lies within RAM */

@@ -1,8 +1,11 @@
-import { RAM_BASE, RAM_PADDR } from "../../assembly/shared/layout.js";
+import { PAGE_BYTE_LENGTH, RAM_BASE, RAM_PADDR } from "../../assembly/shared/layout.js";
 import { assert } from "../util/errors.js";
 import type { CoreExports } from "./exports.js";
 import type { LinearMemory } from "./linear-memory.js";
-import type { RamPages } from "./ram-pages.js";
+import { PAGES_PER_QUAD, type RamPages } from "./ram-pages.js";
+
+const QUAD_BYTE_LENGTH = PAGES_PER_QUAD * PAGE_BYTE_LENGTH;
+const ZEROES = new Uint8Array(QUAD_BYTE_LENGTH);
 
 /**
  * Guest RAM by guest physical address, little-endian. Devices see it as their `GuestRam`.
@@ -62,6 +65,25 @@ export class Ram {
     this.#core.ramWritten(paddr, from.length);
   }
 
+  /**
+   * Makes guest memory zero. Memory that has never been used stays so, for reading it costs the host nothing; absent pages
+   * are never brought in.
+   */
+  zero(paddr: number, byteLength: number): void {
+    const end = paddr + byteLength;
+    for (let at = paddr; at < end; ) {
+      const quad = Math.floor((at - this.base) / QUAD_BYTE_LENGTH);
+      const next = Math.min(end, this.base + (quad + 1) * QUAD_BYTE_LENGTH);
+      const isWhole = next - at === QUAD_BYTE_LENGTH && this.contains(at, QUAD_BYTE_LENGTH);
+      if (!(isWhole && this.pages.dropAbsent(quad))) this.#zeroPresent(at, next - at);
+      at = next;
+    }
+  }
+
+  #zeroPresent(paddr: number, byteLength: number): void {
+    if (!isZero(this.view(paddr, byteLength))) this.write(paddr, ZEROES.subarray(0, byteLength));
+  }
+
   /** Guest memory in place, for reading until the next `await`. */
   view(paddr: number, byteLength: number): Uint8Array {
     const address = this.#address(paddr, byteLength);
@@ -77,4 +99,11 @@ export class Ram {
     this.pages.ensurePresent(offset, byteLength);
     return offset + RAM_BASE;
   }
+}
+
+function isZero(bytes: Uint8Array): boolean {
+  if (bytes.byteOffset % 4 !== 0 || bytes.length % 4 !== 0) return bytes.every((byte) => byte === 0);
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+  for (let index = 0; index < words.length; index++) if (words[index] !== 0) return false;
+  return true;
 }

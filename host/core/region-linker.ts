@@ -68,6 +68,14 @@ export interface TranslationStats {
 /** Regions worth a module at once, and calls of collect after which fewer are. */
 const QUEUED_ENOUGH = 24;
 const WAIT_CALLS = 1;
+/**
+ * Linking a module costs a copy of the table, and what becomes hot late is seldom as hot as what did at first: with
+ * so many regions more, a region has to be as hot again, and waits a call longer. Limits on how often that is counted.
+ */
+const HEAT_STEP_REGIONS = 1024;
+const HEAT_STEPS_MAX = 3;
+const WAIT_STEP_REGIONS = 512;
+const WAIT_STEPS_MAX = 7;
 /** Table slots added beyond those needed. */
 const TABLE_GROWTH = 256;
 /** Copies of table entries, at some 30 bytes, that may be in use before everything is forgotten. */
@@ -92,6 +100,7 @@ export class RegionLinker {
   #imports: object;
   /** Told of the regions of each module that is written. */
   observer: ((regions: readonly TranslatedRegion[]) => void) | undefined;
+  #heatThreshold = 0;
   #isCompiling = false;
   #waited = 0;
   #byteLengthInUse = 0;
@@ -120,9 +129,12 @@ export class RegionLinker {
     this.#memory.set(MACHINE_BASE, HAS_FUSED_MULTIPLY_ADD, hasFusedMultiplyAdd() ? 1n : 0n);
   }
 
+  /** How hot the first regions are. */
   set heatThreshold(turns: number) {
-    this.#memory.set(MACHINE_BASE, HEAT_THRESHOLD, BigInt(turns));
+    this.#heatThreshold = turns;
+    this.#setHeat();
   }
+
   get stats(): TranslationStats {
     const field = (name: string, index = 0) => this.#memory.get(MACHINE_BASE, fieldNamed(MACHINE_FIELDS, name), index);
     return {
@@ -172,7 +184,8 @@ export class RegionLinker {
     const queued = Number(this.#memory.get(MACHINE_BASE, QUEUED_COUNT));
     if (queued === 0) return false;
     this.#waited++;
-    if (!synchronously && queued < QUEUED_ENOUGH && this.#waited < WAIT_CALLS) return false;
+    const calls = WAIT_CALLS + Math.min(WAIT_STEPS_MAX, Math.floor(this.#tableSize / WAIT_STEP_REGIONS));
+    if (!synchronously && queued < QUEUED_ENOUGH && this.#waited < calls) return false;
     this.#waited = 0;
     return true;
   }
@@ -222,6 +235,12 @@ export class RegionLinker {
     new wasm.Instance(module, this.#imports);
     this.#tableEntries += table.length;
     this.#exports.regionsReady();
+    this.#setHeat();
+  }
+
+  #setHeat(): void {
+    const steps = Math.min(HEAT_STEPS_MAX, this.#tableSize / HEAT_STEP_REGIONS);
+    this.#memory.set(MACHINE_BASE, HEAT_THRESHOLD, BigInt(Math.round(this.#heatThreshold * (1 + steps))));
   }
 
   #startOver(): void {
@@ -237,6 +256,7 @@ export class RegionLinker {
     if (this.#byteLengthInUse === 0) return;
     this.#byteLengthInUse = 0;
     this.#tableEntries = 0;
+    this.#setHeat();
     this.#instance.renew();
     this.#imports = importsFrom(this.#instance);
   }

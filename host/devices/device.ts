@@ -70,6 +70,8 @@ export interface GuestRam {
   read(paddr: number, into: Uint8Array): void;
   /** Copies into guest memory; translated or decoded code in the range is dropped. */
   write(paddr: number, from: Uint8Array): void;
+  /** Makes guest memory zero; what takes up no memory of the host takes up none afterwards. */
+  zero(paddr: number, byteLength: number): void;
   /**
    * Guest memory in place, for reading. Valid until the next `await`: never hold it longer.
    */

@@ -254,6 +254,9 @@ export interface FileWriter {
 
 /** @throws VivariumError `file/path` when no path can look so */
 function text(path: string): Argument {
+  if (typeof path !== "string") {
+    throw new VivariumError("option/invalid", `path: ${String(path)}; expected a text`, { option: "path" });
+  }
   if (path === "" || path.includes("\0") || utf8(path).length >= PATH_BYTE_LENGTH_MAX) {
     const message = `a path of 1 to ${PATH_BYTE_LENGTH_MAX - 1} bytes without NUL is expected, got ${JSON.stringify(path.slice(0, 60))}`;
     throw new VivariumError("file/path", message, { path: path.slice(0, 60) });

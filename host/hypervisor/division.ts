@@ -1,14 +1,18 @@
 import type { MachineSpec, PoolSpec } from "../control/hypervisor/schemas.js";
 import type { ManagedMachine } from "./managed-machine.js";
 import { admit } from "./scheduling/admission.js";
+import { Balance } from "./scheduling/balance.js";
 import { type Entitlements, entitlementsOf } from "./scheduling/entitlement.js";
 import { partOf } from "./scheduling/partition.js";
-import { type Move, type PlacedMachine, placeMachine, planMoves } from "./scheduling/placement.js";
+import { type Move, type PlacedMachine, placeMachine } from "./scheduling/placement.js";
 import { type Policy, treeOf } from "./scheduling/settings.js";
 import type { WorkerPool } from "./worker-pool.js";
 
 /** What a machine that comes to a worker is expected to want. */
 const ARRIVAL_PROCESSORS = 0.5;
+
+/** What a machine that is kept apart may take while nobody knows what it has a right to: it would never be known. */
+const CELL_LIMIT_MIN = 0.05;
 
 export interface DivisionOptions {
   readonly workers: WorkerPool;
@@ -20,6 +24,7 @@ export interface DivisionOptions {
 export class Division {
   readonly #options: DivisionOptions;
   #entitlements: Entitlements = { machines: new Map(), pools: new Map() };
+  readonly #balance = new Balance();
   /** What each worker was told last, as text. */
   readonly #told = new Map<number, string>();
 
@@ -54,13 +59,25 @@ export class Division {
     const workers = new Map(machines.map((machine) => [machine.name, machine.worker?.number ?? null]));
     this.#entitlements = entitlementsOf(treeOf(policy), (name) => demands.get(name) ?? 0, this.#workerCount);
     for (const worker of this.#options.workers.workers) {
-      const part = partOf(policy, this.#entitlements, (name) => workers.get(name) ?? null, worker.number);
+      const here = partOf(policy, this.#entitlements, (name) => workers.get(name) ?? null, worker.number);
+      const part = this.#options.workers.isCell(worker) ? this.#limited(here) : here;
       const text = JSON.stringify(part);
       if (this.#told.get(worker.number) === text) continue;
       this.#told.set(worker.number, text);
       // A worker that has ended is replaced by one that is told anew.
       worker.call("policy", part).catch(() => {});
     }
+  }
+
+  /** Who is kept apart has a thread beside the others', and takes no more of the host than in their midst. */
+  #limited({ pools, machines }: Policy): Policy {
+    return {
+      pools,
+      machines: machines.map(({ cpu, ...rest }) => {
+        const entitlement = Math.max(CELL_LIMIT_MIN, Math.round(this.entitlementOf(rest.name) * 100) / 100);
+        return { ...rest, cpu: { ...cpu, limit: Math.min(cpu.limit ?? 1, entitlement) } };
+      }),
+    };
   }
 
   /** A worker has been replaced: it knows nothing. */
@@ -74,19 +91,19 @@ export class Division {
     return placeMachine(this.#placed(), this.#workerCount, { entitlement, reservation: cpu.reservation });
   }
 
-  /** Which machines shall move, so that all get what they have a right to. */
-  moves(): readonly Move[] {
-    return planMoves(this.#placed(), this.#workerCount);
+  /** Which machines shall move now, so that all get what they have a right to. To be called about once a second. */
+  moves(nowMs: number): readonly Move[] {
+    return this.#balance.look(this.#placed(), this.#workerCount, nowMs);
   }
 
   get #workerCount(): number {
-    return this.#options.workers.workers.length;
+    return this.#options.workers.sharedCount;
   }
 
   #placed(): readonly PlacedMachine[] {
     return this.#options.machines().flatMap((machine) => {
       const { name, worker, heading, spec } = machine;
-      if (heading === null) return [];
+      if (heading === null || this.#options.workers.isCell(heading)) return [];
       const entitlement = worker === null ? ARRIVAL_PROCESSORS : this.entitlementOf(name);
       return [{ name, worker: heading.number, entitlement, reservation: spec.cpu.reservation }];
     });

@@ -1,4 +1,5 @@
-import { type ForkOptions, MachineBase } from "../api/machine.js";
+import type { ForkOptions } from "../api/call-options.js";
+import { MachineBase } from "../api/machine.js";
 import type { MachineSetup } from "../api/messages.js";
 import type { Platform } from "../api/platform.js";
 import type { MachineSnapshot } from "../api/snapshot.js";

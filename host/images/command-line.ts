@@ -53,8 +53,12 @@ function wordsFor(mode: GuestMode): string[] {
   }
 }
 
-/** What systemd's getty sets the serial console to: systemd(1), "systemd.tty.term.TTY=". */
+/**
+ * What systemd's getty sets the serial console to: systemd(1), "systemd.tty.term.TTY=". And what the service of
+ * `debian-host-service.ts` knows.
+ */
 function systemdWordsFor(mode: GuestMode): string[] {
+  if (mode.kind === "agent") return wordsFor(mode);
   if (mode.kind !== "interactive") return [];
   const words: string[] = [];
   if (isSize(mode.columns) && isSize(mode.rows)) {

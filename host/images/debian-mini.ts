@@ -9,7 +9,7 @@ import { withoutSignature } from "./module-info.js";
 import { formatModulesAlias, formatModulesDep, type KernelModule } from "./modules.js";
 
 /** To be counted up with every change that makes another image of the same packages. */
-export const DEBIAN_MINI_RECIPE_VERSION = 12;
+export const DEBIAN_MINI_RECIPE_VERSION = 15;
 /** The release that the packages are taken from. */
 export const DEBIAN_SUITE = "trixie";
 /** The package that always depends on the release's newest kernel package. */
@@ -51,6 +51,14 @@ export const DEBIAN_MINI_MODULES = [
  *     do not depend on it.
  *   - `trace_eval_init`, 80 million: replaces the names of constants in the formats of trace events.
  *   - `load_system_certificate_list`, 24 million: the keys by which modules are checked; ours have no signatures.
+ *
+ * And two, so that a guest that waits sleeps (`init-script.ts` has more of the kind). Whatever wakes it once wakes it some
+ * ten times: the kernel's scheduler looks a second later whether it has been fair, and each time the tick runs on once.
+ *
+ * - `nowatchdog`: nobody looks every four seconds whether the kernel is stuck. That is told by the steal of a busy host
+ *   as well, which is no fault of the kernel.
+ * - `psi=0`: no averages of pressure, which are computed for two seconds after each task that has run. /proc/pressure is
+ *   not there; `psi=1` among an operator's own words brings it back.
  */
 export const DEBIAN_MINI_COMMAND_LINE = [
   "quiet",
@@ -59,6 +67,8 @@ export const DEBIAN_MINI_COMMAND_LINE = [
   "panic=-1",
   "cryptomgr.notests",
   "initcall_blacklist=jent_mod_init,trace_eval_init,load_system_certificate_list",
+  "nowatchdog",
+  "psi=0",
 ].join(" ");
 
 /** What the packages contribute to the initial RAM disk. */

@@ -2,16 +2,17 @@
 
 import { utf8 } from "../util/bytes.js";
 import type { CpioEntry } from "./cpio.js";
+import { hostServiceFiles } from "./debian-host-service.js";
 
 /** To be counted up with every change that makes another image of the same packages. */
-export const DEBIAN_RECIPE_VERSION = 3;
+export const DEBIAN_RECIPE_VERSION = 4;
 
 /** What apt is asked to install without what it merely recommends: patterns of apt-patterns(7) and names. */
 export const DEBIAN_PACKAGES = [
   ...["?essential", "?priority(required)"],
   ...["systemd", "systemd-sysv", "systemd-resolved", "udev", "dbus", "login", "kmod"],
   ...["apt", "ca-certificates", "curl", "e2fsprogs", "openssh-server", "python3"],
-  ...["iproute2", "iputils-ping", "less", "nano", "procps"],
+  ...["iproute2", "iputils-ping", "less", "nano", "procps", "vim-tiny", "whiptail"],
 ] as const;
 
 /** What dpkg needs to run, by the same rule. */
@@ -35,6 +36,9 @@ Type=ether
 
 [Network]
 DHCP=yes
+
+[DHCPv4]
+ClientIdentifier=mac
 `;
 
 /**
@@ -52,6 +56,9 @@ const PATIENCE = `[Manager]
 DefaultDeviceTimeoutSec=15min
 DefaultTimeoutStartSec=15min
 `;
+
+/** Of the locales that need not be made. */
+const LOCALE = "LANG=C.UTF-8\n";
 
 const FSTAB = `/dev/vda / ext4 defaults,noatime 0 1
 `;
@@ -87,7 +94,7 @@ fi
  */
 const SETUP = `${APT_SETUP}passwd -q -d root
 systemctl -q enable systemd-networkd.service systemd-resolved.service ssh.service
-systemctl -q disable systemd-networkd-wait-online.service
+systemctl -q disable systemd-networkd-wait-online.service getty@tty1.service
 systemctl -q disable apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer e2scrub_reap.service
 ln -sf ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf
 rm -f /etc/motd /var/log/*.log /var/log/apt/* /var/cache/debconf/*-old /var/lib/dpkg/*-old
@@ -118,7 +125,7 @@ Signed-By: /usr/share/keyrings/debian-archive-keyring.pgp
 export function debianFiles(mirror: string, suite: string): readonly CpioEntry[] {
   const sources = aptSources(mirror, suite);
   return [
-    ...["etc", "etc/apt", "etc/apt/sources.list.d", "etc/ssh", "etc/ssh/sshd_config.d"].map(directory),
+    ...["etc", "etc/default", "etc/apt", "etc/apt/sources.list.d", "etc/ssh", "etc/ssh/sshd_config.d"].map(directory),
     ...["etc/systemd", "etc/systemd/network", "etc/systemd/system.conf.d"].map(directory),
     file("etc/fstab", FSTAB),
     file("etc/hostname", "debian\n"),
@@ -128,6 +135,8 @@ export function debianFiles(mirror: string, suite: string): readonly CpioEntry[]
     file("etc/systemd/system.conf.d/patience.conf", PATIENCE),
     file("etc/ssh/sshd_config.d/vivarium.conf", SSHD),
     file("install.sh", SETUP),
+    file("etc/default/locale", LOCALE),
+    ...hostServiceFiles(),
   ];
 }
 

@@ -36,6 +36,14 @@ ln -s fd/1 /dev/stdout
 ln -s fd/2 /dev/stderr
 mount -a
 echo vivarium > /proc/sys/kernel/hostname
+# Nothing of the kernel's own is to wake a machine that waits: not the thread that would make large pages before they are
+# asked for (twice a second), not counters that are exact enough without being added up every second, and not the upkeep
+# of neighbours of a kind that only "ip neigh ... managed" makes.
+echo 0 > /proc/sys/vm/compaction_proactiveness
+echo 10 > /proc/sys/vm/stat_interval
+for version in 4 6; do
+  echo 3600000 > "/proc/sys/net/ipv$version/neigh/default/interval_probe_time_ms"
+done
 ifconfig lo up
 
 # Without virtio_mmio there is no virtio bus; on the bus, each device says by its alias which module it wants.

@@ -11,8 +11,8 @@
  *       "execProtocol": 1
  *     }
  *
- * An image with a disk of its own has `"disk": { "file": "disk.img", "byteLength": 4294967296 }`, too: a raw disk,
- * which is too long to have its checksum compared at every start.
+ * An image with a disk of its own has `"disk": { "file": "disk-5f3a09c1.img", "byteLength": 4294967296 }`, too: a raw
+ * disk, which is too long to have its checksum compared at every start. No other image's disk has its name.
  */
 
 import { VivariumError } from "../util/errors.js";

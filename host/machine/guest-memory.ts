@@ -1,6 +1,6 @@
 import { PAGE_BYTE_LENGTH } from "../../assembly/shared/layout.js";
 import type { Core } from "../core/core.js";
-import { PAGES_PER_QUAD } from "../core/ram-pages.js";
+import { type AbsentPages, PAGES_PER_QUAD } from "../core/ram-pages.js";
 import { CHUNK_BYTE_LENGTH, Chunk, type ChunkMap, chunkByteLength, emptyChunkMap } from "../storage/chunk.js";
 import { assert } from "../util/errors.js";
 
@@ -21,7 +21,12 @@ export class GuestMemory {
   readonly #core: Core;
   /** What RAM held at the last capture or restore; true of every chunk none of whose pages was written since. */
   #base: ChunkMap;
-
+  /** Whether nobody else has the base. */
+  #isBaseOwn = false;
+  readonly #absent: AbsentPages = {
+    bringIn: (page) => this.#bringIn(page),
+    makeZero: (page) => this.#makeZero(page),
+  };
   readonly #onLost: (error: unknown) => void;
 
   /** @param onLost called when contents cannot be brought in; the guest sees zeros until it stops */
@@ -41,6 +46,7 @@ export class GuestMemory {
     }
     this.#core.forgetWritten();
     this.#base = { byteLength, chunks };
+    this.#isBaseOwn = false;
     return this.#base;
   }
 
@@ -65,17 +71,27 @@ export class GuestMemory {
     assert(contents.byteLength === byteLength, `ram: ${contents.byteLength} bytes for ${byteLength}`);
     const before = this.#base;
     this.#base = contents;
+    this.#isBaseOwn = false;
     // Hundreds of thousands of pages, most of them as they were: this is most of what a fork costs.
     for (let index = 0; index < contents.chunks.length; index++) {
       const isSame = contents.chunks[index] === before.chunks[index];
       if (isSame && (pages.arePlain(firstPage(index), PAGES_PER_CHUNK) || !this.#isWritten(index))) continue;
-      pages.leaveAbsent(firstPage(index), this.#pageCount(index), (page) => this.#bringIn(page));
+      pages.leaveAbsent(firstPage(index), this.#pageCount(index), this.#absent);
     }
   }
 
   #bringIn(page: number): void {
     const index = Math.floor(page / PAGES_PER_CHUNK);
     this.#core.ram.pages.fill(firstPage(index), this.#pageCount(index), this.#contents(index));
+  }
+
+  #makeZero(page: number): void {
+    const index = Math.floor(page / PAGES_PER_CHUNK);
+    if (this.#base.chunks[index] === null) return;
+    const chunks = this.#isBaseOwn ? (this.#base.chunks as (Chunk | null)[]) : [...this.#base.chunks];
+    chunks[index] = null;
+    this.#base = { byteLength: this.#base.byteLength, chunks };
+    this.#isBaseOwn = true;
   }
 
   /** An error must not pass through the processor, which would be left amid an instruction. */

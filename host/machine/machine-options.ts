@@ -7,6 +7,7 @@ import type { ByteSink } from "../devices/device.js";
 import type { ConsolePort } from "../devices/virtio/console-port.js";
 import type { VirtioInputOptions } from "../devices/virtio/input.js";
 import type { Link } from "../network/link.js";
+import type { CapturableBackend } from "../storage/captured-disk.js";
 import type { Drive, Network, Share } from "./board.js";
 import type { Boot } from "./boot.js";
 import type { Recorder } from "./history/recorder.js";
@@ -78,6 +79,8 @@ export interface ResumeOptions extends MachineWires {
   readonly identity?: Identity;
   /** By slot: the disks whose contents are not part of the state. */
   readonly drives?: readonly (Drive | undefined)[];
+  /** Puts a limit on a disk whose contents are part of the state; by slot. */
+  readonly limitDisk?: (index: number, disk: CapturableBackend) => CapturableBackend;
   /** By network device: what it is plugged into. The cable of one without a link is out. */
   readonly links?: readonly (Link | undefined)[];
   /** The folders, by their tags. One that is not given answers its guest with I/O errors. */

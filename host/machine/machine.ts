@@ -145,7 +145,7 @@ export class Machine {
   static async resume(state: MachineState, options: ResumeOptions): Promise<Machine> {
     const board = decode(boardSchema, state.board);
     checkBoard(board);
-    const drives = board.drives.map((drive, index) => driveOf(drive, index, state, options.drives?.[index]));
+    const drives = board.drives.map((drive, index) => driveOf(drive, index, state, options));
     const networks = networksOf(board, options.links ?? []);
     const shares = sharesOf(board, options.shares ?? []);
     const inputs = board.inputs.map((kind, index) => ({ ...options.inputs?.[index], kind }));

@@ -9,7 +9,7 @@ import { type ChunkMap, chunkByteLength, chunkCount } from "../storage/chunk.js"
 import { VivariumError } from "../util/errors.js";
 import type { Drive, Network, Share } from "./board.js";
 import type { BoardState } from "./board-state.js";
-import type { MachineWires } from "./machine-options.js";
+import type { MachineWires, ResumeOptions } from "./machine-options.js";
 import type { MachineState } from "./machine-state.js";
 
 /** The name of a hart's part of a state. */
@@ -47,7 +47,7 @@ export function refuseOtherBoard(mine: BoardState, other: BoardState): void {
 }
 
 /**
- * The disk in a slot: from the state, or `given` where its contents are not part of it.
+ * The disk in a slot: from the state, or one of `drives` where its contents are not part of it.
  *
  * @throws VivariumError `machine/drives`, `bad-state`
  */
@@ -55,22 +55,23 @@ export function driveOf(
   drive: BoardState["drives"][number],
   index: number,
   state: MachineState,
-  given: Drive | undefined,
+  { drives: given = [], limitDisk }: Pick<ResumeOptions, "drives" | "limitDisk">,
 ): Drive {
   const { serial, byteLength, readOnly, captured } = drive;
   if (captured) {
     const contents = state.drives[index] ?? null;
     if (contents === null) throw badState("drives", `drive${index}: its contents are missing`);
     checkMap(`drive${index}`, contents, byteLength);
-    return { backend: CapturedDisk.of(contents, readOnly), serial };
+    const disk = CapturedDisk.of(contents, readOnly);
+    return { backend: limitDisk?.(index, disk) ?? disk, serial };
   }
-  const fits = given !== undefined && given.backend.byteLength === byteLength && given.backend.readOnly === readOnly;
-  if (!fits) {
+  const backend = given[index]?.backend;
+  if (backend === undefined || backend.byteLength !== byteLength || backend.readOnly !== readOnly) {
     const wanted = `a ${readOnly ? "read-only" : "writable"} disk of ${byteLength} bytes`;
-    const found = given === undefined ? "none" : `one of ${given.backend.byteLength} bytes`;
+    const found = backend === undefined ? "none" : `one of ${backend.byteLength} bytes`;
     throw new VivariumError("machine/drives", `disk${index}: expected ${wanted}, got ${found}`, { index, byteLength });
   }
-  return { backend: given.backend, serial };
+  return { backend, serial };
 }
 
 /**

@@ -1,20 +1,28 @@
 import { boardSchema } from "../machine/board-state.js";
 import type { Entry } from "../machine/history/record-entry.js";
 import type { RecordSink } from "../machine/history/recorder.js";
-import type { Identity } from "../machine/machine.js";
+import type { Drive, Identity } from "../machine/machine.js";
 import type { MachineState } from "../machine/machine-state.js";
 import type { ChunkMap } from "../storage/chunk.js";
 import { concatBytes, toHex, utf8 } from "../util/bytes.js";
 import { VivariumError } from "../util/errors.js";
-import { decode, type SavedState } from "../util/schema.js";
+import { decode, encode, type SavedState } from "../util/schema.js";
 import { ChunkStore, type ChunkWrite } from "./chunk-store.js";
 import type { Database, FileServices, Row, Statement } from "./database.js";
 import { checkFormat, createFormat, FORMAT_VERSION, upgradeFormat } from "./format.js";
 import { type History, HistoryStore, type Point } from "./history-store.js";
+import {
+  checkOutsideDisks,
+  decodeOutsideDisks,
+  encodeOutsideDisks,
+  lookAtDisks,
+  OUTSIDE_DISKS,
+} from "./outside-disks.js";
 import { checkName } from "./snapshot-name.js";
 import { readState, writeState } from "./state-text.js";
 import type { StreamRecord } from "./stream-format.js";
 import { exportRecords, importRecords } from "./transfer.js";
+import { type UsageState, usageSchema } from "./usage-state.js";
 
 /** How a point of a machine's history came to be in its file. */
 export type SnapshotKind =
@@ -55,6 +63,8 @@ export const CONSOLE_BYTE_LENGTH_MAX = 64 * 1024;
 const TEXT_LENGTH_MAX = 32 * 1024 * 1024;
 const SNAPSHOT_COUNT_MAX = 100_000;
 const RAM = "ram";
+/** A part of a snapshot that is no component's: `usageSchema`. */
+const USAGE = "usage";
 /** Of a snapshot that only a history has. */
 const IS_HIDDEN = "name IS NULL AND kind = 'automatic'";
 /** The format version that brought histories. */
@@ -91,7 +101,9 @@ export class MachineFile {
          id = (SELECT present FROM machine) AS is_present
        FROM snapshot WHERE ? OR NOT (${IS_HIDDEN}) ORDER BY id LIMIT ${SNAPSHOT_COUNT_MAX}`,
     );
-    this.#texts = database.prepare("SELECT name, state FROM part WHERE snapshot = ? AND length(state) <= ? LIMIT 1000");
+    this.#texts = database.prepare(
+      `SELECT name, state FROM part WHERE snapshot = ? AND length(state) <= ? AND name <> '${USAGE}' LIMIT 1000`,
+    );
   }
 
   /** Makes an empty database a machine file without a machine yet. @param writtenBy program and version */
@@ -259,6 +271,28 @@ export class MachineFile {
     return this.#change(() => this.#save(state, options));
   }
 
+  /** What the machine had used when `keepUsage` was called last; null if it never was. @throws VivariumError `bad-state` */
+  get usage(): UsageState | null {
+    const row = this.#database
+      .prepare(
+        `SELECT state FROM part WHERE snapshot = (SELECT present FROM machine) AND name = '${USAGE}'
+         AND length(state) <= ?`,
+      )
+      .get(TEXT_LENGTH_MAX);
+    return row === null ? null : decode(usageSchema, readState(String(row.state), USAGE));
+  }
+
+  /** Writes down what the machine has used, if there is one. Saves carry it along. */
+  keepUsage(usage: UsageState): Promise<void> {
+    return this.#change(async () => {
+      const { present } = this;
+      if (present === null) return;
+      this.#database
+        .prepare(`INSERT OR REPLACE INTO part (snapshot, name, state) VALUES (?, '${USAGE}', ?)`)
+        .run(present.id, writeState(encode(usageSchema, usage)));
+    });
+  }
+
   /** Gives the point where the machine was left a name, so that it stays. @throws VivariumError `snapshot/name` */
   name(name: string): Promise<Snapshot> {
     return this.#change(async () => {
@@ -314,13 +348,37 @@ export class MachineFile {
     if (row === null) throw damaged(`snapshot ${snapshot.id} cannot be read`);
     const board = readState(String(row.board), "board");
     const { drives } = decode(boardSchema, board);
+    const parts = this.#parts(snapshot.id);
+    const outside = parts.get(OUTSIDE_DISKS);
+    parts.delete(OUTSIDE_DISKS);
     return {
       board,
-      parts: this.#parts(snapshot.id),
+      parts,
+      ...(outside === undefined ? {} : { outside: decodeOutsideDisks(outside) }),
       ram: this.#contents(snapshot.id, RAM),
       drives: drives.map(({ captured }, index) => (captured ? this.#contents(snapshot.id, driveName(index)) : null)),
       instructions: snapshot.instructions,
     };
+  }
+
+  /**
+   * What the disks are called that the file does not have, and hold now: for `MachineState.outside`.
+   *
+   * @param names by slot, like the drives
+   * @throws VivariumError `drive/unusable` for one that cannot be read
+   */
+  lookAtOutside(names: readonly (string | null)[], drives: readonly (Drive | undefined)[]) {
+    return lookAtDisks(names, drives, this.#services);
+  }
+
+  /**
+   * Makes sure that the disks that the file does not have are those that the machine had.
+   *
+   * @param drives by slot; nothing for those in the file
+   * @throws VivariumError `machine/drives` for one that is missing, or does not hold what it held
+   */
+  checkOutside(state: MachineState, drives: readonly (Drive | undefined)[]): Promise<void> {
+    return checkOutsideDisks(decode(boardSchema, state.board), state, drives, this.#services);
   }
 
   /** What the guest had written last to its console at a snapshot. */
@@ -392,6 +450,11 @@ export class MachineFile {
       parent,
       console: console ?? new Uint8Array(),
     });
+    if (before !== null) {
+      this.#database
+        .prepare(`INSERT INTO part SELECT ?, name, state FROM part WHERE snapshot = ? AND name = '${USAGE}'`)
+        .run(id, before.id);
+    }
     this.#setPresent(id);
     this.#database.exec("UPDATE machine SET identity = 'kept'");
     if (before !== null && before.kind === "present") this.#delete([before]);
@@ -425,6 +488,10 @@ export class MachineFile {
     const id = Number(inserted!.id);
     const insertPart = this.#database.prepare("INSERT INTO part (snapshot, name, state) VALUES (?, ?, ?)");
     for (const [part, saved] of state.parts) insertPart.run(id, part, writeState(saved));
+    const { outside } = state;
+    if (outside?.some((disk) => disk !== null) === true) {
+      insertPart.run(id, OUTSIDE_DISKS, writeState(encodeOutsideDisks(outside)));
+    }
     const insertContents = this.#database.prepare(
       "INSERT INTO contents (snapshot, name, byte_length, chunks) VALUES (?, ?, ?, ?)",
     );
@@ -510,7 +577,7 @@ export class MachineFile {
     return id;
   }
 
-  #parts(snapshot: number): ReadonlyMap<string, SavedState> {
+  #parts(snapshot: number): Map<string, SavedState> {
     const rows = this.#texts.all(snapshot, TEXT_LENGTH_MAX);
     return new Map(rows.map(({ name, state }) => [String(name), readState(String(state), String(name))]));
   }

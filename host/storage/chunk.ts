@@ -6,6 +6,12 @@ import { assert } from "../util/errors.js";
  */
 export const CHUNK_BYTE_LENGTH = 16384;
 
+/** A place in memory, in bytes from the start of the buffer. */
+export interface ChunkPlace {
+  readonly buffer: ArrayBuffer | SharedArrayBuffer;
+  readonly offset: number;
+}
+
 /**
  * A piece of RAM or of a disk that never changes any more. Machines and snapshots that have it in common share it.
  *
@@ -13,11 +19,19 @@ export const CHUNK_BYTE_LENGTH = 16384;
  */
 export class Chunk {
   readonly byteLength: number;
+  /** Where threads have it in common; null for a chunk that one machine has. */
+  readonly place: ChunkPlace | null;
   #bytes: Uint8Array | null;
   #load: (() => Uint8Array) | null;
 
-  private constructor(byteLength: number, bytes: Uint8Array | null, load: (() => Uint8Array) | null) {
+  private constructor(
+    byteLength: number,
+    bytes: Uint8Array | null,
+    load: (() => Uint8Array) | null,
+    place: ChunkPlace | null = null,
+  ) {
     this.byteLength = byteLength;
+    this.place = place;
     this.#bytes = bytes;
     this.#load = load;
   }
@@ -25,6 +39,11 @@ export class Chunk {
   /** @param bytes become the chunk: they are neither copied nor may they change any more */
   static of(bytes: Uint8Array): Chunk {
     return new Chunk(bytes.length, bytes, null);
+  }
+
+  /** A chunk that several machines have, each of which may end: it stays in `place`. */
+  static shared(byteLength: number, place: ChunkPlace): Chunk {
+    return new Chunk(byteLength, null, null, place);
   }
 
   /** @param load gives the bytes; it may throw a VivariumError */
@@ -40,14 +59,16 @@ export class Chunk {
   /** The contents, for reading only. What was loaded is not kept. */
   read(): Uint8Array {
     if (this.#bytes !== null) return this.#bytes;
+    if (this.place !== null) return new Uint8Array(this.place.buffer, this.place.offset, this.byteLength);
     assert(this.#load !== null, "a chunk with neither bytes nor a place");
     const bytes = this.#load();
     assert(bytes.length === this.byteLength, `a chunk of ${this.byteLength} bytes was loaded with ${bytes.length}`);
     return bytes;
   }
 
-  /** The bytes are elsewhere now, and need not stay in memory. */
+  /** The bytes are elsewhere now, and need not stay in memory. Those of a shared chunk do. */
   settle(load: () => Uint8Array): void {
+    if (this.place !== null) return;
     this.#load = load;
     this.#bytes = null;
   }

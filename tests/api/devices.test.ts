@@ -250,6 +250,9 @@ describe.skipIf(!hasApt)("a machine's devices", { timeout: 180_000 }, () => {
     await expect(Machine.open(file, { shares: [{ directory: shared, tag: "other" }] })).rejects.toMatchObject({
       code: "machine/shares",
     });
+    await expect(Machine.open(file, { sockets: [{ path }, { path: `${path}2` }] })).rejects.toMatchObject({
+      code: "machine/sockets",
+    });
   });
 
   test("a balloon takes memory and gives it back", async () => {

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Machine, type MachineStatus } from "../../host/index.js";
+import { Machine, type MachineOptions, type MachineStatus } from "../../host/index.js";
 import { hasApt } from "../images/requirements.js";
 import { TEST_CACHE, testImage } from "../images/test-image.js";
 
@@ -262,6 +262,84 @@ describe.skipIf(!hasApt)("machine", () => {
     [{ program: new Uint8Array([0x7f, 0x45, 0x4c, 0x46]) }, "elf/malformed"],
   ])("create refuses what cannot be with a code: %#", async (options, code) => {
     await expect(Machine.create(options)).rejects.toMatchObject({ name: "VivariumError", code });
+  });
+
+  test.each([
+    [{ imgae: "debian-mini" }, "create: there is no option imgae; expected image, append, "],
+    [{ memoryMiB: "256" }, 'memoryMiB: "256"; expected a number'],
+    [{ image: 5 }, "image: 5; expected a text"],
+    [{ kernel: {} }, "kernel: an object; expected a name or a Uint8Array"],
+    [{ drives: "disk.img" }, 'drives: "disk.img"; expected a list'],
+    [{ drives: [{ file: "disk.img" }] }, "disk0: there is no option file; expected source, "],
+    [{ drives: [{ source: 7 }] }, "disk0: 7; expected a name or a Uint8Array"],
+    [{ networks: ["user"] }, 'networks: "user"; expected an object'],
+    [{ networks: [{ kind: "nat" }] }, 'networks: "nat"; expected kind: user, switch, '],
+    [{ shares: ["/tmp"] }, 'shares: "/tmp"; expected an object'],
+    [null, "create: null; expected an object with options"],
+    [[], "create: a list; expected an object with options"],
+  ])("create says what of its options cannot be, to a program without types: %j", async (options, message) => {
+    await expect(Machine.create(options as MachineOptions)).rejects.toMatchObject({
+      name: "VivariumError",
+      code: "option/invalid",
+      message: expect.stringContaining(message),
+    });
+  });
+
+  test("what is asked of a machine in a way that cannot be is refused with a code", async () => {
+    await using machine = await booted();
+    const none = undefined as never;
+    for (const [asked, code] of [
+      [() => machine.exec(none), "exec/arguments"],
+      [() => machine.exec([1] as never), "exec/arguments"],
+      [() => machine.spawn(none), "exec/arguments"],
+      [() => machine.exec("true", { environment: {} } as never), "option/invalid"],
+      [() => machine.exec("true", { env: { A: 1 } } as never), "option/invalid"],
+      [() => machine.exec("true", { cwd: 1 } as never), "option/invalid"],
+      [() => machine.exec("cat", { input: 1 } as never), "option/invalid"],
+      [() => machine.exec("true", { timeoutMs: "1" } as never), "option/invalid"],
+      [() => machine.exec("true", { signal: 5 } as never), "option/invalid"],
+      [() => machine.files.read(none), "option/invalid"],
+      [() => machine.files.write("/tmp/x", 5 as never), "option/invalid"],
+      [() => machine.restore(none), "snapshot/unknown"],
+      [() => machine.restore("clean" as never), "snapshot/unknown"],
+      [() => machine.fork({ counts: 2 } as never), "option/invalid"],
+      [() => machine.save(5 as never), "option/invalid"],
+      [() => Machine.open(none), "option/invalid"],
+      [() => Machine.open("x", { snapshots: "a" } as never), "option/invalid"],
+      [() => Machine.replay(none), "option/invalid"],
+      [async () => machine.on("stop" as never, () => {}), "option/invalid"],
+    ] as const) {
+      await expect(asked(), String(asked)).rejects.toMatchObject({ name: "VivariumError", code });
+    }
+    expect(await machine.files.exists("/tmp/x")).toBe(false);
+  });
+
+  test("an input that fails, or is read by somebody else, fails the command that it is for", async () => {
+    await using machine = await booted();
+    const reason = new Error("the source is gone");
+    const broken = (chunk: unknown) =>
+      new ReadableStream({
+        start: (controller) => controller.enqueue(chunk),
+        pull: () => Promise.reject(reason),
+      });
+    await expect(machine.exec("cat; sleep 100", { input: broken(new Uint8Array([65])) })).rejects.toBe(reason);
+    await expect(machine.exec("cat", { input: broken(5) })).rejects.toMatchObject({ code: "option/invalid" });
+    expect((await machine.exec("ps -o args | grep 'sleep 10[0]'")).stdout).toBe("");
+    const locked = broken(new Uint8Array(1));
+    locked.getReader();
+    await expect(machine.exec("cat", { input: locked })).rejects.toMatchObject({ code: "option/invalid" });
+    // One that does not end does not keep a command that does.
+    const endless = new ReadableStream<Uint8Array>({});
+    expect((await machine.exec("echo done", { input: endless })).stdout).toBe("done\n");
+  });
+
+  test("a machine that is off cannot be asked to shut down, and can be closed then", async () => {
+    const machine = await booted();
+    await machine.stop();
+    await expect(machine.shutdown()).rejects.toMatchObject({ code: "machine/status" });
+    // A promise of the refused request that nobody waits for would end the program now.
+    await machine.close();
+    await sleep(10);
   });
 
   test("create is given up when its signal aborts", async () => {

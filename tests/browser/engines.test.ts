@@ -14,8 +14,10 @@ import { buildPage } from "../../web/site/build-page.js";
 import { type Site, serveSite } from "../../web/site/serve-site.js";
 import { defaultImage } from "../e2e/default-image.js";
 import { needs } from "../e2e/requirements.js";
+import { recordRun } from "../snapshot/recorded-machine.js";
 import { startChromium, visit } from "./chromium.js";
 import { type Continuation, continueInFile } from "./engine/continuation.js";
+import type { Replayed } from "./engine/replaying.js";
 import { Firefox } from "./firefox.js";
 import { CHROMIUM, FIREFOX } from "./requirements.js";
 
@@ -66,7 +68,19 @@ test(
 );
 
 test(
-  "firefox: 100 million instructions after Node saved a machine, it is where Node comes to",
+  "chromium: what was recorded in Node under the host's clock is run again to the same output and state hash",
+  async (context) => {
+    needs(context, CHROMIUM);
+    const inNode = await recordedInNode();
+    browser ??= await startChromium();
+    const { page } = await visit(browser, site.url);
+    expect(await page.evaluate('replayHistory("recorded.viv")')).toEqual(inNode);
+  },
+  TEST_MS,
+);
+
+test(
+  "firefox: 100 million instructions after Node saved a machine, and after a replay, it is where Node comes to",
   async (context) => {
     needs(context, FIREFOX);
     const inNode = await continuedInNode(context);
@@ -75,12 +89,37 @@ test(
       await firefox.open(site.url);
       const continued = `continueMachine("saved.viv", ${INSTRUCTIONS})`;
       expect(await firefox.evaluate(`${continued}.then(({ file, ...reached }) => reached)`)).toEqual(inNode);
+      expect(await firefox.evaluate('replayHistory("recorded.viv")')).toEqual(await recordedInNode());
     } finally {
       await firefox.close();
     }
   },
   TEST_MS,
 );
+
+let recording: Promise<Replayed> | undefined;
+
+/** What a machine in Node did, whose history is served as `recorded.viv`. */
+function recordedInNode(): Promise<Replayed> {
+  recording ??= (async () => {
+    const { file, close } = await createMachineFile(join(directory, "recorded.viv"), "test");
+    try {
+      const recorded = await recordRun(file, {
+        async meanwhile(machine) {
+          for (const text of ["typed ", "in Node, ", "then q"]) {
+            await new Promise((resolve) => setTimeout(resolve, Math.random() * 50));
+            machine.serialInput.write(Buffer.from(text));
+          }
+        },
+      });
+      const { stateHash, retired } = recorded.end!;
+      return { stateHash, instructions: String(retired), output: recorded.output };
+    } finally {
+      await close();
+    }
+  })();
+  return recording;
+}
 
 declare function continuedFile(continuation: Continuation): Promise<string>;
 

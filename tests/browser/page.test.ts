@@ -194,10 +194,80 @@ test(
 );
 
 test(
-  "page: can be used without a mouse, on a phone",
+  "page: what was recorded is replayed on the terminal to the same state, and the machine goes on where it was",
   async (context) => {
     const { site, browser } = await start(context);
-    const viewport = { width: 390, height: 844 };
+    const { page, context: profile, complaints } = await visit(browser, site.url);
+    await shows(page, /root@vivarium:~#/);
+    const isRecording = () => page.locator("#record").getAttribute("aria-pressed");
+    await page.click("#record");
+    await says(page, "Recording. What is typed is in the machine's file, too.");
+    expect(await isRecording()).toBe("true");
+    await type(page, "clear; head -c 9 /dev/urandom | base64; seq -s- 40 42");
+    await shows(page, /^40-41-42/m);
+    const seen = await screen(page);
+
+    await page.click("#restore");
+    await page.click("#replay");
+    await expect
+      .poll(() => page.locator("#notice-text").innerText(), { timeout: WAIT_MS })
+      .toMatch(/^Replayed [\d,.]+ instructions, to the same state\.$/);
+    expect(await status(page)).toBe("Paused");
+    await shows(page, /^40-41-42/m);
+    expect(await screen(page)).toBe(seen);
+    expect(await isRecording()).toBe("false");
+
+    await page.click("#run");
+    await type(page, "clear; echo and on, $((6*7))");
+    await shows(page, /^and on, 42/m);
+    expect(complaints).toEqual([]);
+    await profile.close();
+  },
+  TEST_MS,
+);
+
+test(
+  "page: when the browser has no more room it says so, the machine runs on, and what was saved is there",
+  async (context) => {
+    const { site, browser } = await start(context);
+    const { page, context: profile } = await visit(browser, site.url);
+    await shows(page, /root@vivarium:~#/);
+    await type(page, "where=before; echo $where");
+    await shows(page, /^before/m);
+    await page.click("#snapshot");
+    await says(page, "Saved as snapshot-1.");
+
+    const devtools = await profile.newCDPSession(page);
+    const { origin } = new URL(site.url);
+    const usage = Number(await page.evaluate("navigator.storage.estimate().then(({ usage }) => usage)"));
+    await devtools.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: usage + (1 << 20) });
+    await type(page, "where=after; head -c 16000000 /dev/urandom > /tmp/x; echo $where");
+    await shows(page, /^after/m);
+    await page.click("#snapshot");
+    await says(page, "The browser gives this page no more room; delete snapshots, or free space on the disk.");
+    await page.setInputFiles("#file", { name: "a.viv", mimeType: "", buffer: Buffer.alloc(8 << 20) });
+    await says(page, "a.viv: the browser gives this page no more room; delete snapshots, or free space on the disk.");
+    await type(page, "echo $where as ever");
+    await shows(page, /^after as ever/m);
+
+    await page.click("#restore");
+    await page.click("#history-list .point");
+    await says(page, "Back at snapshot-1.");
+    await type(page, "echo it is $where");
+    await shows(page, /^it is before/m);
+    await devtools.send("Storage.overrideQuotaForOrigin", { origin });
+    await page.click("#snapshot");
+    await says(page, "Saved as snapshot-2.");
+    await profile.close();
+  },
+  TEST_MS,
+);
+
+test(
+  "page: can be used without a mouse, on a phone; what is selected is copied, and the clipboard is pasted",
+  async (context) => {
+    const { site, browser } = await start(context);
+    const viewport = { width: 360, height: 740 };
     const { page, context: profile } = await visit(browser, site.url, { viewport, hasTouch: true, isMobile: true });
     await shows(page, /root@vivarium:~#/);
     // Nothing is wider than the screen, and everything to be touched is as large as a finger.
@@ -225,6 +295,33 @@ test(
     await expect.poll(() => page.evaluate("document.activeElement.className")).toContain("xterm");
     await page.keyboard.type("echo back");
     await shows(page, /echo back\s*$/m);
+
+    // The clipboard, by keys and by touch.
+    await page.keyboard.press("Enter");
+    await profile.grantPermissions(["clipboard-read", "clipboard-write"], { origin: new URL(site.url).origin });
+    const clipboard = () => page.evaluate("navigator.clipboard.readText()");
+    await type(page, "clear; echo word-$((6*7))");
+    await shows(page, /^word-42/m);
+    // As xterm.js has it, a double click selects a word.
+    for (const key of ["Control+Shift+C", "Control+C"]) {
+      await page.evaluate('navigator.clipboard.writeText("")');
+      const box = (await page.locator(".xterm-rows > div", { hasText: /^word-42/ }).boundingBox())!;
+      await page.mouse.dblclick(box.x + 10, box.y + box.height / 2);
+      await page.keyboard.press(key);
+      await expect.poll(clipboard).toBe("word-42");
+    }
+
+    await page.evaluate('navigator.clipboard.writeText("echo pasted-$((6*7))")');
+    await page.locator(".xterm-helper-textarea").focus();
+    await page.keyboard.press("Control+Shift+V");
+    await shows(page, /# echo pasted-/);
+    await page.keyboard.press("Enter");
+    await shows(page, /^pasted-42/m);
+    await page.evaluate('navigator.clipboard.writeText("echo touched-$((6*7))")');
+    await page.locator("#keys").getByText("Paste").click();
+    await shows(page, /# echo touched-/);
+    await page.keyboard.press("Enter");
+    await shows(page, /^touched-42/m);
     await profile.close();
   },
   TEST_MS,

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { ExecSession } from "../../host/control/exec-session.js";
+import { ExecSession, type KeptServices } from "../../host/control/exec-session.js";
 import {
   EXITED,
   encodeFrame,
@@ -21,7 +21,7 @@ const bytes = (text: string) => Uint8Array.from(text, (character) => character.c
 const text = (bytes: Uint8Array) => String.fromCharCode(...bytes);
 
 /** A machine whose agent is the test. */
-function scene(command = "uname -a") {
+function scene(command = "uname -a", kept?: KeptServices) {
   const frames: { readonly type: number; readonly payload: Uint8Array }[] = [];
   const seen = { stdout: "", stderr: "", stops: 0 };
   const guest = {
@@ -38,18 +38,19 @@ function scene(command = "uname -a") {
       close: () => {},
     }),
   };
-  const session = new ExecSession(command, {
+  const outputs = {
     stdout: {
-      write(bytes) {
+      write(bytes: Uint8Array) {
         seen.stdout += text(bytes);
       },
     },
     stderr: {
-      write(bytes) {
+      write(bytes: Uint8Array) {
         seen.stderr += text(bytes);
       },
     },
-  });
+  };
+  const session = new ExecSession(command, outputs, kept);
   const [port] = session.ports;
   const payloads = (type: number) => frames.filter((frame) => frame.type === type).map(({ payload }) => payload);
   const send = (type: number, payload: Uint8Array, process = 1) => port!.receive(encodeFrame(type, process, payload));
@@ -73,6 +74,32 @@ test("exec session: the agent is given a shell with the command", () => {
   expect(session.ready).toBe(true);
   expect(text(payloads(STRINGS)[0]!)).toMatch(/^\.\0\/bin\/sh\0\/bin\/sh\0-c\0echo \xc3\xa4\0PATH=/);
   expect(payloads(START).length).toBe(1);
+});
+
+test("exec session: in a machine that goes on, the command starts once the clock is set, or cannot be", () => {
+  const kept = { randomBytes: (into: Uint8Array) => void into.fill(1), nowMs: () => 1_700_000_000_400 };
+  for (const answer of [
+    { type: EXITED, payload: words(0) },
+    { type: FAILED, payload: words(2, 2) },
+  ]) {
+    const { session, guest, payloads, send } = scene("uname", kept);
+    session.attach(guest);
+    send(WELCOME, payloads(HELLO).at(-1)!, 2);
+    expect(payloads(STRINGS).map(text)).toEqual([expect.stringContaining("\0date\0-s\0@1700000000\0")]);
+    if (answer.type === EXITED) send(STARTED, words(100), 2);
+    send(answer.type, answer.payload, 2);
+    expect(text(payloads(STRINGS)[1]!)).toContain("-c\0uname\0");
+    expect(session.conclude({ kind: "poweroff" })).toEqual({ kind: "poweroff" });
+  }
+});
+
+test("exec session: in a machine that is switched on, the clock is left alone", () => {
+  const kept = { randomBytes: (into: Uint8Array) => void into.fill(1), nowMs: () => 0 };
+  const { session, guest, payloads, come } = scene("uname", kept);
+  session.attach({ ...guest, port: (name) => ({ ...guest.port(name), open: false }) });
+  expect(payloads(HELLO)).toEqual([]);
+  come();
+  expect(payloads(STRINGS).map(text)).toEqual([expect.stringContaining("-c\0uname\0")]);
 });
 
 test("exec session: a command that no process can be given is refused", () => {

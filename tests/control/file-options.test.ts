@@ -28,6 +28,15 @@ test.each([
   expect(() => readKeep(options, file)).toThrow(message);
 });
 
+test("viv open is told by what file the sockets of an address are reached", () => {
+  expect(readOpenOptions("lab.viv", { vsock: "3,socket=/tmp/guest" })).toMatchObject({
+    socket: { cid: 3, path: "/tmp/guest" },
+  });
+  expect(() => readOpenOptions("lab.viv", { vsock: "3" })).toThrow(
+    '--vsock: "3" names no file; expected 3,socket=FILE',
+  );
+});
+
 test("viv replay says where to stop in one way, and which history in one", () => {
   expect(
     readReplayOptions("lab.viv", { until: "400", history: "2", translate: "off", json: true, save: "then.viv" }),
@@ -77,6 +86,11 @@ test("viv open goes on at the console or with a command", () => {
     shares: [{ directory: "work", tag: "host0" }],
     translate: "off",
   });
+  expect(readOpenOptions("lab.viv", { net: ["user"], limits: "limits", pcap: "lab.pcap" })).toMatchObject({
+    limits: "limits",
+    capture: "lab.pcap",
+  });
+  expect(() => readOpenOptions("lab.viv", { pcap: "lab.pcap" })).toThrow("--pcap needs --net");
   expect(readOpenOptions("lab.viv", { exec: "true", discard: true })).toMatchObject({ command: "true", discard: true });
   expect(() => readOpenOptions("lab.viv", { exec: " " })).toThrow("--exec: the command is empty");
   expect(() => readOpenOptions("lab.viv", { discard: true, snapshotEvery: "1m" })).toThrow("exclude each other");

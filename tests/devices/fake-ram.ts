@@ -44,6 +44,11 @@ export class FakeRam implements GuestRam {
     this.#view.setUint16(this.#offset(paddr, 2), value, true);
   }
 
+  zero(paddr: number, byteLength: number): void {
+    const offset = this.#offset(paddr, byteLength);
+    this.bytes.fill(0, offset, offset + byteLength);
+  }
+
   writeU32(paddr: number, value: number): void {
     this.#view.setUint32(this.#offset(paddr, 4), value, true);
   }

@@ -1,11 +1,14 @@
 /** A machine in a file: left and gone on with, gone back with, forked, moved. */
 
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { buildGuestProgram, GUEST_COMPILER, GUEST_LIBRARY } from "../guests/build.js";
 import { type VivResult, viv } from "../platform/viv-process.js";
 import { defaultImage, testEnvironment } from "./default-image.js";
+import { needs } from "./requirements.js";
 import { VivConsole } from "./viv-console.js";
 
 const directory = mkdtempSync(join(tmpdir(), "viv-file-"));
@@ -47,6 +50,14 @@ test("viv run --save, open, snapshot, restore, fork, export, import and inspect"
   const restored = await run("restore", lab, "before-upgrade");
   expect(restored.stderr).toMatch(/^viv: where the machine was left is now snapshot left-\d{8}-\d{6}\n$/);
   expect(await output("open", lab, "--discard", "--exec", "cat /root/x; head -c 3 /dev/vda")).toBe("kept\nnew");
+
+  // Its disk is as slow as is asked for: a read at once, and one more every half a second.
+  writeFileSync(at("limits"), "disk0: iops=2 iops-burst=1\n");
+  const read = "dd if=/dev/vda of=/dev/null bs=4k count=1 skip=$((n * 8)) iflag=direct 2> /dev/null";
+  const timed = `cat /proc/uptime; for n in 1 2 3 4 5; do ${read}; done; cat /proc/uptime`;
+  const uptimes = await output("open", lab, "--discard", "--limits", at("limits"), "--exec", timed);
+  const [from, to] = uptimes.split("\n").map(Number.parseFloat);
+  expect(to! - from!).toBeGreaterThan(1);
 
   // Two machines beside it know that they are others.
   expect(await output("fork", lab, "--count", "2")).toBe(`${at("lab-1.viv")}\n${at("lab-2.viv")}\n`);
@@ -125,6 +136,25 @@ test("a plain machine is booted once; afterwards its prompt is there at once", {
   expect(Math.abs(seconds - Date.now() / 1000)).toBeLessThan(10);
 });
 
+test("a command runs in a machine that was booted before as in one that boots for it", async (context) => {
+  await defaultImage(context);
+  const command = "dmesg | grep -c 'virtual machine fork'; date +%s; env; cat /proc/cmdline; ls -a; cat; exit 7";
+  const look = async (...more: string[]) => {
+    const args = ["run", "--memory", "128MiB", ...more, "--exec", command];
+    const { status, stdout, stderr } = await viv(args, { env: testEnvironment(), input: "what it reads" });
+    const [forks, seconds, ...rest] = stdout.split("\n");
+    expect(Math.abs(Number(seconds) - Date.now() / 1000)).toBeLessThan(10);
+    return { forks, result: { status, stderr, rest } };
+  };
+  await look();
+  const [booted, cold, again] = [await look(), await look("--cold"), await look()];
+  expect([booted.forks, cold.forks, again.forks]).toEqual(["1", "0", "1"]);
+  expect(cold.result).toMatchObject({ status: 7, stderr: "" });
+  expect(cold.result.rest.join("\n")).toMatch(/what it reads$/);
+  expect(booted.result).toEqual(cold.result);
+  expect(again.result).toEqual(cold.result);
+});
+
 test("while a machine runs from its file, snapshots are taken, listed and deleted, it goes back, and is forked", {
   timeout: 300_000,
 }, async (context) => {
@@ -161,4 +191,39 @@ test("while a machine runs from its file, snapshots are taken, listed and delete
   await running.ended();
   expect(existsSync(`${lab}.control`)).toBe(false);
   expect(await output("open", lab, "--exec", "cat /tmp/x")).toBe("one\n");
+});
+
+test("the sockets of a machine out of a file are given a path again, by their address", async (context) => {
+  needs(context, GUEST_COMPILER, GUEST_LIBRARY);
+  await defaultImage(context);
+  const file = at("sockets.viv");
+  buildGuestProgram("socket", directory);
+  const put = ["--exec", "cat > /root/socket; chmod +x /root/socket"];
+  const input = readFileSync(at("socket"));
+  const saved = await viv(["run", "--save", file, "--vsock", "3", ...put], { env: testEnvironment(), input });
+  expect(saved).toMatchObject({ status: 0, stderr: "" });
+  expect(await run("open", file, "--vsock", `4,socket=${at("sock")}`)).toMatchObject({
+    status: 2,
+    stderr: `viv: ${file}: --vsock: address 4; this machine has sockets of the address 3\n`,
+  });
+
+  const guest = new VivConsole([
+    "open",
+    file,
+    "--vsock",
+    `3,socket=${at("sock")}`,
+    "--exec",
+    "/root/socket echo 4000 1",
+  ]);
+  await guest.expect("listening");
+  const client = connect({ path: at("sock"), allowHalfOpen: true });
+  let answer = "";
+  client.on("data", (bytes) => {
+    answer += bytes;
+  });
+  client.end("CONNECT 4000\nthere and back");
+  await new Promise((resolve) => client.once("close", resolve));
+  expect(answer).toMatch(/^OK \d+\nthere and back$/);
+  expect((await guest.ended()).status).toBe(0);
+  expect(existsSync(at("sock")), "the socket is removed").toBe(false);
 });

@@ -25,6 +25,8 @@ export const U_BOOT_S: PackagedFile = { path: `${U_BOOT}/qemu-riscv64_smode/u-bo
 export const APT: PackagedFile = { path: "/usr/bin/apt-get", debianPackage: "apt" };
 
 export const QEMU: PackagedFile = { path: "/usr/bin/qemu-system-riscv64", debianPackage: "qemu-system-misc" };
+/** Logs in to guests. */
+export const SSH: PackagedFile = { path: "/usr/bin/ssh", debianPackage: "openssh-client" };
 /** Reads our captures. */
 export const TCPDUMP: PackagedFile = { path: "/usr/bin/tcpdump", debianPackage: "tcpdump" };
 

@@ -42,6 +42,19 @@ test("virtual clock: two runs of a command have the same instruction count and s
   expect(other.stateHash).not.toBe(first.stateHash);
 });
 
+test("virtual clock: a default guest that does nothing is woken less than once a second by its own kernel", async (context) => {
+  await defaultImage(context);
+  const seconds = 300;
+  const timer = "grep riscv-timer /proc/interrupts";
+  const { stdout } = await history(`${timer}; sleep ${seconds}; ${timer}`);
+  const [before, after] = stdout
+    .trim()
+    .split("\n")
+    .map((line) => Number(line.split(/ +/)[2]));
+  expect(after! - before!).toBeGreaterThan(0);
+  expect(after! - before!).toBeLessThan(seconds);
+});
+
 test("virtual clock: four harts at work on a disk do the same thing twice", async (context) => {
   await defaultImage(context);
   const disk = (name: string): string => {

@@ -57,9 +57,9 @@ export class VivConsole {
    *
    * @returns what stood before it
    */
-  expect(text: string): Promise<string> {
+  expect(text: string, timeoutMs = EXPECT_TIMEOUT_MS): Promise<string> {
     return new Promise((resolve, reject) => {
-      const timeout = setTimeout(() => reject(this.#disappointment("time is up")), EXPECT_TIMEOUT_MS);
+      const timeout = setTimeout(() => reject(this.#disappointment("time is up")), timeoutMs);
       const settle = <T>(settled: (value: T) => void) => {
         return (value: T) => {
           clearTimeout(timeout);

@@ -88,6 +88,9 @@ export class FakeRam implements GuestRam {
   write(paddr: number, from: Uint8Array): void {
     this.bytes.set(from, this.#offset(paddr, from.length));
   }
+  zero(paddr: number, byteLength: number): void {
+    this.view(paddr, byteLength).fill(0);
+  }
   view(paddr: number, byteLength: number): Uint8Array {
     const offset = this.#offset(paddr, byteLength);
     return this.bytes.subarray(offset, offset + byteLength);

@@ -7,6 +7,7 @@ import { readImageBuild } from "../../host/control/image-options.js";
 import { writeAr } from "../../host/images/ar.js";
 import { commandLineFor } from "../../host/images/command-line.js";
 import { APT_SETUP, debianFiles } from "../../host/images/debian.js";
+import { SERVE_HOST } from "../../host/images/debian-host-service.js";
 import { BOOT_INIT, INSTALL_INIT } from "../../host/images/debian-scripts.js";
 import { VivariumError } from "../../host/util/errors.js";
 
@@ -54,6 +55,7 @@ describe("debian", () => {
   test.each([
     ["installs it", INSTALL_INIT],
     ["starts it", BOOT_INIT],
+    ["obeys its host", SERVE_HOST],
   ])("the script that %s is one to a shell", (_what, script) => {
     const { status, stderr } = spawnSync("sh", ["-n"], { input: script, encoding: "utf8" });
     expect([status, stderr]).toEqual([0, ""]);

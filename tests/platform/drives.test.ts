@@ -15,7 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readDrive } from "../../host/control/drive-options.js";
-import { closeDrives, openDisk, openDrives } from "../../host/platform/node/drives.js";
+import { closeDrives, openDisk, openDrives, openOverlay } from "../../host/platform/node/drives.js";
 import { FileStore } from "../../host/platform/node/file-store.js";
 import { MemoryStore } from "../../host/storage/memory-store.js";
 import { createQcow2 } from "../../host/storage/qcow2/create-qcow2.js";
@@ -287,5 +287,28 @@ describe("an image that another program uses", () => {
   test("may be written where no lock can be made beside it, such as for the length of its name", async () => {
     const file = disk("x".repeat(255), 4096);
     await closeDrives(await open(`${file},format=raw`));
+  });
+});
+
+describe("a disk that keeps what is written to an image's", () => {
+  test("is made over it, has what was written before, and goes with no other", async () => {
+    const [base, other] = ["base.img", "other.img"].map((name) => disk(name, 1 << 20));
+    const file = join(directory, "kept.qcow2");
+    const first = await openOverlay(base!, file);
+    await first.write(4096, new Uint8Array(512).fill(7));
+    await first.close();
+    const second = await openOverlay(base!, file);
+    const read = new Uint8Array(1024);
+    await second.read(4096, read);
+    expect([read[0], read[512]]).toEqual([7, 0x55]);
+    await second.close();
+    expect(readFileSync(base!).every((byte) => byte === 0x55)).toBe(true);
+
+    await expect(openOverlay(other!, file)).rejects.toThrow(
+      `disk: ${file} lies over ${base}, expected the image that it was begun with: viv run ${directory} --disk ${file}`,
+    );
+    unlinkSync(base!);
+    await expect(openOverlay(other!, file)).rejects.toThrow(`lies over ${base}, which is not there any more`);
+    expect(readFileSync(other!).every((byte) => byte === 0x55)).toBe(true);
   });
 });

@@ -11,11 +11,19 @@ export interface HistoryPoint {
 export type HistoryChoice =
   | { readonly kind: "restore"; readonly id: number }
   | { readonly kind: "delete"; readonly id: number }
+  | { readonly kind: "replay" }
   | { readonly kind: "restart" }
   | { readonly kind: "forget" };
 
-/** Shows the points, newest first. Resolves with null when nothing was chosen. */
-export function chooseFromHistory(points: readonly HistoryPoint[]): Promise<HistoryChoice | null> {
+/**
+ * Shows the points, newest first. Resolves with null when nothing was chosen.
+ *
+ * @param hasRecording whether there is something to replay
+ */
+export function chooseFromHistory(
+  points: readonly HistoryPoint[],
+  hasRecording: boolean,
+): Promise<HistoryChoice | null> {
   const dialog = element("history", HTMLDialogElement);
   let choice: HistoryChoice | null = null;
   const choose = (chosen: HistoryChoice) => () => {
@@ -28,6 +36,9 @@ export function chooseFromHistory(points: readonly HistoryPoint[]): Promise<Hist
       row(point, choose({ kind: "restore", id: point.id }), choose({ kind: "delete", id: point.id })),
     ),
   );
+  const replay = element("replay", HTMLButtonElement);
+  replay.hidden = !hasRecording;
+  replay.onclick = choose({ kind: "replay" });
   element("restart", HTMLButtonElement).onclick = choose({ kind: "restart" });
   element("forget", HTMLButtonElement).onclick = choose({ kind: "forget" });
   dialog.showModal();

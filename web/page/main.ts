@@ -40,6 +40,7 @@ const session = new Session(site, terminal, {
   },
   booting: () => loading.show("Starting", 0, null),
   output: () => loading.hide(),
+  recording: (on) => toolbar.showRecording(on),
   progress: ({ doneBytes, totalBytes }) => loading.show("Fetching Debian's Linux", doneBytes, totalBytes),
   info: (text) => notice.info(text),
   error: (text) => notice.error(text),
@@ -50,6 +51,7 @@ const toolbar = new Toolbar(
     pause: () => void session.pause(),
     resume: () => void session.resume().then(() => terminal.focus()),
     snapshot: () => void session.snapshot().then(() => terminal.focus()),
+    record: () => void session.record().then(() => terminal.focus()),
     restore: () => void restore(),
     download: () => void download(),
     upload: (file) => void session.upload(file).then(() => terminal.focus()),
@@ -61,6 +63,7 @@ async function restore(): Promise<void> {
   const snapshots = await session.snapshots();
   const choice = await chooseFromHistory(
     snapshots.map(({ id, name, takenMs }) => ({ id, name: name ?? "", takenAt: new Date(takenMs) })),
+    await session.hasRecording(),
   );
   const chosen = (id: number) => snapshots.find((snapshot) => snapshot.id === id)!;
   switch (choice?.kind) {
@@ -70,6 +73,9 @@ async function restore(): Promise<void> {
     case "delete":
       await session.delete(chosen(choice.id));
       return restore();
+    case "replay":
+      await session.replay();
+      break;
     case "restart":
       await session.restart();
       break;

@@ -21,6 +21,8 @@ export interface SessionView {
   booting(): void;
   /** There is something on the terminal. */
   output(): void;
+  /** Whether what happens to the machine is recorded. */
+  recording(on: boolean): void;
   info(text: string): void;
   error(text: string): void;
 }
@@ -40,6 +42,9 @@ export class Session {
   #place: FilePlace = { kind: "memory" };
   #savedInstructions = 0n;
   #isBusy = false;
+  #isRecording = false;
+  /** Whether the terminal shows what a replay wrote. */
+  #showsReplay = false;
 
   constructor(site: BrowserSite, terminal: GuestTerminal, view: SessionView) {
     this.#site = site;
@@ -83,7 +88,41 @@ export class Session {
   }
 
   resume(): Promise<void> {
-    return this.#exclusively("Resuming", () => this.#machine.resume());
+    return this.#exclusively("Resuming", () => {
+      if (this.#showsReplay) this.#showTail(this.#tail.bytes);
+      return this.#machine.resume();
+    });
+  }
+
+  /** Begins to record what happens to the machine, or ends it. */
+  record(): Promise<void> {
+    return this.#exclusively("Saving", async () => {
+      const on = !this.#isRecording;
+      await this.#requireKept().record(on);
+      this.#setRecording(on);
+      const begun = "Recording. What is typed is in the machine's file, too.";
+      this.#view.info(on ? begun : 'Recorded. "Replay the recording" is under Restore.');
+    });
+  }
+
+  /** Whether there is a recording. */
+  hasRecording(): Promise<boolean> {
+    return this.#requireKept().hasHistory();
+  }
+
+  /** Runs the last recording again on the terminal; the machine waits, and goes on where it is when it is resumed. */
+  replay(): Promise<void> {
+    return this.#exclusively("Replaying", async () => {
+      if (this.#isRecording) await this.#requireKept().record(false);
+      this.#setRecording(false);
+      await this.#machine.pause();
+      this.#terminal.reset();
+      this.#showsReplay = true;
+      const { reason, from, instructions } = await this.#requireKept().replay();
+      const count = (instructions - from).toLocaleString();
+      const outcome = reason === "cut" ? "to where the recording was cut off" : "to the same state";
+      this.#view.info(`Replayed ${count} instructions, ${outcome}.`);
+    });
   }
 
   /** Takes a snapshot with the next free name. */
@@ -207,11 +246,16 @@ export class Session {
   async #enter(kept: KeptMachine): Promise<void> {
     this.#kept = kept;
     this.#savedInstructions = 0n;
+    this.#setRecording(false);
     const { machine } = kept;
     this.#showTail(kept.console);
     machine.on("status", () => this.#showActivity());
     machine.on("halt", () => this.#view.info("The guest has switched itself off."));
     machine.on("failure", (error) => this.#view.error(sentence(error)));
+    machine.on("recordingFailure", (error) => {
+      this.#setRecording(false);
+      this.#view.error(`Nothing is recorded any more: ${sentence(error)}`);
+    });
     this.#input = machine.console.writable.getWriter();
     void this.#read(machine.console.readable);
     this.#tellSize();
@@ -223,18 +267,24 @@ export class Session {
     const reader = output.getReader();
     for (let next = await reader.read(); !next.done; next = await reader.read()) {
       if (this.#tail.bytes.length === 0) this.#view.output();
-      this.#tail.append(next.value);
+      if (!this.#showsReplay) this.#tail.append(next.value);
       await this.#terminal.write(next.value);
     }
   }
 
   /** Begins the screen with what the guest had written last. */
   #showTail(bytes: Uint8Array): void {
+    this.#showsReplay = false;
     this.#tail.assign(bytes);
     this.#terminal.reset();
     void this.#terminal.write(bytes);
     if (bytes.length === 0) this.#view.booting();
     else this.#view.output();
+  }
+
+  #setRecording(on: boolean): void {
+    this.#isRecording = on;
+    this.#view.recording(on);
   }
 
   #tellSize(): void {

@@ -16,6 +16,7 @@ export interface ToolbarActions {
   pause(): void;
   resume(): void;
   snapshot(): void;
+  record(): void;
   restore(): void;
   download(): void;
   upload(file: File): void;
@@ -33,6 +34,7 @@ export class Toolbar {
   readonly #toolbar = element("toolbar", HTMLElement);
   readonly #run = element("run", HTMLButtonElement);
   readonly #snapshot = element("snapshot", HTMLButtonElement);
+  readonly #record = element("record", HTMLButtonElement);
   readonly #restore = element("restore", HTMLButtonElement);
   readonly #download = element("download", HTMLButtonElement);
   readonly #upload = element("upload", HTMLButtonElement);
@@ -42,6 +44,7 @@ export class Toolbar {
   constructor(actions: ToolbarActions, onLeave: () => void) {
     this.#run.addEventListener("click", () => actions[this.#runAction]());
     this.#snapshot.addEventListener("click", () => actions.snapshot());
+    this.#record.addEventListener("click", () => actions.record());
     this.#restore.addEventListener("click", () => actions.restore());
     this.#download.addEventListener("click", () => actions.download());
     const file = element("file", HTMLInputElement);
@@ -65,9 +68,15 @@ export class Toolbar {
     const hasMachine = kind === "running" || kind === "paused" || kind === "off";
     this.#run.disabled = !hasMachine && kind !== "failed";
     this.#snapshot.disabled = kind !== "running" && kind !== "paused";
+    this.#record.disabled = kind !== "running" && kind !== "paused";
     this.#restore.disabled = !hasMachine;
     this.#download.disabled = kind !== "running" && kind !== "paused";
     this.#upload.disabled = !hasMachine && kind !== "failed";
+  }
+
+  /** Whether the machine's history is being recorded. */
+  showRecording(on: boolean): void {
+    this.#record.setAttribute("aria-pressed", String(on));
   }
 
   /** A few figures for those who like them. */

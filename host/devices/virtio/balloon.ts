@@ -94,8 +94,6 @@ const POWER_ON: Readonly<Registers> = {
   statisticsHead: null,
 };
 
-const ZEROES = new Uint8Array(1 << 16);
-
 export class VirtioBalloon implements VirtioDevice<BalloonFields> {
   readonly schema = balloonSchema;
   readonly deviceId = VIRTIO_ID_BALLOON;
@@ -338,12 +336,8 @@ export class VirtioBalloon implements VirtioDevice<BalloonFields> {
     queue.notify();
   }
 
-  /** Memory that has never been used stays so: reading it costs the host nothing. */
   #zero(paddr: number, byteLength: number): void {
-    for (let done = 0; done < byteLength; done += ZEROES.length) {
-      const length = Math.min(ZEROES.length, byteLength - done);
-      if (!isZero(this.#ram.view(paddr + done, length))) this.#ram.write(paddr + done, ZEROES.subarray(0, length));
-    }
+    this.#ram.zero(paddr, byteLength);
     this.#givenByteLength += byteLength;
   }
 }
@@ -358,11 +352,4 @@ function readStatistics({ readable }: DescriptorChain): BalloonStatistics | null
     if (name !== undefined) statistics[name] = view.getBigUint64(start + 2, true);
   }
   return count === 0 ? null : statistics;
-}
-
-function isZero(bytes: Uint8Array): boolean {
-  if (bytes.byteOffset % 4 !== 0 || bytes.length % 4 !== 0) return bytes.every((byte) => byte === 0);
-  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
-  for (let index = 0; index < words.length; index++) if (words[index] !== 0) return false;
-  return true;
 }

@@ -1,6 +1,7 @@
 import { type MachineSetup, packError } from "../../api/messages.js";
 import { buffersOf, type PackedState, StatePacker } from "../../api/packed-state.js";
 import type { Channel } from "../../api/platform.js";
+import type { HostServices } from "../../machine/host-services.js";
 import type { MachineState } from "../../machine/machine-state.js";
 import { unreachable, VivariumError } from "../../util/errors.js";
 import {
@@ -15,9 +16,11 @@ import {
 } from "../messages.js";
 import type { HostedFile, HostingPlatform } from "../platform.js";
 import { Dispatcher } from "../scheduling/dispatcher.js";
+import { NotedTurns, TurnNote } from "../turn-note.js";
 import { pointsOf } from "./file-points.js";
 import { FileShelf } from "./file-shelf.js";
 import { FileStreams } from "./file-streams.js";
+import { GarbageCollection } from "./garbage-collection.js";
 import { HostedMachine } from "./hosted-machine.js";
 import { LanePlatform, SharedParts } from "./lane-platform.js";
 
@@ -43,16 +46,21 @@ class MachineHost {
   readonly #shared: SharedParts;
   readonly #shelf: FileShelf;
   readonly #streams: FileStreams;
-  readonly #packer = new StatePacker();
+  readonly #packer: StatePacker;
   readonly #dispatcher: Dispatcher;
+  readonly #garbage: GarbageCollection;
   readonly #machines = new Map<number, HostedMachine>();
+  #note: TurnNote | null = null;
 
   constructor(platform: HostingPlatform) {
     this.#platform = platform;
     this.#shared = new SharedParts(platform);
     this.#shelf = new FileShelf(platform);
     this.#streams = new FileStreams(platform, this.#shelf);
-    this.#dispatcher = new Dispatcher(platform.hostServices(async () => {}));
+    const host = platform.hostServices(async () => {});
+    this.#dispatcher = new Dispatcher(host);
+    this.#garbage = new GarbageCollection(host, () => platform.collectGarbage());
+    this.#packer = new StatePacker(namesFrom(host));
   }
 
   receive({ lane, message }: Envelope): void {
@@ -85,6 +93,9 @@ class MachineHost {
         return { value: await this.#machine(given<"pause">().lane).server.pause() };
       case "close":
         return { value: await this.#close(given<"close">().lane) };
+      case "noteTurns":
+        this.#note = new TurnNote(given<"noteTurns">());
+        return { value: undefined };
       case "policy":
         return { value: this.#dispatcher.setPolicy(given<"policy">()) };
       case "balloon": {
@@ -119,6 +130,11 @@ class MachineHost {
         return { value: await this.#deletePoint(given<"deletePoint">()) };
       case "restore":
         return { value: await this.#restore(given<"restore">()) };
+      case "keepUsage": {
+        const { file, usage } = given<"keepUsage">();
+        const opened = await this.#shelf.open(file);
+        return { value: await opened.file.keepUsage(usage) };
+      }
       case "closeFile":
         return { value: await this.#shelf.close(given<"closeFile">().file) };
       case "removeFile":
@@ -154,7 +170,9 @@ class MachineHost {
       onMessage: () => {},
     };
     const platform = new LanePlatform(this.#platform, this.#shared, channel);
-    const machine = new HostedMachine(lane, platform, this.#dispatcher.join(name));
+    const turns = this.#dispatcher.join(name);
+    const noted = this.#note === null ? turns : new NotedTurns(turns, lane, this.#note);
+    const machine = new HostedMachine(lane, platform, noted);
     this.#machines.set(lane, machine);
     try {
       return await make(machine);
@@ -175,7 +193,7 @@ class MachineHost {
     } finally {
       machine.leave();
       if (machine.file !== null) await this.#shelf.close(machine.file);
-      this.#platform.collectGarbage();
+      this.#garbage.request();
     }
     return reading;
   }
@@ -294,4 +312,15 @@ class MachineHost {
   #post(message: FromWorkerHost, transfer: readonly ArrayBuffer[] = []): void {
     this.#platform.channel.post({ lane: CONTROL_LANE, message } satisfies Envelope, transfer);
   }
+}
+
+const NAME_BYTE_LENGTH = 16;
+
+/** Names that no other thread gives. */
+function namesFrom(host: HostServices): () => string {
+  const random = new Uint8Array(NAME_BYTE_LENGTH);
+  host.randomBytes(random);
+  const thread = random.join(".");
+  let last = 0;
+  return () => `${thread}/${++last}`;
 }

@@ -1,5 +1,6 @@
 /** What is said between a page and its machine's worker about the file that keeps the machine. */
 import type { MachineSetup, PackedError } from "../../api/messages.js";
+import type { ReplayReport } from "../../api/replay.js";
 import type { Snapshot } from "../../snapshot/machine-file.js";
 
 /** Where a file is. */
@@ -37,6 +38,12 @@ export interface FileCalls {
   /** The machine goes on from there. Answers with what the guest had written last. */
   restore: { readonly argument: { readonly id: number }; readonly answer: Uint8Array };
   delete: { readonly argument: { readonly id: number }; readonly answer: undefined };
+  /** Whether the machine's history is recorded from now on. */
+  record: { readonly argument: { readonly on: boolean }; readonly answer: undefined };
+  /** Whether there is a history to be run again. */
+  hasHistory: { readonly argument: undefined; readonly answer: boolean };
+  /** Runs the newest history again, to the console; the machine is paused then, where it was. */
+  replay: { readonly argument: undefined; readonly answer: ReplayReport };
   /** The whole file. */
   contents: { readonly argument: undefined; readonly answer: Blob };
   /** Waits for what is being written, and lets go of the file. */

@@ -54,6 +54,12 @@ export class FileServer {
       case "delete":
         await this.#file.delete([this.#byId(given<"delete">().id)]);
         return this.#file.shrink();
+      case "record":
+        return this.#machine.record(given<"record">().on ? this.#file : null);
+      case "hasHistory":
+        return this.#file.histories.length > 0;
+      case "replay":
+        return this.#machine.replay(this.#file);
       case "contents":
         assert(this.#opened !== null, "no file is open");
         return new Blob([(await this.#opened.holder.contents()) as Uint8Array<ArrayBuffer>], { type: MEDIA_TYPE });
@@ -79,6 +85,7 @@ export class FileServer {
       networkCount: Math.min(networks.length, board.networks.length),
       shares: shares.filter(({ tag }) => board.shares.includes(tag)),
       sockets: sockets.map(({ path }) => path),
+      drives: [],
       translate,
     };
     // A disk that the file does not have is the setup's.

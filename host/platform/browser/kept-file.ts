@@ -74,6 +74,9 @@ export class KeptFile implements FileHolder {
    * @throws VivariumError `file/not-a-machine`, `file/full`
    */
   async replace(contents: Blob): Promise<void> {
+    // What there is no room for is cut off, and would look like any other damage.
+    const { quota, usage } = await navigator.storage.estimate();
+    if (quota !== undefined && contents.size > quota - (usage ?? 0)) throw full();
     const reader = contents.stream().getReader();
     try {
       await this.#pool.importDb(DATABASE, async () => (await reader.read()).value);
@@ -107,7 +110,7 @@ export class KeptFile implements FileHolder {
       return work();
     } catch (error) {
       const refusal = this.#loaded.takeRefusal();
-      throw error instanceof VivariumError && isQuotaError(refusal) ? full() : error;
+      throw error instanceof VivariumError && (isQuotaError(refusal) || isShortWrite(refusal)) ? full() : error;
     }
   }
 }
@@ -152,6 +155,11 @@ function storageError(error: unknown): unknown {
 
 function isQuotaError(error: unknown): boolean {
   return error instanceof DOMException && error.name === "QuotaExceededError";
+}
+
+/** Chromium writes what there is room for, without an error of its own; SQLite then has this one. */
+function isShortWrite(error: unknown): boolean {
+  return error instanceof Error && error.message === "Unknown write() failure.";
 }
 
 function full(): VivariumError {

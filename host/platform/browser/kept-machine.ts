@@ -1,5 +1,6 @@
 import { MachineBase } from "../../api/machine.js";
 import { type MachineOptions, setupOf } from "../../api/machine-options.js";
+import type { ReplayReport } from "../../api/replay.js";
 import type { Snapshot as SavedSnapshot } from "../../snapshot/machine-file.js";
 import { assert } from "../../util/errors.js";
 import { BrowserPlatform, type BrowserSite } from "./browser-platform.js";
@@ -80,6 +81,31 @@ export class KeptMachine {
   /** @throws VivariumError `snapshot/present` for the one that the machine goes on from */
   delete({ id }: SavedSnapshot): Promise<void> {
     return this.#file.call("delete", { id });
+  }
+
+  /**
+   * Begins to record what reaches the machine from outside, or ends that: see `Machine.replay`. A restore begins another
+   * history.
+   *
+   * @throws VivariumError `machine/status` when it is off, `file/full`
+   */
+  record(on: boolean): Promise<void> {
+    return this.#file.call("record", { on });
+  }
+
+  /** Whether there is a history to be run again. */
+  hasHistory(): Promise<boolean> {
+    return this.#file.call("hasHistory", undefined);
+  }
+
+  /**
+   * Runs the newest history again: what the guest wrote, it writes again to the console. The machine is paused then,
+   * where it was.
+   *
+   * @throws VivariumError `replay/nothing`, `replay/diverged`
+   */
+  replay(): Promise<ReplayReport> {
+    return this.#file.call("replay", undefined);
   }
 
   /** The file as it was last saved. */

@@ -61,7 +61,7 @@ export async function openOwnDrives(requests: readonly DriveRequest[]): Promise<
     for (const [index, request] of requests.entries()) {
       const name = `disk${index}`;
       const backend = CapturedDisk.over(await openBase(name, request), request.readOnly);
-      drives.push({ backend, serial: request.serial ?? name });
+      drives.push({ backend, serial: request.serial ?? name, limits: request.limits });
     }
     return drives;
   } catch (error) {

@@ -13,7 +13,7 @@ import { imageStore } from "./images/open-image.js";
 import { createMachineFile, openFinishedMachineFile } from "./machine-file/open-machine-file.js";
 import { packageVersion } from "./package-version.js";
 
-/** A machine that was booted before, at its prompt. */
+/** A machine that was booted before, at its prompt or where its agent waits for a command. */
 export interface BootedMachine {
   readonly state: MachineState;
   /** What it wrote to its console until then. */
@@ -23,7 +23,7 @@ export interface BootedMachine {
 }
 
 /** Machines for different images, sizes and terminals that are kept; the ones not used for longest go. */
-const KEPT_COUNT = 4;
+const KEPT_COUNT = 8;
 const EXTENSION = ".viv";
 
 /** The booted machine that a request for a plain one can go on from, in a file of the user's cache directory. */
@@ -47,14 +47,13 @@ export class BootedCache {
     if (request.clock !== "host" || isWatched(request) || hasConnections(request)) {
       return null;
     }
-    if (mode.kind !== "interactive") return null;
+    if (mode.kind === "stay") return null;
     const image = await imageStore().fingerprint(guest.name);
     if (image === null) return null;
     const core = createHash("sha256")
       .update(await readCore())
       .digest("hex");
-    const isSized = mode.columns !== undefined;
-    const kind = [packageVersion(), core, image, memoryByteLength, hartCount, isSized, mode.terminal ?? ""];
+    const kind = [packageVersion(), core, image, memoryByteLength, hartCount, ...modeOf(mode)];
     const key = createHash("sha256").update(JSON.stringify(kind)).digest("hex").slice(0, 32);
     return new BootedCache(join(cacheDirectory(process.env, homedir()), "booted"), key);
   }
@@ -117,6 +116,11 @@ export class BootedCache {
     const old = files.sort((a, b) => b.mtimeMs - a.mtimeMs).slice(KEPT_COUNT);
     for (const { name } of old) await rm(join(this.#directory, name), { force: true });
   }
+}
+
+/** What of a mode makes another machine. */
+function modeOf(mode: Exclude<GuestMode, { kind: "stay" }>): readonly (string | boolean)[] {
+  return mode.kind === "agent" ? ["agent"] : [mode.columns !== undefined, mode.terminal ?? ""];
 }
 
 /** Whether somebody wants to know what the machine does from the beginning. */

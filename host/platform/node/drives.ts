@@ -6,6 +6,7 @@ import { HttpStore } from "../../storage/http-store.js";
 import { type ImageSource, openImage } from "../../storage/open-image.js";
 import { OverlayDisk } from "../../storage/overlay.js";
 import { createQcow2 } from "../../storage/qcow2/create-qcow2.js";
+import { readQcow2Header } from "../../storage/qcow2/header.js";
 import { ThrottledDisk, type ThrottleLimits } from "../../storage/throttle.js";
 import { VivariumError } from "../../util/errors.js";
 import { FetchClient } from "./fetch-client.js";
@@ -19,6 +20,8 @@ export interface OpenDrive {
   readonly serial: string;
   /** Sets its limits, if it was opened so that they can change: null for none, undefined for those of the beginning. */
   readonly setLimits?: (limits: ThrottleLimits | null | undefined) => void;
+  /** Those of the beginning, of a drive that a kept machine has for itself: see `MachineFiles.limitDisk`. */
+  readonly limits?: ThrottleLimits | null;
 }
 
 /** A file that a drive uses, and whether it writes it. */
@@ -85,12 +88,32 @@ export function openDisk(file: string, options: OpenDiskOptions = {}, name = "di
 export async function openOverlay(base: string, file: string): Promise<BlockBackend> {
   await explained("disk", file, async () => {
     const store = await FileStore.create(file);
-    if (store === null) return;
+    if (store === null) return refuseOtherBase(base, file);
     const { size } = await stat(base);
     await createQcow2(store, { byteLength: size, backing: { file: resolve(base), format: "raw" } });
     await store.close();
   });
   return openDisk(file, { format: "qcow2", backing: "any" });
+}
+
+/**
+ * A disk that lies over another image's goes with that image's kernel, and one whose base was made anew is lost. What
+ * the operator has put together of other formats is the operator's.
+ */
+async function refuseOtherBase(base: string, file: string): Promise<void> {
+  const store = await FileStore.open(file, { readOnly: true });
+  const { backing } = await readQcow2Header(store).finally(() => store.close());
+  if (backing?.format !== "raw") return;
+  const found = resolve(dirname(file), backing.file);
+  if (found === resolve(base)) return;
+  const isThere = await stat(found).then(
+    () => true,
+    () => false,
+  );
+  const advice = isThere
+    ? `expected the image that it was begun with: viv run ${dirname(found)} --disk ${file}`
+    : "which is not there any more";
+  throw new VivariumError("disk/reference", `lies over ${found}, ${advice}`);
 }
 
 const DEFAULT_REQUEST = {

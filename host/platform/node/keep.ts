@@ -1,6 +1,8 @@
-import type { KeepRequest, MachineRequest } from "../../control/actions.js";
+import type { KeepRequest, MachineRequest, SocketRequest } from "../../control/actions.js";
+import type { VirtioVsock } from "../../devices/virtio/vsock.js";
 import type { HostServices } from "../../machine/host-services.js";
 import { POWER_ON } from "../../snapshot/snapshot-name.js";
+import { VivariumError } from "../../util/errors.js";
 import { createFreshMachine, type MachineMakings, translationOf } from "./fresh-machine.js";
 import { KeptMachine, type KeptMachineOptions, type KeptWires } from "./kept-machine.js";
 import { ControlSocket } from "./machine-file/control-socket.js";
@@ -68,16 +70,24 @@ export function connectedTo({
   request,
   files,
 }: {
-  readonly request: Pick<MachineRequest, "shares">;
+  readonly request: Pick<MachineRequest, "shares" | "socket">;
   readonly files: MachineFiles;
-}): Pick<KeptWires, "links" | "shares" | "attach"> {
+}): Pick<KeptWires, "links" | "shares" | "limitDisk" | "attach"> {
   return {
     links: files.networks?.devices.map(({ link }) => link) ?? [],
     shares: files.shares.map((folder, index) => ({ folder, tag: request.shares[index]!.tag })),
-    attach: (machine) => {
-      for (const device of machine.sockets) files.sockets?.attach(device);
+    limitDisk: (index, disk) => files.limitDisk(index, disk),
+    attach: ({ sockets }) => {
+      if (request.socket !== undefined) files.sockets?.attach(deviceOf(sockets, request.socket));
     },
   };
+}
+
+function deviceOf(sockets: readonly VirtioVsock[], { cid }: SocketRequest): VirtioVsock {
+  const device = sockets.find((each) => each.cid === cid);
+  if (device !== undefined) return device;
+  const known = sockets.length === 0 ? "no sockets" : `sockets of the address ${sockets[0]!.cid}`;
+  throw new VivariumError("machine/sockets", `--vsock: address ${cid}; this machine has ${known}`, { cid });
 }
 
 export interface OpenKeptOptions extends Connections, Pick<KeptMachineOptions, "wires" | "discard" | "keepIdentity"> {}

@@ -59,6 +59,7 @@ export class KeptMachine {
       const present = file.present;
       if (present === null) throw new VivariumError("file/empty", "there is no machine in this file yet");
       const state = file.load(present);
+      await file.checkOutside(state, []);
       const identity = this.#identityOf(state);
       this.#machine = await this.#resume(state, identity, host);
       tellGuest(this.#machine, host, identity);

@@ -52,7 +52,7 @@ export class LimitsFile {
       this.#apply(this.#limits);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      this.#warn(`viv: ${reason}; the limits stay as they are`);
+      this.#warn(`${reason}; the limits stay as they are`);
     }
   }
 }

@@ -1,10 +1,12 @@
 import type { MachineRequest } from "../../control/actions.js";
 import type { BlockBackend } from "../../storage/block-backend.js";
-import { CapturedDisk } from "../../storage/captured-disk.js";
+import { type CapturableBackend, CapturedDisk } from "../../storage/captured-disk.js";
+import { ThrottledOwnDisk } from "../../storage/throttled-own-disk.js";
 import { VivariumError } from "../../util/errors.js";
 import { openBase, openOwnDrives } from "./base-image.js";
 import { CommitLogFile } from "./commit-log-file.js";
 import { closeDrives, limited, type OpenDrive, openDisk, openDrives, openOverlay } from "./drives.js";
+import { NodeHostServices } from "./host-services.js";
 import { LimitsFile } from "./limits-file.js";
 import { Networks } from "./network/networks.js";
 import { HostFolder } from "./share/host-folder.js";
@@ -39,6 +41,9 @@ export class MachineFiles {
   ) {
     this.#followLimits();
   }
+
+  /** Set the limits of disks that the machine has for itself, by slot. */
+  readonly #ownLimits = new Map<number, NonNullable<OpenDrive["setLimits"]>>();
 
   /** In slot order. */
   get drives(): readonly OpenDrive[] {
@@ -93,6 +98,22 @@ export class MachineFiles {
     this.#followLimits();
   }
 
+  /** Puts the limits of the command line and the file on a disk that the machine has for itself, and makes anew. */
+  limitDisk(index: number, disk: CapturableBackend): CapturableBackend {
+    const first = this.drives[index]?.limits ?? null;
+    if (first === null && this.limits === null) return disk;
+    const limited = new ThrottledOwnDisk(disk, new NodeHostServices(), first ?? {});
+    this.#ownLimits.set(index, (set) => limited.setLimits((set === undefined ? first : set) ?? {}));
+    this.#followLimits();
+    return limited;
+  }
+
+  /** Lets go what waits for a limit: nothing is limited any more, for whoever wants to be done. */
+  liftLimits(): void {
+    this.limits?.close();
+    for (const set of this.#ownLimits.values()) set(null);
+  }
+
   async close(): Promise<void> {
     for (const share of this.shares) share.close();
     await this.sockets?.close();
@@ -106,6 +127,7 @@ export class MachineFiles {
     this.limits?.follow((limits) => {
       this.networks?.setLimits(limits);
       for (const [index, { setLimits }] of this.drives.entries()) setLimits?.(limits.drives.get(index));
+      for (const [index, setLimits] of this.#ownLimits) setLimits(limits.drives.get(index));
     });
   }
 }

@@ -19,7 +19,7 @@ import type { HostServices } from "../../machine/host-services.js";
 import { VivariumError } from "../../util/errors.js";
 import { readBootFiles } from "./boot-files.js";
 import { BootedCache } from "./booted-cache.js";
-import { BootedSource } from "./booted-source.js";
+import { type BootedSession, BootedSource, bootedCommand, bootedConsole } from "./booted-source.js";
 import { loadCoreModule } from "./core-module.js";
 import { createFreshMachine, type MachineMakings, translationOf } from "./fresh-machine.js";
 import { type ImageSource, interactiveMode, readImageBoot } from "./guest-image.js";
@@ -73,7 +73,12 @@ const LINE_FEED = 0x0a;
 async function performRun(action: RunAction, streams: StandardStreams): Promise<ExitReport> {
   const mode = interactiveMode(streams.stdout.terminalSize, process.env.TERM);
   const cache = action.keep === undefined && !action.cold ? await BootedCache.for(action.machine, mode) : null;
-  if (cache !== null) return conclude(await runBooted(action.machine, mode, cache, streams), false, false, streams);
+  if (cache !== null) {
+    const connection = openConsole(streams);
+    const { session } = connection;
+    const result = await runBooted(action.machine, mode, cache, connection, bootedConsole(session), streams);
+    return conclude(result, false, false, streams);
+  }
   const result = await runFresh(action, mode, streams, (onSnapshot) => openConsole(streams, onSnapshot));
   return conclude(result, action.machine.stats, false, streams);
 }
@@ -82,7 +87,14 @@ async function performExec(action: ExecAction, streams: StandardStreams): Promis
   const { keep, command, machine } = action;
   // A guest that is kept shows its console to whoever opens it next.
   const mode: GuestMode = keep === undefined ? { kind: "agent" } : interactiveMode(null, undefined);
-  const session = new ExecSession(command, streams, keep === undefined ? undefined : nodeFileServices);
+  const cache = keep === undefined && !action.cold ? await BootedCache.for(machine, mode) : null;
+  const goesOn = keep !== undefined || cache !== null;
+  const session = new ExecSession(command, streams, goesOn ? nodeFileServices : undefined);
+  if (cache !== null) {
+    const connection = connectExec(session, streams);
+    const result = await runBooted(machine, mode, cache, connection, bootedCommand(session), streams);
+    return concludeExec(session, result, false, streams);
+  }
   const result = await runFresh(action, mode, streams, () => connectExec(session, streams));
   return concludeExec(session, result, machine.stats, streams);
 }
@@ -96,8 +108,8 @@ async function performOpen(action: OpenAction, streams: StandardStreams): Promis
   const line = (text: string) => streams.stderr.line(text);
   let files = MachineFiles.none;
   try {
-    const { networks, shares } = action;
-    files = await MachineFiles.open({ drives: [], networks, shares }, { isKept: true, warn: line });
+    const opening = { isKept: true, warn: (message: string) => line(`viv: ${message}`) };
+    files = await MachineFiles.open({ ...action, drives: [] }, opening);
     const { serial, ports } = session;
     const connected = connectedTo({ request: action, files });
     const opened = await openKept(keep, {
@@ -108,7 +120,10 @@ async function performOpen(action: OpenAction, streams: StandardStreams): Promis
     });
     kept = opened;
     if (session instanceof ConsoleSession) session.replay(lastLine(opened.console));
-    const result = await runKept(opened, session, streams, () => connection.disconnect());
+    const result = await runKept(opened, session, streams, () => {
+      connection.disconnect();
+      files.liftLimits();
+    });
     return exec === null ? conclude(result, stats, false, streams) : concludeExec(exec, result, stats, streams);
   } finally {
     connection.disconnect();
@@ -121,23 +136,23 @@ async function runBooted(
   request: MachineRequest,
   mode: GuestMode,
   cache: BootedCache,
+  { session, disconnect }: Connection,
+  booted: BootedSession,
   streams: StandardStreams,
 ): Promise<RunResult> {
-  const core = await loadCoreModule();
-  const line = (text: string) => streams.stderr.line(text);
-  const { session, disconnect } = openConsole(streams);
-  const source = new BootedSource({
-    cache,
-    session,
-    core,
-    translation: translationOf(request, line),
-    boot: async (host, serial) => {
-      const { boot } = await readImageBoot(request.guest as ImageSource, mode, streams.stderr);
-      const files = MachineFiles.none;
-      return createFreshMachine({ request, core, boot, files, session: { serial, ports: session.ports }, line }, host);
-    },
-  });
   try {
+    const core = await loadCoreModule();
+    const line = (text: string) => streams.stderr.line(text);
+    const source = new BootedSource({
+      cache,
+      session: booted,
+      core,
+      translation: translationOf(request, line),
+      boot: async (host, connected) => {
+        const { boot } = await readImageBoot(request.guest as ImageSource, mode, streams.stderr);
+        return createFreshMachine({ request, core, boot, files: MachineFiles.none, session: connected, line }, host);
+      },
+    });
     const result = await runMachines(source, session, streams);
     disconnect();
     if (result.end.kind !== "signal") await source.close();
@@ -172,7 +187,10 @@ async function runFresh(
         return await runMachines({ create: (host) => createFreshMachine(makings, host), hash }, session, streams);
       }
       kept = await createKept(keep, makings, connectionsOf(session, streams), new NodeHostServices());
-      return await runKept(kept, session, streams, () => connection.disconnect());
+      return await runKept(kept, session, streams, () => {
+        connection.disconnect();
+        files.liftLimits();
+      });
     } finally {
       connection.disconnect();
       for (const text of regionDump?.lines() ?? []) line(text);

@@ -1,13 +1,26 @@
-/** Lets a test continue machines in a worker: see continue-machine.ts. */
+/** Lets a test continue machines, and run histories again, in a worker. */
 import coreUrl from "../../../build/core.wasm?url";
 import type { Continuation } from "./continuation.js";
+import type { Replayed } from "./replaying.js";
+import type { Request } from "./worker.js";
 
-async function continueMachine(file: string, instructions: number): Promise<Continuation> {
+function continueMachine(file: string, instructions: number): Promise<Continuation> {
+  return ask(file, instructions);
+}
+
+function replayHistory(file: string): Promise<Replayed> {
+  return ask(file, null);
+}
+
+function ask<T>(file: string, instructions: number | null): Promise<T> {
   const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
   const core = new URL(coreUrl, document.baseURI).href;
-  worker.postMessage({ core, file: new URL(file, document.baseURI).href, instructions });
+  worker.postMessage({ core, file: new URL(file, document.baseURI).href, instructions } satisfies Request);
   return new Promise((resolve, reject) => {
-    worker.onmessage = ({ data }) => resolve(data);
+    worker.onmessage = ({ data }) => {
+      worker.terminate();
+      resolve(data);
+    };
     worker.onerror = ({ message }) => reject(new Error(message));
   });
 }
@@ -21,4 +34,4 @@ async function continuedFile(continuation: Continuation): Promise<string> {
   });
 }
 
-Object.assign(globalThis, { continueMachine, continuedFile });
+Object.assign(globalThis, { continueMachine, continuedFile, replayHistory });

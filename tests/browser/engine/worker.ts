@@ -6,18 +6,20 @@ import { KeptFile } from "../../../host/platform/browser/kept-file.js";
 import { loadSqlite } from "../../../host/platform/browser/sqlite.js";
 import { MachineFile } from "../../../host/snapshot/machine-file.js";
 import { type Continuation, continueInFile } from "./continuation.js";
+import { type Replayed, replayFile } from "./replaying.js";
 
-interface Request {
+export interface Request {
   readonly core: string;
   readonly file: string;
-  readonly instructions: number;
+  /** How many to continue for; null to replay the file's newest history. */
+  readonly instructions: number | null;
 }
 
 self.addEventListener("message", ({ data }: MessageEvent<Request>) => {
   serve(data).then((answer) => self.postMessage(answer), reportError);
 });
 
-async function serve({ core, file, instructions }: Request): Promise<Continuation> {
+async function serve({ core, file, instructions }: Request): Promise<Continuation | Replayed> {
   const module = await fetchCoreModule(new URL(core));
   const kept = await KeptFile.open("test", await loadSqlite());
   await kept.replace(await (await fetchFile(new URL(file))).blob());
@@ -26,6 +28,7 @@ async function serve({ core, file, instructions }: Request): Promise<Continuatio
     kept.database(),
     browserFileServices(() => host.yieldToEvents()),
   );
+  if (instructions === null) return replayFile(opened, module, host);
   const reached = await continueInFile(opened, module, host, instructions);
   return { ...reached, file: await kept.contents() };
 }

@@ -41,12 +41,10 @@ export class DirectoryStore implements HypervisorStore {
     const file = join(directory, DATABASE);
     const lock = await FileLock.acquire(file);
     try {
-      return new DirectoryStore(
-        realpathSync(directory),
-        await openDatabase(file, { readOnly: false }),
-        lock,
-        path === null,
-      );
+      const database = await openDatabase(file, { readOnly: false });
+      // Nobody opens it after this program has ended, however that ends.
+      if (path === null) database.exec("PRAGMA synchronous = OFF");
+      return new DirectoryStore(realpathSync(directory), database, lock, path === null);
     } catch (error) {
       lock.release();
       throw error;

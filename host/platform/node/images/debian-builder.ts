@@ -1,5 +1,6 @@
 import { mkdir, open, readFile, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { AGENT_PROTOCOL_VERSION } from "../../../guest-agent/protocol.js";
 import { writeAr } from "../../../images/ar.js";
 import {
   DEBIAN_BOOT_MODULES,
@@ -92,7 +93,7 @@ export class DebianBuilder implements ImageBuilder {
         architecture: ARCHITECTURE,
         packages: fetched.map(({ name, version, sha256 }) => ({ name, version, sha256 })),
         commandLine: DEBIAN_COMMAND_LINE,
-        execProtocol: 0,
+        execProtocol: AGENT_PROTOCOL_VERSION,
       },
       kernel: parts.kernel,
       initrd: buildBootInitrd(parts),

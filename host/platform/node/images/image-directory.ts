@@ -1,6 +1,6 @@
 /** Images as directories: a manifest and the files it names. */
 
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { type FileHandle, mkdir, open, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Image } from "../../../images/image.js";
@@ -16,7 +16,7 @@ import {
 } from "../../../images/manifest.js";
 import { VivariumError } from "../../../util/errors.js";
 
-const DISK_FILE = "disk.img";
+const DISK_NAME_BYTE_LENGTH = 4;
 
 /** An image before it has files. */
 export interface ImageParts {
@@ -94,8 +94,10 @@ export async function writeImageDirectory(
 
 async function takeDisk(directory: string, diskFile: string): Promise<ImageDisk> {
   const { size } = await stat(diskFile);
-  await rename(diskFile, join(directory, DISK_FILE));
-  return { file: DISK_FILE, byteLength: size };
+  // Disks lie over it by its name: none is to find another one there when the image has been made anew.
+  const file = `disk-${randomBytes(DISK_NAME_BYTE_LENGTH).toString("hex")}.img`;
+  await rename(diskFile, join(directory, file));
+  return { file, byteLength: size };
 }
 
 /** @returns the disk's path */

@@ -6,13 +6,12 @@ import { EgressPolicy, type EgressRule } from "../../../network/nat/egress.js";
 import { Nat } from "../../../network/nat/nat.js";
 import { PeerStation } from "../../../network/peer-link.js";
 import { VivariumError } from "../../../util/errors.js";
+import { keepAlive } from "../keep-alive.js";
 import { NodeOutside } from "./outside.js";
 import { MESSAGE_BYTE_LENGTH_MAX, messageBytes, webSocketPeer } from "./websocket-link.js";
 
 /** Machines connected at once; more are turned away. */
 const CLIENTS_MAX = 64;
-/** A machine whose program was killed is noticed by this. */
-const PING_MS = 30_000;
 
 export interface RelayOptions {
   readonly host: string;
@@ -97,24 +96,12 @@ export class Relay {
       webSocketPeer(socket, () => station.drained()),
       link,
     );
-    let isAlive = true;
-    const pinger = setInterval(() => {
-      if (!isAlive) socket.terminate();
-      isAlive = false;
-      socket.ping();
-    }, PING_MS);
-    pinger.unref();
-    socket.on("pong", () => {
-      isAlive = true;
-    });
+    keepAlive(socket);
     socket.on("message", (data, isBinary) => {
       if (isBinary) station.received(messageBytes(data));
     });
     socket.on("error", () => socket.terminate());
-    socket.on("close", () => {
-      clearInterval(pinger);
-      void link.close();
-    });
+    socket.on("close", () => void link.close());
   }
 }
 

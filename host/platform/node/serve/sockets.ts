@@ -6,6 +6,7 @@ import { Name } from "../../../control/hypervisor/schemas.js";
 import type { HypervisorService, SpawnOutput, SpawnSession } from "../../../control/hypervisor/service.js";
 import { STREAM_STDERR, STREAM_STDOUT } from "../../../control/hypervisor/socket-messages.js";
 import { VivariumError } from "../../../util/errors.js";
+import { keepAlive } from "../keep-alive.js";
 import type { AuditLog } from "./audit-log.js";
 import { failureOf } from "./failure.js";
 import type { Principal } from "./principal.js";
@@ -18,6 +19,8 @@ const Terminal = {
   columns: Type.Integer({ minimum: 1, maximum: 1000 }),
   rows: Type.Integer({ minimum: 1, maximum: 1000 }),
 };
+/** As the names in terminfo are. */
+const TerminalType = Type.Optional(Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9+._-]{0,63}$" }));
 const Resize = Type.Object({ type: Type.Literal("resize"), ...Terminal }, STRICT);
 const Start = Type.Object(
   {
@@ -26,7 +29,7 @@ const Start = Type.Object(
       Type.String({ minLength: 1, maxLength: 131_072 }),
       Type.Array(Type.String({ maxLength: 131_072 }), { minItems: 1, maxItems: 4096 }),
     ]),
-    terminal: Type.Union([Type.Object(Terminal, STRICT), Type.Null()]),
+    terminal: Type.Union([Type.Object({ ...Terminal, type: TerminalType }, STRICT), Type.Null()]),
   },
   STRICT,
 );
@@ -43,7 +46,6 @@ const SOCKETS_MAX = 500;
 /** Bytes that may wait for a slow reader before the guest is held back. */
 const CONGESTION_BYTE_LENGTH = 1024 * 1024;
 const DRAIN_POLL_MS = 10;
-const PING_MS = 30_000;
 /** Close codes of our own are 4000 to 4999: RFC 6455, section 7.4.2. */
 const CLOSE_NORMAL = 1000;
 const CLOSE_GOING_AWAY = 1001;
@@ -112,11 +114,10 @@ export class Sockets {
       socket.close(CLOSE_TOKEN_ENDED, "the token has ended");
       socket.resume();
     });
-    const stopPinging = keepAlive(socket);
+    keepAlive(socket);
     socket.on("close", () => {
       this.#open.delete(socket);
       forget();
-      stopPinging();
     });
     const note = (outcome: "done" | "failed", message: string) =>
       audit.add({ principal: principal.label, action, machine, outcome, message });
@@ -268,19 +269,4 @@ function refuse(socket: WebSocket, error: unknown): void {
   socket.close(CLOSE_REFUSED, code);
   // The client's answer to the close has to be read.
   socket.resume();
-}
-
-/** A client whose computer is gone is noticed by its silence. */
-function keepAlive(socket: WebSocket): () => void {
-  let isAlive = true;
-  socket.on("pong", () => {
-    isAlive = true;
-  });
-  const pinger = setInterval(() => {
-    if (!isAlive) socket.terminate();
-    isAlive = false;
-    socket.ping();
-  }, PING_MS);
-  pinger.unref();
-  return () => clearInterval(pinger);
 }
