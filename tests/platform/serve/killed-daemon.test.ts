@@ -1,5 +1,5 @@
 /** A daemon with real machines, as a process that is ended in all ways. */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -58,6 +58,17 @@ test("daemon: its first start says the console's address with its token, and mac
   const uname = await ask("exec", "web", "--", "uname", "-m");
   expect(uname).toEqual({ status: 0, stdout: "riscv64\n", stderr: "" });
   expect((await ask("exec", "web", "echo kept > /run/mark; exit 7")).status).toBe(7);
+});
+
+test("exec -t: a command has a terminal of our terminal's size, and its status is ours", () => {
+  // Debian's script(1) gives us a terminal.
+  const command = `"${process.execPath}" "${VIV}" exec -t web -- 'tty; stty size; exit 6'`;
+  const { status, stdout } = spawnSync("script", ["-qec", `stty columns 91 rows 31; ${command}`, "/dev/null"], {
+    env: { ...process.env, VIV_DATA_DIR: directory },
+    encoding: "utf8",
+  });
+  // Our terminal adds a carriage return of its own to each line: libuv's raw mode leaves ONLCR on.
+  expect({ status, stdout }).toEqual({ status: 6, stdout: expect.stringMatching(/\/dev\/pts\/\d+\r+\n31 91\r+\n$/) });
 });
 
 test("SIGTERM: machines are saved, and go on where they were with the next start, which prints no token", async () => {

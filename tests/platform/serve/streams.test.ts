@@ -54,6 +54,18 @@ describe("events", () => {
   });
 });
 
+test("events: a client that has seen more than there is, of a daemon that has begun anew, is told what happens", async () => {
+  const telling = setInterval(() => daemon.service.emit("host", null, "new"), 50);
+  try {
+    for await (const { data } of eventsOf("/v1/events/stream", { "Last-Event-ID": "999999999" })) {
+      expect(data.message).toBe("new");
+      break;
+    }
+  } finally {
+    clearInterval(telling);
+  }
+});
+
 describe("operations", () => {
   test("operation: it is answered at once with its address, and then tells how far it is and how it ended", async () => {
     const begun = await daemon.ask("POST", "/v1/machines", { body: { name: "slow" } });
