@@ -73,7 +73,14 @@ export class Hypervisor extends HypervisorBase {
 
 export type { ExecOptions, ExecResult, ForkOptions, OpenOptions, ReplayOptions } from "./api/call-options.js";
 export type { GuestFileSystem, ReadOptions, WriteOptions } from "./api/guest-file-system.js";
-export type { Command, GuestProcess, ProcessExit, ProcessOptions } from "./api/guest-process.js";
+export type {
+  Command,
+  GuestProcess,
+  GuestTerminal,
+  ProcessExit,
+  ProcessOptions,
+  SpawnOptions,
+} from "./api/guest-process.js";
 export type { Limits } from "./api/limits.js";
 export { MachineBase, type MachineEvents } from "./api/machine.js";
 export type { BalloonState, MachineBalloon } from "./api/machine-balloon.js";

@@ -4,7 +4,7 @@ import type { Identity } from "../machine/machine.js";
 import { VivariumError } from "../util/errors.js";
 import type { OptionNames } from "./arguments.js";
 import { type ShareOptions, shareSetupsOf } from "./device-options.js";
-import type { ProcessExit, ProcessOptions } from "./guest-process.js";
+import type { ProcessExit, ProcessOptions, SpawnOptions } from "./guest-process.js";
 import type { Limits } from "./limits.js";
 import { checkTranslate } from "./machine-options.js";
 import type { Connections, Source } from "./messages.js";
@@ -73,13 +73,9 @@ export interface ForkOptions {
   readonly networks?: (index: number) => readonly NetworkOptions[];
 }
 
-export const SPAWN_NAMES: OptionNames<ProcessOptions & Limits> = {
-  cwd: true,
-  env: true,
-  timeoutMs: true,
-  signal: true,
-};
-export const EXEC_NAMES: OptionNames<ExecOptions> = { ...SPAWN_NAMES, input: true, maxOutputByteLength: true };
+const PROCESS_NAMES: OptionNames<ProcessOptions & Limits> = { cwd: true, env: true, timeoutMs: true, signal: true };
+export const SPAWN_NAMES: OptionNames<SpawnOptions & Limits> = { ...PROCESS_NAMES, terminal: true };
+export const EXEC_NAMES: OptionNames<ExecOptions> = { ...PROCESS_NAMES, input: true, maxOutputByteLength: true };
 export const OPEN_NAMES: OptionNames<OpenOptions> = {
   snapshot: true,
   identity: true,

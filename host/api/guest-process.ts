@@ -1,5 +1,5 @@
 import type { AgentClient, ProcessStart } from "../guest-agent/agent-client.js";
-import type { AgentProcess, ExitStatus, OutputStream } from "../guest-agent/agent-process.js";
+import type { AgentProcess, ExitStatus, OutputStream, TerminalSize } from "../guest-agent/agent-process.js";
 import { shellCommand, USUAL_ENVIRONMENT } from "../guest-agent/shell.js";
 import { VivariumError } from "../util/errors.js";
 import { checkObject, checkText } from "./arguments.js";
@@ -14,6 +14,17 @@ export interface ProcessOptions {
   readonly cwd?: string;
   /** Variables besides the usual PATH, HOME, USER and TERM, or in their place. */
   readonly env?: Readonly<Record<string, string>>;
+}
+
+/** A terminal for a process: what it writes comes from `stdout`, lines as terminals end them, and what is typed goes into `stdin`. */
+export interface GuestTerminal extends TerminalSize {
+  /** What the process is told by TERM; `vt220` unless given. */
+  readonly type?: string;
+}
+
+export interface SpawnOptions extends ProcessOptions {
+  /** A terminal in place of pipes; closing `stdin` types Ctrl-D. */
+  readonly terminal?: GuestTerminal | undefined;
 }
 
 /** How a process ended. */
@@ -55,6 +66,11 @@ export class GuestProcess {
     });
   }
 
+  /** Its terminal is another size now, in characters; a process without a terminal has no use for it. */
+  resize(columns: number, rows: number): void {
+    this.#process.resize({ columns, rows });
+  }
+
   /** `exited`'s exit code. */
   get exitCode(): Promise<number> {
     const code = this.exited.then(({ exitCode }) => exitCode);
@@ -85,7 +101,7 @@ export class RunningProcess {
   readonly #fail: (error: VivariumError) => void;
 
   /** @throws VivariumError `exec/arguments` */
-  constructor(client: AgentClient, command: Command, options: ProcessOptions) {
+  constructor(client: AgentClient, command: Command, options: SpawnOptions) {
     checkProcessOptions(options);
     this.#client = client;
     const source = (stream: OutputStream) => new ByteSource((length) => this.process.consumed(stream, length));
@@ -136,9 +152,11 @@ function checkProcessOptions({ cwd, env }: ProcessOptions): void {
   for (const [name, value] of Object.entries(checkObject("env", env))) checkText(`env.${name}`, value);
 }
 
-function startOf(command: Command, { cwd, env }: ProcessOptions): ProcessStart {
+function startOf(command: Command, { cwd, env, terminal }: SpawnOptions): ProcessStart {
   const usual = typeof command === "string" ? shellCommand(command) : { argv: command, directory: "." };
-  return { argv: usual.argv, directory: cwd ?? usual.directory, environment: { ...USUAL_ENVIRONMENT, ...env } };
+  const type = terminal?.type === undefined ? {} : { TERM: terminal.type };
+  const environment = { ...USUAL_ENVIRONMENT, ...type, ...env };
+  return { argv: usual.argv, directory: cwd ?? usual.directory, environment, terminal };
 }
 
 const SIGNAL_STATUS_BASE = 128;

@@ -23,7 +23,7 @@ import {
 } from "./call-options.js";
 import { checkInput, feed, whole } from "./command-input.js";
 import { GuestFileSystem } from "./guest-file-system.js";
-import { type Command, checkCommand, GuestProcess, type ProcessOptions, RunningProcess } from "./guest-process.js";
+import { type Command, checkCommand, GuestProcess, RunningProcess, type SpawnOptions } from "./guest-process.js";
 import { type Limits, within } from "./limits.js";
 import { MachineBalloon } from "./machine-balloon.js";
 import { MachineConsole } from "./machine-console.js";
@@ -435,9 +435,9 @@ export class MachineBase {
    *
    * The limits are for the start; a signal that aborts later ends the process.
    *
-   * @throws VivariumError as `exec` does
+   * @throws VivariumError as `exec` does; `exec/terminal` when the guest has no terminal to give
    */
-  async spawn(command: Command, options: ProcessOptions & Limits = {}): Promise<GuestProcess> {
+  async spawn(command: Command, options: SpawnOptions & Limits = {}): Promise<GuestProcess> {
     checkCommand(command);
     const { timeoutMs, signal, ...process } = checkOptions("spawn", options, SPAWN_NAMES);
     const limits = { ...(timeoutMs === undefined ? {} : { timeoutMs }), ...(signal === undefined ? {} : { signal }) };

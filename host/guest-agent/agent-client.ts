@@ -1,12 +1,13 @@
 import { utf8 } from "../util/bytes.js";
 import { VivariumError } from "../util/errors.js";
-import { AgentProcess, type ProcessEvents } from "./agent-process.js";
+import { AgentProcess, type ProcessEvents, type TerminalSize } from "./agent-process.js";
 import {
   AGENT_PROTOCOL_VERSION,
   encodeFrame,
   type Frame,
   HELLO,
   HELLO_BYTE_LENGTH,
+  isSpoken,
   PAYLOAD_MAX,
   QUIT,
   START,
@@ -24,6 +25,8 @@ export interface ProcessStart {
   readonly directory: string;
   /** All of it: the process inherits none. */
   readonly environment: Readonly<Record<string, string>>;
+  /** A terminal in place of pipes: what is written to it is standard output. */
+  readonly terminal?: TerminalSize | undefined;
 }
 
 /** The host's end of the port, and what the client needs of the host besides. */
@@ -38,7 +41,7 @@ type Session =
   | { readonly kind: "absent" }
   /** It has been greeted. */
   | { readonly kind: "greeting"; readonly reader: WelcomeReader }
-  | { readonly kind: "open"; readonly reader: FrameReader }
+  | { readonly kind: "open"; readonly reader: FrameReader; readonly version: number }
   /** It has done what it must not: not listened to until it is greeted again. */
   | { readonly kind: "broken" };
 
@@ -124,10 +127,14 @@ export class AgentClient {
   start(start: ProcessStart, events: ProcessEvents, isHeld = false): AgentProcess {
     checkStart(start);
     const id = ++this.#lastId;
-    const process = new AgentProcess(id, start.argv[0]!, events, (frame) => this.#wires.send(frame));
+    const process = new AgentProcess({
+      ...{ id, program: start.argv[0]!, hasTerminal: start.terminal !== undefined },
+      ...{ events, send: (frame) => this.#wires.send(frame) },
+    });
     this.#processes.set(id, process);
-    if (this.isReady && !isHeld) this.#sendStart(id, start);
-    else this.#waiting.push({ start, process, id, isHeld });
+    const waiting = { start, process, id, isHeld };
+    if (this.#session.kind === "open" && !isHeld) this.#sendStart(waiting, this.#session.version);
+    else this.#waiting.push(waiting);
     if (this.#session.kind === "broken") this.greet();
     return process;
   }
@@ -135,7 +142,7 @@ export class AgentClient {
   /** Lets a process that is held start. */
   release(process: AgentProcess): void {
     this.#waiting = this.#waiting.map((other) => (other.process === process ? { ...other, isHeld: false } : other));
-    if (this.isReady) this.#startWaiting();
+    if (this.#session.kind === "open") this.#startWaiting(this.#session.version);
   }
 
   /** Gives up a process that has not been started yet. @returns whether there was such a one */
@@ -170,24 +177,24 @@ export class AgentClient {
   }
 
   #begin(version: number, rest: Uint8Array): void {
-    if (version !== AGENT_PROTOCOL_VERSION) {
+    if (!isSpoken(version)) {
       this.#session = { kind: "broken" };
       const message = `the guest's agent speaks version ${version} of its protocol; expected ${AGENT_PROTOCOL_VERSION}`;
       this.failAll(new VivariumError("agent/version", message, { version }));
       return;
     }
     const reader = new FrameReader();
-    this.#session = { kind: "open", reader };
-    this.#startWaiting();
+    this.#session = { kind: "open", reader, version };
+    this.#startWaiting(version);
     for (const callback of this.#onReady.splice(0)) callback();
     reader.push(rest);
     this.#handleFrames(reader);
   }
 
-  #startWaiting(): void {
+  #startWaiting(version: number): void {
     const waiting = this.#waiting;
     this.#waiting = waiting.filter(({ isHeld }) => isHeld);
-    for (const { id, start, isHeld } of waiting) if (!isHeld) this.#sendStart(id, start);
+    for (const each of waiting) if (!each.isHeld) this.#sendStart(each, version);
   }
 
   #handleFrames(reader: FrameReader): void {
@@ -216,14 +223,23 @@ export class AgentClient {
     this.failAll(new VivariumError("agent/protocol", `the guest's agent is not to be trusted: it sent ${problem}`));
   }
 
-  #sendStart(id: number, { argv, directory, environment }: ProcessStart): void {
+  #sendStart({ id, process, start }: Waiting, version: number): void {
+    const { argv, directory, environment, terminal } = start;
+    const hasTerminals = version >= AGENT_PROTOCOL_VERSION;
+    if (terminal !== undefined && !hasTerminals) {
+      this.#processes.delete(id);
+      process.fail(withoutTerminals(version));
+      return;
+    }
     const paths = pathsOf(argv[0]!, environment.PATH ?? "");
     const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
     const strings = utf8([directory, ...paths, ...argv, ...variables].map((text) => `${text}\0`).join(""));
     for (let at = 0; at < strings.length; at += PAYLOAD_MAX) {
       this.#wires.send(encodeFrame(STRINGS, 0, strings.subarray(at, at + PAYLOAD_MAX)));
     }
-    this.#wires.send(encodeFrame(START, id, words(paths.length, argv.length, variables.length)));
+    const counts = [paths.length, argv.length, variables.length];
+    const size = hasTerminals ? [terminal?.columns ?? 0, terminal?.rows ?? 0] : [];
+    this.#wires.send(encodeFrame(START, id, words(...counts, ...size)));
   }
 }
 
@@ -236,8 +252,20 @@ function pathsOf(program: string, path: string): readonly string[] {
   return path.split(":").map((directory) => (directory === "" ? program : `${directory}/${program}`));
 }
 
-function checkStart({ argv, directory, environment }: ProcessStart): void {
+function withoutTerminals(version: number): VivariumError {
+  const message =
+    "the machine was made from an image whose agent gives commands no terminal; " +
+    "expected one of a new image, or use the machine's console";
+  return new VivariumError("exec/terminal", message, { version });
+}
+
+const SIZE_MAX = 0xffff;
+
+function checkStart({ argv, directory, environment, terminal }: ProcessStart): void {
   const refuse = (problem: string) => new VivariumError("exec/arguments", `exec: ${problem}`);
+  for (const count of [terminal?.columns ?? 1, terminal?.rows ?? 1]) {
+    if (!Number.isInteger(count) || count < 1 || count > SIZE_MAX) throw refuse(`a terminal of ${count} characters`);
+  }
   if (argv.length === 0 || argv[0] === "") throw refuse("no program is named; expected one, and its arguments");
   const texts = [directory, ...argv, ...Object.entries(environment).flat()];
   if (texts.some((text) => text.includes("\0"))) throw refuse("a NUL character, which no argument can have");

@@ -8,6 +8,7 @@ import {
   type Frame,
   INPUT,
   PAYLOAD_MAX,
+  RESIZE,
   ROOM,
   SIGNAL,
   STARTED,
@@ -26,6 +27,12 @@ export type ExitStatus =
 
 export type OutputStream = "stdout" | "stderr";
 
+/** A terminal's size in characters, 1 to 65535 each. */
+export interface TerminalSize {
+  readonly columns: number;
+  readonly rows: number;
+}
+
 /** What happens to a process, in this order: started, then output and ends, then exited; or failed, at any point. */
 export interface ProcessEvents {
   started?(pid: number): void;
@@ -42,6 +49,9 @@ const STREAM_NUMBERS = { stdout: 1, stderr: 2 } as const;
 /** ROOM is sent when so much has been consumed, not for each byte. */
 const ROOM_STEP = WINDOW / 4;
 
+/** What a terminal's line discipline takes for the end of what is typed, at the beginning of a line: Ctrl-D. */
+const END_OF_TRANSMISSION = 4;
+
 /** Input on its way to the process. */
 interface QueuedInput {
   readonly bytes: Uint8Array;
@@ -50,12 +60,22 @@ interface QueuedInput {
   readonly reject: (error: VivariumError) => void;
 }
 
+interface AgentProcessOptions {
+  readonly id: number;
+  /** For messages. */
+  readonly program: string;
+  readonly hasTerminal: boolean;
+  readonly events: ProcessEvents;
+  readonly send: (frame: Uint8Array) => void;
+}
+
 /** A process in the guest, as the agent's client knows it. */
 export class AgentProcess {
   readonly #id: number;
   readonly #program: string;
   readonly #events: ProcessEvents;
   readonly #send: (frame: Uint8Array) => void;
+  readonly #hasTerminal: boolean;
   #state: "starting" | "running" | "done" = "starting";
   readonly #room = { stdout: WINDOW, stderr: WINDOW };
   readonly #consumed = { stdout: 0, stderr: 0 };
@@ -63,13 +83,14 @@ export class AgentProcess {
   #untaken = 0;
   #inputState: "open" | "closing" | "closed" | "unread" = "open";
   #pendingSignals: (readonly [signal: number, group: boolean])[] = [];
+  #pendingSize: TerminalSize | null = null;
 
-  /** @param program for messages */
-  constructor(id: number, program: string, events: ProcessEvents, send: (frame: Uint8Array) => void) {
-    this.#id = id;
-    this.#program = program;
-    this.#events = events;
-    this.#send = send;
+  constructor(options: AgentProcessOptions) {
+    this.#id = options.id;
+    this.#program = options.program;
+    this.#events = options.events;
+    this.#send = options.send;
+    this.#hasTerminal = options.hasTerminal;
   }
 
   /** Whether nothing more will be heard of it. */
@@ -90,9 +111,10 @@ export class AgentProcess {
     });
   }
 
-  /** Standard input ends after what was written. */
+  /** Standard input ends after what was written; at a terminal, by Ctrl-D. */
   closeInput(): void {
     if (this.#inputState !== "open") return;
+    if (this.#hasTerminal) this.write(Uint8Array.of(END_OF_TRANSMISSION)).catch(() => {});
     this.#inputState = "closing";
     this.#sendInput();
   }
@@ -111,6 +133,13 @@ export class AgentProcess {
   signal(signal: number, group: boolean): void {
     if (this.#state === "starting") this.#pendingSignals.push([signal, group]);
     else if (this.#state === "running") this.#send(encodeFrame(SIGNAL, this.#id, words(signal, Number(group))));
+  }
+
+  /** Its terminal has this size now; a process without one has no use for it. */
+  resize(size: TerminalSize): void {
+    if (!this.#hasTerminal) return;
+    if (this.#state === "starting") this.#pendingSize = size;
+    else if (this.#state === "running") this.#send(encodeFrame(RESIZE, this.#id, words(size.columns, size.rows)));
   }
 
   /** The session is over. */
@@ -165,6 +194,7 @@ export class AgentProcess {
     this.#events.started?.(pid);
     for (const [signal, group] of this.#pendingSignals) this.signal(signal, group);
     this.#pendingSignals = [];
+    if (this.#pendingSize !== null) this.resize(this.#pendingSize);
     this.#sendInput();
   }
 
@@ -193,7 +223,7 @@ export class AgentProcess {
     }
     if (this.#inputState !== "closing" || this.#queue.length > 0) return;
     this.#inputState = "closed";
-    this.#send(encodeFrame(INPUT, this.#id));
+    if (!this.#hasTerminal) this.#send(encodeFrame(INPUT, this.#id));
   }
 
   #end(): void {

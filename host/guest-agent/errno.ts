@@ -1,5 +1,5 @@
 import { VivariumError } from "../util/errors.js";
-import { STAGE_DIRECTORY, STAGE_PROGRAM } from "./protocol.js";
+import { STAGE_DIRECTORY, STAGE_PROGRAM, STAGE_TERMINAL } from "./protocol.js";
 
 /** What of Linux's error numbers the messages and programs are told by name: include/uapi/asm-generic/errno*.h. */
 const NAMES: ReadonlyMap<number, readonly [name: string, meaning: string]> = new Map([
@@ -47,13 +47,16 @@ const EACCES = 13;
 const ENOTDIR = 20;
 
 /**
- * Why a process could not be started: `exec/not-found`, `exec/not-executable`, `exec/too-large`, `exec/directory`, or
- * `exec/failed` for what the guest has run out of. `data` has `program`, `errno` and its name.
+ * Why a process could not be started: `exec/not-found`, `exec/not-executable`, `exec/too-large`, `exec/directory`,
+ * `exec/terminal`, or `exec/failed` for what the guest has run out of. `data` has `program`, `errno` and its name.
  */
 export function startFailure(program: string, errno: number, stage: number): VivariumError {
   const data = { program, errno, errnoName: errnoName(errno) };
   const fail = (code: string, problem: string) => new VivariumError(code, `${program}: ${problem}`, data);
   if (stage === STAGE_DIRECTORY) return fail("exec/directory", `its working directory: ${errnoMeaning(errno)}`);
+  if (stage === STAGE_TERMINAL) {
+    return fail("exec/terminal", `the guest gives it no terminal (/dev/ptmx): ${errnoMeaning(errno)}`);
+  }
   if (stage !== STAGE_PROGRAM) return fail("exec/failed", `cannot be started: ${errnoMeaning(errno)}`);
   switch (errno) {
     case ENOENT:

@@ -10,11 +10,12 @@
  * |-----------|--------------------------------------------------|----------------------------------------------------|
  * | HELLO     | 16 bytes nobody can guess                        | begins a session; what runs is no longer the host's |
  * | STRINGS   | texts, each with its NUL                         | more of what the next START needs                  |
- * | START     | path count u32, argument count u32, variable count u32 | starts a process: see below                  |
+ * | START     | path count u32, argument count u32, variable count u32, columns u32, rows u32 | starts a process: see below |
  * | INPUT     | bytes; none: end of file                         | for its standard input                             |
  * | ROOM      | stream u32 (1 stdout, 2 stderr), byte length u32 | that much more output may come                     |
  * | SIGNAL    | signal u32, whom u32 (0 the process, 1 its group) | sends a signal                                    |
  * | QUIT      |                                                  | the agent exits with status 0                      |
+ * | RESIZE    | columns u32, rows u32                            | its terminal has this size now                     |
  *
  * Agent to host:
  *
@@ -30,7 +31,9 @@
  * | UNREAD    |                                                  | nobody reads standard input any more               |
  *
  * START takes from the STRINGS since the last one: the working directory, the paths to try in turn, the arguments with
- * the program's name, the environment. The process leads a session of its own.
+ * the program's name, the environment. The process leads a session of its own; with columns that are not 0 it has a
+ * terminal of that size, which controls the session: what it writes is STDOUT, and STDERR ends at once. Its terminal hangs
+ * up when the process has ended or is no longer the host's, and INPUT without bytes does not end it: that is Ctrl-D.
  *
  * Flow control: the host sends at most WINDOW bytes of INPUT that are not TAKEN; the agent sends at most WINDOW bytes
  * of each output, and as many more as it was given ROOM for. So neither ever waits for a process that does not read,
@@ -48,7 +51,14 @@ import { dataView } from "../util/bytes.js";
 /** The port's name, by which both sides find it. */
 export const AGENT_PORT = "viv.agent";
 /** Which version of all this an agent speaks; version 1 was another way to run commands. */
-export const AGENT_PROTOCOL_VERSION = 2;
+export const AGENT_PROTOCOL_VERSION = 3;
+/** The same without terminals: what agents of older images and saved machines speak. START has three numbers. */
+const AGENT_PROTOCOL_VERSION_MIN = 2;
+
+/** Whether the host understands an agent of this version. */
+export function isSpoken(version: number): boolean {
+  return version >= AGENT_PROTOCOL_VERSION_MIN && version <= AGENT_PROTOCOL_VERSION;
+}
 
 export const HELLO = 1;
 export const STRINGS = 2;
@@ -57,6 +67,7 @@ export const INPUT = 4;
 export const ROOM = 5;
 export const SIGNAL = 6;
 export const QUIT = 7;
+export const RESIZE = 8;
 
 export const WELCOME = 16;
 export const STARTED = 17;
@@ -71,6 +82,7 @@ export const UNREAD = 23;
 export const STAGE_RESOURCES = 0;
 export const STAGE_DIRECTORY = 1;
 export const STAGE_PROGRAM = 2;
+export const STAGE_TERMINAL = 3;
 
 export const HEADER_BYTE_LENGTH = 12;
 /** Longest payload, either way: a frame then fits into one write to the port, which takes 32 KiB. */

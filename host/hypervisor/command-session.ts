@@ -1,29 +1,23 @@
 /// <reference path="../api/web.d.ts" />
-import type { GuestProcess } from "../api/guest-process.js";
+import type { GuestProcess, GuestTerminal } from "../api/guest-process.js";
 import type { SignalName } from "../api/signals.js";
 import type { SpawnOutput, SpawnSession } from "../control/hypervisor/service.js";
-import { VivariumError } from "../util/errors.js";
 import type { HypervisorMachine } from "./hypervisor-machine.js";
 
 /** Starts a command in a guest that somebody talks to. @throws VivariumError as `Machine.spawn` */
 export async function spawnIn(
   machine: HypervisorMachine,
   command: string | readonly string[],
-  { terminal }: { readonly terminal: { readonly columns: number; readonly rows: number } | null },
+  { terminal }: { readonly terminal: GuestTerminal | null },
   output: SpawnOutput,
 ): Promise<SpawnSession> {
-  if (terminal !== null) {
-    const message = "the guest's agent gives commands no terminal; the machine's console is one";
-    throw new VivariumError("exec/terminal", message, { machine: machine.name });
-  }
-  const process = await machine.spawn(command);
+  const process = await machine.spawn(command, terminal === null ? {} : { terminal });
   void give(process, output);
   const input = process.stdin.getWriter();
   const ignore = (): void => {};
   return {
     write: (bytes) => void (bytes === null ? input.close() : input.write(bytes)).catch(ignore),
-    // Without a terminal there is nothing that has a size.
-    resize: ignore,
+    resize: (columns, rows) => process.resize(columns, rows),
     kill: (signal) => void process.kill(signal as SignalName),
     close: () => void process.kill("SIGHUP"),
   };

@@ -11,6 +11,9 @@ import type { WorkerPool } from "./worker-pool.js";
 /** What a machine that comes to a worker is expected to want. */
 const ARRIVAL_PROCESSORS = 0.5;
 
+/** What a machine that is kept apart may take while nobody knows what it has a right to: it would never be known. */
+const CELL_LIMIT_MIN = 0.05;
+
 export interface DivisionOptions {
   readonly workers: WorkerPool;
   pools(): readonly PoolSpec[];
@@ -56,13 +59,25 @@ export class Division {
     const workers = new Map(machines.map((machine) => [machine.name, machine.worker?.number ?? null]));
     this.#entitlements = entitlementsOf(treeOf(policy), (name) => demands.get(name) ?? 0, this.#workerCount);
     for (const worker of this.#options.workers.workers) {
-      const part = partOf(policy, this.#entitlements, (name) => workers.get(name) ?? null, worker.number);
+      const here = partOf(policy, this.#entitlements, (name) => workers.get(name) ?? null, worker.number);
+      const part = this.#options.workers.isCell(worker) ? this.#limited(here) : here;
       const text = JSON.stringify(part);
       if (this.#told.get(worker.number) === text) continue;
       this.#told.set(worker.number, text);
       // A worker that has ended is replaced by one that is told anew.
       worker.call("policy", part).catch(() => {});
     }
+  }
+
+  /** Who is kept apart has a thread beside the others', and takes no more of the host than in their midst. */
+  #limited({ pools, machines }: Policy): Policy {
+    return {
+      pools,
+      machines: machines.map(({ cpu, ...rest }) => {
+        const entitlement = Math.max(CELL_LIMIT_MIN, Math.round(this.entitlementOf(rest.name) * 100) / 100);
+        return { ...rest, cpu: { ...cpu, limit: Math.min(cpu.limit ?? 1, entitlement) } };
+      }),
+    };
   }
 
   /** A worker has been replaced: it knows nothing. */
@@ -82,13 +97,13 @@ export class Division {
   }
 
   get #workerCount(): number {
-    return this.#options.workers.workers.length;
+    return this.#options.workers.sharedCount;
   }
 
   #placed(): readonly PlacedMachine[] {
     return this.#options.machines().flatMap((machine) => {
       const { name, worker, heading, spec } = machine;
-      if (heading === null) return [];
+      if (heading === null || this.#options.workers.isCell(heading)) return [];
       const entitlement = worker === null ? ARRIVAL_PROCESSORS : this.entitlementOf(name);
       return [{ name, worker: heading.number, entitlement, reservation: spec.cpu.reservation }];
     });

@@ -9,6 +9,7 @@ import {
   type WorkerCallName,
   type WorkerCalls,
 } from "./messages.js";
+import { TurnNote } from "./turn-note.js";
 
 interface PendingCall {
   readonly resolve: (value: never) => void;
@@ -21,6 +22,7 @@ export class HostWorker {
   readonly number: number;
   readonly #channel: WorkerChannel;
   readonly #onEnd: (error: Error) => void;
+  readonly #note = TurnNote.create();
   readonly #lanes = new Map<number, (message: unknown) => void>();
   readonly #pending = new Map<number, PendingCall>();
   #lastCall = 0;
@@ -34,10 +36,16 @@ export class HostWorker {
     this.#onEnd = onEnd;
     channel.onMessage((message) => this.#receive(message as Envelope));
     channel.onFailure((cause) => this.#fail(`the worker has ended: ${cause.message}`));
+    if (this.#note !== null) void this.call("noteTurns", this.#note.buffer).catch(() => {});
   }
 
   get isAlive(): boolean {
     return this.#ended === null;
+  }
+
+  /** Whose turn it is, or was when the worker ended; null when it is nobody's or cannot be known. */
+  get laneInTurn(): number | null {
+    return this.#note?.lane ?? null;
   }
 
   /** How many machines it runs. */

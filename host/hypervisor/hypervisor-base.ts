@@ -9,6 +9,7 @@ import type {
 } from "../control/hypervisor/schemas.js";
 import type {
   ActionContext,
+  CommandTerminal,
   ConsoleSession,
   HypervisorService,
   SpawnOutput,
@@ -42,6 +43,8 @@ export interface HypervisorOptions {
   readonly directory?: string;
   /** A machine that does not end its turn for so long is ended with its worker. */
   readonly hangTimeoutMs?: number;
+  /** Whether `create` waits for the machines that go on; it does unless this is false. */
+  readonly awaitsMachines?: boolean;
   /** Whether a machine may be given this directory of the host; none unless given. */
   readonly allowFolder?: (directory: string) => boolean | Promise<boolean>;
 }
@@ -86,6 +89,7 @@ export class HypervisorBase implements HypervisorService {
   #isBalancing = false;
   #isFlushDue = false;
   #closing: Promise<void> | null = null;
+  #resuming: Promise<void> = Promise.resolve();
 
   /** @internal */
   constructor(platform: HypervisorPlatform, options: HypervisorOptions, place: HypervisorStore) {
@@ -116,7 +120,10 @@ export class HypervisorBase implements HypervisorService {
     this.managed = new Machines(
       {
         platform,
-        chooseWorker: (machine) => this.#workers.worker(this.#division.place(machine)),
+        chooseWorker: (machine) =>
+          machine.isKeptApart
+            ? this.#workers.cellOf(machine.name)
+            : this.#workers.worker(this.#division.place(machine)),
         makeRoom: (machine, come) => this.#memory.makeRoom(machine, come),
         fileOf: (machine) => place.machineFile(machine),
         abandonFile: (machine) => place.abandonFile(machine),
@@ -141,17 +148,25 @@ export class HypervisorBase implements HypervisorService {
   ): Promise<H> {
     const place = await platform.openStore(options.directory ?? null);
     const hypervisor = new this(platform, options, place);
-    await hypervisor.resume();
+    const resumed = hypervisor.resume();
+    if (options.awaitsMachines !== false) await resumed;
     return hypervisor;
   }
 
   /** @internal Machines that ran when the hypervisor was closed go on, and those that are to start with it are. */
-  async resume(): Promise<void> {
+  resume(): Promise<void> {
+    this.#resuming = this.#resume();
+    return this.#resuming;
+  }
+
+  async #resume(): Promise<void> {
     const wanted = new Set(
       this.#store.machines().flatMap(({ spec, wasRunning }) => (wasRunning || spec.autostart ? [spec.name] : [])),
     );
     const machines = this.managed.all.filter(({ name }) => wanted.has(name));
-    await eachOf(machines, SAVED_AT_ONCE, (machine) => this.#attempt(machine, "be started", () => machine.start()));
+    await eachOf(machines, SAVED_AT_ONCE, async (machine) => {
+      if (this.#closing === null) await this.#attempt(machine, "be started", () => machine.start());
+    });
   }
 
   async perform<A extends ServiceActionName>(
@@ -168,6 +183,10 @@ export class HypervisorBase implements HypervisorService {
 
   onEvent(listener: (event: HypervisorEvent) => void): () => void {
     return this.#events.on(listener);
+  }
+
+  tellOperation(machine: string | null, message: string, data: Readonly<Record<string, unknown>>): void {
+    this.#events.tell("operation", machine, message, { ...data });
   }
 
   /** Events that have happened, oldest first. */
@@ -195,7 +214,7 @@ export class HypervisorBase implements HypervisorService {
         const here = all.filter((machine) => machine.worker === worker);
         return { processors: here.reduce((sum, { meter }) => sum + meter.load.processors, 0), machines: here.length };
       }),
-      processors: this.#workers.workers.length,
+      processors: this.#workers.sharedCount,
       reservedProcessors: this.#division.reserved,
       memoryBudgetByteLength: this.#memory.budgetByteLength,
       memoryUsedByteLength: this.#memory.usedByteLength,
@@ -247,7 +266,7 @@ export class HypervisorBase implements HypervisorService {
   spawn(
     machine: string,
     command: string | readonly string[],
-    options: { readonly terminal: { readonly columns: number; readonly rows: number } | null },
+    options: { readonly terminal: CommandTerminal | null },
     output: SpawnOutput,
   ): Promise<SpawnSession> {
     return spawnIn(this.managed.get(machine).handle, command, options, output);
@@ -303,6 +322,7 @@ export class HypervisorBase implements HypervisorService {
   }
 
   async #close(): Promise<void> {
+    await this.#resuming;
     const saved = this.managed.all.filter(({ isPresent }) => isPresent);
     await eachOf(saved, SAVED_AT_ONCE, (machine) =>
       this.#attempt(machine, "be saved", () => machine.hibernate("closing")),
@@ -359,6 +379,9 @@ export class HypervisorBase implements HypervisorService {
 
   /** About once a second. */
   #tick(): void {
+    const isThere = (name: string) =>
+      this.managed.all.some((each) => each.name === name && each.isKeptApart && each.heading !== null);
+    for (const cell of this.#workers.closeCells(isThere)) this.#division.forget(cell);
     this.#division.update();
     if (!this.#isBalancing) void this.#balance();
     void this.#memory.look();
@@ -381,10 +404,13 @@ export class HypervisorBase implements HypervisorService {
   }
 
   #workerEnded(worker: HostWorker, error: Error): void {
-    this.#events.tell("host", null, `worker ${worker.number}: ${error.message}`);
+    const here = this.managed.all.filter((machine) => machine.worker === worker);
+    const suspect = here.length === 1 ? here[0]! : (here.find(({ lane }) => lane === worker.laneInTurn) ?? null);
+    const whose = suspect === null ? "" : `, in the turn of ${suspect.name}`;
+    this.#events.tell("host", null, `worker ${worker.number}: ${error.message}${whose}`);
     this.#division.forget(worker.number);
     this.#division.update();
-    for (const machine of this.managed.all) machine.workerEnded(worker, error);
+    for (const machine of here) machine.workerEnded(worker, error, suspect);
   }
 
   #machinesApi(): HypervisorMachines {

@@ -13,7 +13,7 @@ import type { HostWorker } from "./host-worker.js";
 import { HypervisorMachine, type MachineControls } from "./hypervisor-machine.js";
 import { Lane, type LanePlace } from "./lane.js";
 import { IMPORTED_IMAGE, refuseImported, setupOfSpec } from "./machine-setup.js";
-import type { FileFacts, LaneReading } from "./messages.js";
+import type { FileFacts, ImportedMachine, LaneReading } from "./messages.js";
 import { Meter } from "./meter.js";
 import type { HypervisorPlatform } from "./platform.js";
 import { BackOff, endOf, isRestarted, type MachineEnd } from "./restart.js";
@@ -69,6 +69,8 @@ export class ManagedMachine {
   /** The worker that it is about to come to. */
   #heading: HostWorker | null = null;
   #balloon = { byteLength: 0, isOurs: false };
+  /** Whether a worker has ended in its turn since somebody started it. */
+  #isKeptApart = false;
   #transit: Transit | null = null;
   #cancelRestart: () => void = () => {};
   #onProgress: (progress: ImageProgress) => void = () => {};
@@ -94,7 +96,7 @@ export class ManagedMachine {
       (progress) => this.#onProgress(progress),
     );
     void this.handle.connectDevices(setup, []);
-    if (record.goesOn) this.#sleepInFile();
+    if (record.goesOn) this.#sleepInFile(record.wasRunning ? "closing" : "asked");
     else if (record.failure !== null) this.#status = "failed";
   }
 
@@ -170,6 +172,7 @@ export class ManagedMachine {
   /** Switches it on, lets it go on or wakes it. */
   start(onProgress: (progress: ImageProgress) => void = () => {}): Promise<void> {
     this.#backOff.reset();
+    if (!this.isPresent) this.#isKeptApart = false;
     return this.#turns.run(() => this.#start(onProgress));
   }
 
@@ -222,13 +225,20 @@ export class ManagedMachine {
     return this.#turns.run(() => this.#move(to));
   }
 
-  /** @internal The worker has ended with all that ran there. */
-  workerEnded(worker: HostWorker, error: Error): void {
+  /** Whether it has a worker for itself: it was its turn when one ended. */
+  get isKeptApart(): boolean {
+    return this.#isKeptApart;
+  }
+
+  /** @internal The worker has ended with all that ran there. @param suspect in whose turn, if that is known */
+  workerEnded(worker: HostWorker, error: Error, suspect: ManagedMachine | null): void {
     if (this.worker !== worker) return;
+    if (suspect === this) this.#isKeptApart = true;
+    const isBlameless = suspect !== null && suspect !== this;
     void this.#turns.run(async () => {
       if (this.worker !== worker) return;
       this.#around.abandonFile(this.name);
-      this.#broken(error.message);
+      this.#broken(error.message, isBlameless);
     });
   }
 
@@ -296,6 +306,7 @@ export class ManagedMachine {
     return this.#turns.run(async () => {
       if (this.lane !== null) await this.#save(null);
       const { worker, argument } = this.#fileCall({});
+      await this.#keepUsage(worker);
       return this.#closingFile(worker, () => work(worker, argument.file));
     });
   }
@@ -324,8 +335,9 @@ export class ManagedMachine {
   }
 
   /** It has come as a file, which it goes on from. */
-  imported({ byteLength }: FileFacts): void {
+  imported({ byteLength, usage }: ImportedMachine): void {
     this.#goesOn = true;
+    if (usage !== null) this.meter.goOnFrom(usage);
     this.meter.savedByteLength(byteLength);
     this.#sleepInFile();
     this.#around.changed(this);
@@ -490,6 +502,7 @@ export class ManagedMachine {
       this.handle.forgetSnapshots();
       this.meter.end();
       this.#saved(facts);
+      await this.#keepUsage(place.worker);
       this.#setStatus("hibernated");
       this.#around.flush();
     } catch (error) {
@@ -513,6 +526,7 @@ export class ManagedMachine {
       this.meter.begin(this.#around.platform.nowMs());
       this.#lane.release(to, lane, false);
       this.handle.forgetSnapshots();
+      this.#isKeptApart = false;
       const data = { from: from.worker.number, to: to.number };
       this.#around.tell("machine-moved", this.name, `${this.name} moved to worker ${to.number}`, data);
     } catch (error) {
@@ -527,6 +541,7 @@ export class ManagedMachine {
     if (place !== null) {
       const file = this.#around.fileOf(this.name);
       this.#saved(await place.worker.call("save", { lane: place.lane, file, name }));
+      await this.#keepUsage(place.worker);
     } else if (!this.#goesOn) {
       throw this.#notThere();
     } else if (name !== null) {
@@ -539,12 +554,12 @@ export class ManagedMachine {
     this.#around.flush();
   }
 
-  /** The guest, the machine or its worker has ended. */
-  #broken(reason: string): void {
+  /** The guest, the machine or its worker has ended. @param isBlameless it was another machine's turn */
+  #broken(reason: string, isBlameless = false): void {
     this.#failure = reason;
     this.#leave("failed", reason, this.#goesOn);
     this.#around.tell("machine-failure", this.name, `${this.name} failed: ${reason}`);
-    this.#restartAfter({ kind: "failure", reason });
+    this.#restartAfter({ kind: "failure", reason }, isBlameless);
   }
 
   async #halted(halt: Halt): Promise<void> {
@@ -556,10 +571,11 @@ export class ManagedMachine {
     this.#restartAfter(end);
   }
 
-  #restartAfter(end: MachineEnd): void {
+  #restartAfter(end: MachineEnd, isBlameless = false): void {
     const { platform } = this.#around;
     if (!isRestarted(this.#spec.restart, end)) return;
-    const delayMs = this.#backOff.next(this.#startedAt === null ? 0 : platform.nowMs() - this.#startedAt);
+    const ranMs = this.#startedAt === null ? 0 : platform.nowMs() - this.#startedAt;
+    const delayMs = isBlameless ? 0 : this.#backOff.next(ranMs);
     const restart = () => void this.#turns.run(() => this.#start(() => {})).catch(() => {});
     this.#cancelRestart = platform.schedule(restart, delayMs);
   }
@@ -577,10 +593,10 @@ export class ManagedMachine {
   }
 
   /** From now on it goes on from its file, and wakes when something is asked of it. */
-  #sleepInFile(): void {
+  #sleepInFile(reason: HibernationReason = "asked"): void {
     this.#transit = null;
     this.#wasRunning = true;
-    this.#sleepsFor = "asked";
+    this.#sleepsFor = reason;
     this.#lane.hold();
     this.#setStatus("hibernated");
     // Its users find a guest that answers, only late.
@@ -634,6 +650,17 @@ export class ManagedMachine {
 
   #took(reading: LaneReading | null): void {
     if (reading !== null) this.read(reading, 0);
+  }
+
+  /** What it has used goes where its file goes. */
+  async #keepUsage(worker: HostWorker): Promise<void> {
+    const argument = { file: this.#around.fileOf(this.name), usage: this.meter.usage };
+    try {
+      await this.#closingFile(worker, () => worker.call("keepUsage", argument));
+    } catch (error) {
+      // The machine itself is saved, and the hypervisor's own store has its readings.
+      this.#around.tell("machine-failure", this.name, `${this.name}: readings not in its file: ${messageOf(error)}`);
+    }
   }
 
   #saved({ byteLength }: FileFacts): void {

@@ -5,6 +5,7 @@
 import type { MachineSetup, PackedError } from "../api/messages.js";
 import type { PackedState } from "../api/packed-state.js";
 import type { Transit } from "../api/transit.js";
+import type { Usage } from "../control/hypervisor/schemas.js";
 import type { WasmModule } from "../core/wasm.js";
 import type { Identity } from "../machine/machine-options.js";
 import type { Policy } from "./scheduling/settings.js";
@@ -82,6 +83,8 @@ export interface WorkerCalls {
   pause: { readonly argument: OfLane; readonly answer: undefined };
   /** Switches a machine off and forgets it. */
   close: { readonly argument: OfLane; readonly answer: LaneReading | null };
+  /** Where the worker is to note whose turn it is: `TurnNote`. */
+  noteTurns: { readonly argument: SharedArrayBuffer; readonly answer: undefined };
   /** How the processor is divided from now on. */
   policy: { readonly argument: Policy; readonly answer: undefined };
   balloon: { readonly argument: OfLane & { readonly byteLength: number }; readonly answer: undefined };
@@ -155,6 +158,8 @@ export interface WorkerCalls {
     readonly argument: OfFile & { readonly name: string; readonly lane: number | null };
     readonly answer: undefined;
   };
+  /** Writes down in the file what the machine has used. */
+  keepUsage: { readonly argument: OfFile & { readonly usage: Usage }; readonly answer: undefined };
   closeFile: { readonly argument: OfFile; readonly answer: undefined };
   removeFile: { readonly argument: OfFile; readonly answer: undefined };
   /** Begins to give the file as a stream. @returns the number of the stream */
@@ -183,6 +188,8 @@ export interface ImportedMachine extends FileFacts {
   readonly hartCount: number;
   readonly networkCount: number;
   readonly shares: readonly string[];
+  /** What it had used there; null of one that nobody counted. */
+  readonly usage: Usage | null;
 }
 
 export type ToWorkerHost = {

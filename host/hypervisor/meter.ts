@@ -79,6 +79,12 @@ export class Meter {
     return this.#load;
   }
 
+  /** What the machine had used elsewhere, before it came here. */
+  goOnFrom(usage: Usage): void {
+    this.#usage = usage;
+    this.#sampled = usage;
+  }
+
   /** Memory of the host that the machine takes up. */
   get residentByteLength(): number {
     return this.#residentByteLength;

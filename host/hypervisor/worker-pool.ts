@@ -21,6 +21,8 @@ export class WorkerPool {
   readonly #platform: HypervisorPlatform;
   readonly #options: WorkerPoolOptions;
   readonly #workers: HostWorker[];
+  /** Machines that are kept apart, by the numbers of their workers, which are above those of the others. */
+  readonly #cells = new Map<number, string>();
   #isClosed = false;
 
   constructor(platform: HypervisorPlatform, options: WorkerPoolOptions) {
@@ -29,8 +31,40 @@ export class WorkerPool {
     this.#workers = Array.from({ length: options.count }, (_, number) => this.#start(number));
   }
 
+  /** Those that machines share, by their numbers, and behind them those that one machine has for itself. */
   get workers(): readonly HostWorker[] {
-    return this.#workers;
+    return this.#workers.filter(({ isAlive }) => isAlive);
+  }
+
+  /** How many workers machines share. */
+  get sharedCount(): number {
+    return this.#options.count;
+  }
+
+  isCell({ number }: HostWorker): boolean {
+    return number >= this.sharedCount;
+  }
+
+  /** The worker that a machine has for itself, started if there is none yet. */
+  cellOf(machine: string): HostWorker {
+    for (const [number, owner] of this.#cells) if (owner === machine) return this.worker(number);
+    let number = this.sharedCount;
+    while (this.#cells.has(number)) number++;
+    this.#cells.set(number, machine);
+    this.#workers[number] = this.#start(number);
+    return this.worker(number);
+  }
+
+  /** Ends the cells that nobody needs any more. @returns their numbers */
+  closeCells(isNeeded: (machine: string) => boolean): readonly number[] {
+    const unneeded = [...this.#cells].filter(
+      ([number, name]) => !isNeeded(name) && this.worker(number).laneCount === 0,
+    );
+    return unneeded.map(([number]) => {
+      this.#cells.delete(number);
+      this.worker(number).terminate();
+      return number;
+    });
   }
 
   worker(number: number): HostWorker {

@@ -148,7 +148,7 @@ function planBare(boot: Boot & { kind: "bare" }, options: BootOptions, ram: RamE
     loads: [...program.loads, ...data.loads],
     harts: startHarts(options.hartCount, program.entry, PRIVILEGE_M, data.deviceTree, 0),
     deviceTree: data.deviceTree,
-    htif: isElf(boot.program) ? findHtif(boot.program, ram) : null,
+    htif: isElf(boot.program) ? findHtif(boot.program, ram, program.displacement) : null,
   };
 }
 
@@ -247,11 +247,12 @@ function fwDynamicInfo(nextAddress: number): Uint8Array {
 }
 
 /** The HTIF doublewords of an ELF that has a `tohost` symbol. */
-function findHtif(program: Uint8Array, ram: RamExtent): HtifAddresses | null {
+function findHtif(program: Uint8Array, ram: RamExtent, displacement: bigint): HtifAddresses | null {
   const elf = parseElf(program, "program");
   const address = (name: string): number | null => {
-    const value = elf.symbol(name);
-    if (value === undefined) return null;
+    const symbol = elf.symbol(name);
+    if (symbol === undefined) return null;
+    const value = symbol + displacement;
     if (value < BigInt(ram.start) || value + 8n > BigInt(ram.end)) {
       throw new VivariumError("boot/outside-memory", `program: symbol ${name} at ${hex(value)} is outside memory`);
     }

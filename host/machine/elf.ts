@@ -5,6 +5,8 @@ import { VivariumError } from "../util/errors.js";
 export interface ElfImage {
   /** Virtual address of the first instruction. */
   readonly entry: bigint;
+  /** Whether it runs wherever it is put (ET_DYN), such as OpenSBI 1.3 and later: it relocates itself. */
+  readonly isPositionIndependent: boolean;
   /** PT_LOAD segments that occupy memory, in the file's order. */
   readonly segments: readonly ElfSegment[];
   /** Value of a symbol, or undefined when the file has no such symbol. */
@@ -73,6 +75,7 @@ export function parseElf(bytes: Uint8Array, what: string): ElfImage {
   const file = new ElfFile(bytes, what);
   return {
     entry: file.u64(HEADER_ENTRY),
+    isPositionIndependent: file.u16(HEADER_TYPE) === TYPE_DYN,
     segments: readSegments(file),
     symbol: (name) => findSymbol(file, name),
   };

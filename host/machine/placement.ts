@@ -21,6 +21,8 @@ export interface Placement {
   readonly start: number;
   readonly end: number;
   readonly entry: number;
+  /** What a symbol's value lacks to its physical address, if the program was moved. */
+  readonly displacement: bigint;
 }
 
 /** Lowest virtual address of the upper half, where kernels are linked. */
@@ -48,18 +50,21 @@ export function placeRaw(
   if (bytes.length === 0) throw new VivariumError("boot/empty", `${what}: the file is empty`, { what });
   const end = base + memoryByteLength;
   if (base < ram.start || end > ram.end) throw doesNotFit(what, memoryByteLength, base, ram);
-  return { what, loads: [{ paddr: base, contents: bytes }], start: base, end, entry: base };
+  return { what, loads: [{ paddr: base, contents: bytes }], start: base, end, entry: base, displacement: 0n };
 }
 
 /**
- * Places a program's segments at their physical addresses. A kernel that is linked in the upper half and gives no
- * usable physical addresses (Linux's vmlinux) is moved as a whole to `upperHalfBase`.
+ * Places a program's segments at their physical addresses. A program that gives no usable ones is moved as a whole to
+ * `movedBase` if it runs there: a kernel that is linked in the upper half (Linux's vmlinux), and one that is position
+ * independent (OpenSBI's ELF files).
  */
-export function placeElf(elf: ElfImage, what: string, ram: RamExtent, upperHalfBase: number): Placement {
+export function placeElf(elf: ElfImage, what: string, ram: RamExtent, movedBase: number): Placement {
   const lowest = lowestVaddr(elf.segments);
   const fits = (each: ElfSegment): boolean => isInside(each.paddr, each.memoryByteLength, ram);
-  const isMoved = lowest >= UPPER_HALF && !elf.segments.every(fits);
-  const paddrOf = (each: ElfSegment): bigint => (isMoved ? each.vaddr - lowest + BigInt(upperHalfBase) : each.paddr);
+  const isMovable = lowest >= UPPER_HALF || elf.isPositionIndependent;
+  const isMoved = isMovable && !elf.segments.every(fits);
+  const displacement = isMoved ? BigInt(movedBase) - lowest : 0n;
+  const paddrOf = (each: ElfSegment): bigint => (isMoved ? each.vaddr + displacement : each.paddr);
 
   const extents = elf.segments.map((segment) => {
     const paddr = paddrOf(segment);
@@ -80,6 +85,7 @@ export function placeElf(elf: ElfImage, what: string, ram: RamExtent, upperHalfB
     start: extents[0]!.start,
     end: extents.at(-1)!.end,
     entry: entryPaddr(elf, what, paddrOf),
+    displacement,
   };
 }
 

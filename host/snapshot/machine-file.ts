@@ -6,7 +6,7 @@ import type { MachineState } from "../machine/machine-state.js";
 import type { ChunkMap } from "../storage/chunk.js";
 import { concatBytes, toHex, utf8 } from "../util/bytes.js";
 import { VivariumError } from "../util/errors.js";
-import { decode, type SavedState } from "../util/schema.js";
+import { decode, encode, type SavedState } from "../util/schema.js";
 import { ChunkStore, type ChunkWrite } from "./chunk-store.js";
 import type { Database, FileServices, Row, Statement } from "./database.js";
 import { checkFormat, createFormat, FORMAT_VERSION, upgradeFormat } from "./format.js";
@@ -22,6 +22,7 @@ import { checkName } from "./snapshot-name.js";
 import { readState, writeState } from "./state-text.js";
 import type { StreamRecord } from "./stream-format.js";
 import { exportRecords, importRecords } from "./transfer.js";
+import { type UsageState, usageSchema } from "./usage-state.js";
 
 /** How a point of a machine's history came to be in its file. */
 export type SnapshotKind =
@@ -62,6 +63,8 @@ export const CONSOLE_BYTE_LENGTH_MAX = 64 * 1024;
 const TEXT_LENGTH_MAX = 32 * 1024 * 1024;
 const SNAPSHOT_COUNT_MAX = 100_000;
 const RAM = "ram";
+/** A part of a snapshot that is no component's: `usageSchema`. */
+const USAGE = "usage";
 /** Of a snapshot that only a history has. */
 const IS_HIDDEN = "name IS NULL AND kind = 'automatic'";
 /** The format version that brought histories. */
@@ -98,7 +101,9 @@ export class MachineFile {
          id = (SELECT present FROM machine) AS is_present
        FROM snapshot WHERE ? OR NOT (${IS_HIDDEN}) ORDER BY id LIMIT ${SNAPSHOT_COUNT_MAX}`,
     );
-    this.#texts = database.prepare("SELECT name, state FROM part WHERE snapshot = ? AND length(state) <= ? LIMIT 1000");
+    this.#texts = database.prepare(
+      `SELECT name, state FROM part WHERE snapshot = ? AND length(state) <= ? AND name <> '${USAGE}' LIMIT 1000`,
+    );
   }
 
   /** Makes an empty database a machine file without a machine yet. @param writtenBy program and version */
@@ -266,6 +271,28 @@ export class MachineFile {
     return this.#change(() => this.#save(state, options));
   }
 
+  /** What the machine had used when `keepUsage` was called last; null if it never was. @throws VivariumError `bad-state` */
+  get usage(): UsageState | null {
+    const row = this.#database
+      .prepare(
+        `SELECT state FROM part WHERE snapshot = (SELECT present FROM machine) AND name = '${USAGE}'
+         AND length(state) <= ?`,
+      )
+      .get(TEXT_LENGTH_MAX);
+    return row === null ? null : decode(usageSchema, readState(String(row.state), USAGE));
+  }
+
+  /** Writes down what the machine has used, if there is one. Saves carry it along. */
+  keepUsage(usage: UsageState): Promise<void> {
+    return this.#change(async () => {
+      const { present } = this;
+      if (present === null) return;
+      this.#database
+        .prepare(`INSERT OR REPLACE INTO part (snapshot, name, state) VALUES (?, '${USAGE}', ?)`)
+        .run(present.id, writeState(encode(usageSchema, usage)));
+    });
+  }
+
   /** Gives the point where the machine was left a name, so that it stays. @throws VivariumError `snapshot/name` */
   name(name: string): Promise<Snapshot> {
     return this.#change(async () => {
@@ -423,6 +450,11 @@ export class MachineFile {
       parent,
       console: console ?? new Uint8Array(),
     });
+    if (before !== null) {
+      this.#database
+        .prepare(`INSERT INTO part SELECT ?, name, state FROM part WHERE snapshot = ? AND name = '${USAGE}'`)
+        .run(id, before.id);
+    }
     this.#setPresent(id);
     this.#database.exec("UPDATE machine SET identity = 'kept'");
     if (before !== null && before.kind === "present") this.#delete([before]);

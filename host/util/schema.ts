@@ -112,6 +112,16 @@ export function uint(doc: string, max: number): Field<number> {
   return unsigned(doc, max, `an integer from 0 to ${max}`);
 }
 
+/** A number that is not negative, with its fraction. */
+export function amount(doc: string): Field<number> {
+  return field(
+    doc,
+    "a number from 0 up",
+    (value) => value,
+    (raw) => (typeof raw === "number" && Number.isFinite(raw) && raw >= 0 ? raw : undefined),
+  );
+}
+
 /** An unsigned integer of 64 bits, as a bigint. */
 export function u64(doc: string): Field<bigint> {
   return field(

@@ -1,5 +1,6 @@
 /** The public API on the default image, as a program uses it: the machine is in a worker. */
 import { createHash, randomBytes } from "node:crypto";
+import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type GuestProcess, Machine } from "../../host/index.js";
@@ -200,6 +201,50 @@ describe.skipIf(!hasApt)("machine", () => {
       expect((await run.exited).signal).toBe("SIGKILL");
     });
 
+    test("at a terminal: its size, keys that signal, and the status of what ran there", async () => {
+      const shell = await machine.spawn(["sh"], { terminal: { columns: 101, rows: 37, type: "xterm" } });
+      const type = typing(shell);
+      const shows = screenOf(shell);
+      await type("tty; stty size; echo $TERM\r");
+      await shows(/\n\/dev\/pts\/\d+\r\n37 101\r\nxterm\r\n/);
+      await type("sh -c 'echo run; exec sleep 1000'\r");
+      await shows(/\nrun\r\n/);
+      await type("\x03");
+      // What is typed before that is flushed by Ctrl-C.
+      await shows(/\^C.*# /s);
+      await type("echo status $?\r");
+      // 128 and SIGINT's number.
+      await shows(/\nstatus 130\r\n/);
+      await type("exit 5\r");
+      expect(await shell.exited).toEqual({ exitCode: 5, signal: null });
+      expect(await text(shell.stderr)).toBe("");
+    });
+
+    test("at a terminal: another size is signalled, and Ctrl-C ends what does not heed it", async () => {
+      const terminal = { columns: 80, rows: 24 };
+      const command = "trap 'stty size' WINCH; echo set; while sleep 0.1; do :; done";
+      const process = await machine.spawn(command, { terminal });
+      const shows = screenOf(process);
+      await shows(/set\r\n/);
+      process.resize(60, 20);
+      await shows(/20 60\r\n/);
+      await typing(process)("\x03");
+      expect(await process.exited).toEqual({ exitCode: 130, signal: "SIGINT" });
+    });
+
+    test("at a terminal: the end of its input is Ctrl-D, and what it leaves behind is hung up on", async () => {
+      const cat = await machine.spawn("sleep 12345 & exec cat", { terminal: { columns: 80, rows: 24 } });
+      const writer = cat.stdin.getWriter();
+      await writer.write("hi\n");
+      await writer.close();
+      // Typed, echoed, and written by cat: with the line ends of a terminal.
+      expect([await text(cat.stdout), await cat.exitCode]).toEqual(["hi\r\nhi\r\n", 0]);
+      await expect.poll(async () => (await machine.exec("pgrep -f 'sleep 1234[5]'")).stdout).toBe("");
+      await expect(machine.spawn("true", { terminal: { columns: 0, rows: 24 } })).rejects.toMatchObject({
+        code: "exec/arguments",
+      });
+    });
+
     test("its start fails as exec does", async () => {
       await expect(machine.spawn(["/nowhere"])).rejects.toMatchObject({ code: "exec/not-found" });
     });
@@ -347,4 +392,27 @@ async function firstBytes({ stdout }: GuestProcess): Promise<void> {
   const reader = stdout.getReader();
   await reader.read();
   reader.releaseLock();
+}
+
+/** Types at a process's terminal. */
+function typing({ stdin }: GuestProcess): (keys: string) => Promise<void> {
+  const writer = stdin.getWriter();
+  return (keys) => writer.write(keys);
+}
+
+/** Waits until a process's terminal has shown something, since it last had. */
+function screenOf({ stdout }: GuestProcess): (wanted: RegExp) => Promise<void> {
+  const reader = stdout.getReader();
+  let shown = "";
+  return async (wanted) => {
+    for (let match = wanted.exec(shown); ; match = wanted.exec(shown)) {
+      if (match !== null) {
+        shown = shown.slice(match.index + match[0].length);
+        return;
+      }
+      const { done, value } = await reader.read();
+      if (done) expect.fail(`it ended before it showed ${wanted}: ${JSON.stringify(shown)}`);
+      shown += Buffer.from(value).toString();
+    }
+  };
 }

@@ -8,6 +8,7 @@ import {
   HELLO,
   INPUT,
   PAYLOAD_MAX,
+  RESIZE,
   ROOM,
   SIGNAL,
   START,
@@ -97,7 +98,32 @@ describe("agent client: a process", () => {
       "A=é",
       "",
     ]);
-    expect(agent.take(START).map(({ payload }) => [...payload])).toEqual([[...words(2, 2, 2)]]);
+    expect(agent.take(START).map(({ payload }) => [...payload])).toEqual([[...words(2, 2, 2, 0, 0)]]);
+  });
+
+  test("has a terminal of the size it is given, and is told another one when it runs", () => {
+    const agent = new MockAgent();
+    agent.come();
+    const { process } = agent.start({ ...ECHO, terminal: { columns: 100, rows: 30 } });
+    expect(agent.take(START).map(({ payload }) => [...payload])).toEqual([[...words(1, 2, 0, 100, 30)]]);
+    process.resize({ columns: 1, rows: 1 });
+    process.resize({ columns: 80, rows: 24 });
+    expect(agent.take(RESIZE)).toEqual([]);
+    agent.send(STARTED, 1, words(5));
+    process.closeInput();
+    expect(agent.take(RESIZE).map(({ payload }) => [...payload])).toEqual([[...words(80, 24)]]);
+    // Ctrl-D, and no frame that would end a pipe.
+    expect(agent.take(INPUT).map(({ payload }) => [...payload])).toEqual([[4]]);
+  });
+
+  test("of an agent from before terminals is started as it knows it, and not where it should have one", () => {
+    const agent = new MockAgent();
+    const plain = agent.start();
+    const wants = agent.start({ ...ECHO, terminal: { columns: 80, rows: 24 } });
+    agent.come(2);
+    expect(agent.take(START).map(({ process, payload }) => [process, ...payload])).toEqual([[1, ...words(1, 2, 0)]]);
+    expect([plain.error, wants.error?.code]).toEqual([null, "exec/terminal"]);
+    expect(agent.start({ ...ECHO, terminal: { columns: 80, rows: 24 } }).error?.message).toContain("a new image");
   });
 
   test("of a name with a slash is looked for nowhere else", () => {

@@ -54,7 +54,10 @@ export class MockAgent {
   }
 
   start(start: ProcessStart = ECHO): SeenProcess {
-    const process = this.client.start(start, {
+    const seen: Omit<SeenProcess, "process"> & { process?: AgentProcess } = {
+      ...{ pid: null, stdout: "", stderr: "", ended: [], exit: null, error: null },
+    };
+    seen.process = this.client.start(start, {
       started: (pid) => {
         seen.pid = pid;
       },
@@ -69,8 +72,7 @@ export class MockAgent {
         seen.error = error;
       },
     });
-    const seen: SeenProcess = { process, pid: null, stdout: "", stderr: "", ended: [], exit: null, error: null };
-    return seen;
+    return seen as SeenProcess;
   }
 
   /** The frames of a type since the last look, which are forgotten. */

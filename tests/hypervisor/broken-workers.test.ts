@@ -86,6 +86,48 @@ test("a worker that ends takes only its own machines down; each goes back to its
   await hypervisor.machines.destroy("never");
 });
 
+test("the machine in whose turn a worker ends goes on in a worker for itself; the others are back at once", async () => {
+  const platform = new FragilePlatform();
+  const hypervisor = await createHypervisor({ workers: 1 }, platform);
+  open.push(hypervisor);
+  const calm = await hypervisor.machines.create(letters(image.path, "calm"));
+  const wild = await hypervisor.machines.create(letters(image.path, "wild"));
+  const outputs = { calm: outputOf(hypervisor, "calm"), wild: outputOf(hypervisor, "wild") };
+  await until(() => outputs.calm().length > 10 && outputs.wild().length > 3, "letters of both");
+  await calm.snapshots.create("good");
+  const idle = wild.usage.instructions;
+  // Busy from now on: it is its turn nearly always.
+  type(wild, "b");
+  await until(() => wild.usage.instructions > idle + 10_000_000, "work");
+
+  platform.workers[0]!.crash();
+  await until(() => wild.view().worker === 1 && wild.view().status === "running", "the wild one in another worker");
+  await until(() => calm.view().worker === 0 && calm.view().status === "running", "the calm one in a shared worker");
+  const events = hypervisor.events(0, 100);
+  expect(events.some(({ message }) => message.endsWith("out of memory, in the turn of wild"))).toBe(true);
+  const runs = (name: string) =>
+    events.findIndex(({ machine, data }, at) => at > crashAt && machine === name && data.status === "running");
+  const crashAt = events.findIndex(({ message }) => message.includes("in the turn of wild"));
+  expect(runs("calm")).toBeLessThan(runs("wild"));
+
+  // The next time it is alone; and who starts it by hand gives it another chance.
+  const mark = outputs.calm().length;
+  platform.workers.at(-1)!.crash();
+  await until(
+    () => hypervisor.events(0, 100).filter(({ message }) => message.startsWith("worker 1")).length === 1,
+    "the end",
+  );
+  await until(() => wild.view().status === "failed", "the failure");
+  await until(() => wild.view().status === "running", "another restart");
+  await until(() => outputs.calm().length > mark + 3, "more letters");
+  expect(firstGap(outputs.calm().slice(mark))).toBeNull();
+  expect(calm.view().status).toBe("running");
+  await wild.stop();
+  await wild.start();
+  expect(wild.view().worker).toBe(0);
+  await until(() => hypervisor.host.workers.length === 1, "the end of its worker");
+});
+
 test("a worker that does not answer any more is ended, and its machines run again", async () => {
   const platform = new FragilePlatform();
   const hypervisor = await createHypervisor({ workers: 1, hangTimeoutMs: 3000 }, platform);

@@ -192,6 +192,28 @@ test("a hypervisor that is closed saves what runs, and goes on with it at the ne
   }
 });
 
+test("a hypervisor need not wait for what goes on, and one that is closed before leaves it to the next", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "viv-hypervisor-"));
+  try {
+    const first = await createHypervisor({ directory });
+    await first.machines.create(letters(image.path, "a"));
+    await first.close();
+    const second = await createHypervisor({ directory, awaitsMachines: false });
+    expect(second.machines.get("a").view().status).toBe("hibernated");
+    await until(() => second.machines.get("a").view().status === "running", "the machine");
+    await second.close();
+    const third = await createHypervisor({ directory, awaitsMachines: false });
+    expect(third.managed.get("a").record().wasRunning).toBe(true);
+    await third.close();
+    const fourth = await createHypervisor({ directory });
+    open.push(fourth);
+    expect(fourth.machines.get("a").view().status).toBe("running");
+  } finally {
+    await Promise.all(open.splice(0).map((hypervisor) => hypervisor.close()));
+    await rm(directory, { recursive: true, force: true });
+  }
+});
+
 test("a machine travels as a stream, and goes on at the other end", async () => {
   const hypervisor = await hypervisorOf();
   await hypervisor.machines.create(letters(image.path, "a"));
@@ -213,6 +235,25 @@ test("a machine travels as a stream, and goes on at the other end", async () => 
   await imported.start();
   await until(() => again().length > 5, "letters of the imported machine");
   expect(again().slice(0, 3)).not.toBe("abc");
+});
+
+test("what a machine has used is in its file, and goes where the file goes", async () => {
+  const hypervisor = await hypervisorOf();
+  const machine = await hypervisor.machines.create(letters(image.path, "a"));
+  await until(() => machine.usage.instructions > 0, "a reading");
+  await machine.hibernate();
+  const { usage } = machine;
+  expect(usage.processorSeconds).toBeGreaterThan(0);
+  // Also when it is put back to a point of before.
+  await machine.snapshots.create("here");
+  await machine.start();
+  await until(() => machine.usage.instructions > usage.instructions, "more instructions");
+  await machine.hibernate();
+  const later = machine.usage;
+  await machine.snapshots.restore("here");
+  expect(machine.usage).toEqual(later);
+  await hypervisor.importMachine("b", hypervisor.exportMachine("a", null), null, LOCAL);
+  expect(hypervisor.machines.get("b").usage).toEqual(later);
 });
 
 test("a machine's file is imported as it is, piece by piece, and what only looks like one is refused", async () => {

@@ -221,6 +221,28 @@ describe("boot: bare", () => {
     expect(boot.htif).toEqual({ tohost: 0x8000_1000, fromhost: 0x8000_1040 });
   });
 
+  test("a position-independent ELF that is linked at 0 runs at 0x80000000, with its symbols", () => {
+    const program = elfFile({
+      type: 3,
+      entry: 4n,
+      segments: [
+        { vaddr: 0n, contents: new Uint8Array(8) },
+        { vaddr: 0x4_0000n, contents: Uint8Array.of(7), memoryByteLength: 0x2000 },
+      ],
+      symbols: { tohost: 0x4_1000n },
+    });
+    const boot = plan({ kind: "bare", program });
+    expect(boot.harts[0]!.pc).toBe(0x8000_0004n);
+    expect(loadAt(boot, 0x8004_0000)).toEqual(Uint8Array.of(7));
+    expect(boot.htif).toEqual({ tohost: 0x8004_1000, fromhost: null });
+  });
+
+  test("a position-independent ELF that is linked into memory stays there", () => {
+    const segments = [{ vaddr: 0x8001_0000n, contents: new Uint8Array(8) }];
+    const program = elfFile({ type: 3, entry: 0x8001_0000n, segments });
+    expect(plan({ kind: "bare", program }).harts[0]!.pc).toBe(0x8001_0000n);
+  });
+
   test("a flat binary starts at 0x80000000 without HTIF", () => {
     const boot = plan({ kind: "bare", program: Uint8Array.of(0x6f, 0, 0, 0) });
     expect(boot.harts[0]!.pc).toBe(0x8000_0000n);

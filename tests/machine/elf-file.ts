@@ -12,6 +12,8 @@ export interface TestElf {
   readonly segments: readonly TestSegment[];
   readonly symbols?: Readonly<Record<string, bigint>>;
   readonly machine?: number;
+  /** ET_EXEC (2) unless given. */
+  readonly type?: number;
 }
 
 const HEADER = 64;
@@ -32,7 +34,7 @@ export function elfFile(elf: TestElf): Uint8Array {
   const out = Buffer.alloc(sectionsOffset + 3 * SECTION);
 
   out.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
-  out.writeUInt16LE(2, 16);
+  out.writeUInt16LE(elf.type ?? 2, 16);
   out.writeUInt16LE(elf.machine ?? 243, 18);
   out.writeUInt32LE(1, 20);
   out.writeBigUInt64LE(elf.entry, 24);

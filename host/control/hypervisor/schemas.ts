@@ -80,7 +80,8 @@ export const MachineSpec = Type.Object(
     /** Folders of the host, below those that the daemon was started to share. */
     folders: Type.Array(Share, { maxItems: 4 }),
     /** More words for the image's kernel. */
-    append: Type.String({ maxLength: 1024 }),
+    /** Words, which no control characters are part of. */
+    append: Type.String({ maxLength: 1024, pattern: "^[^\\x00-\\x1f\\x7f]*$" }),
     /** Whether it is started with the hypervisor. */
     autostart: Type.Boolean(),
     restart: RestartPolicy,

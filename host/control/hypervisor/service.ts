@@ -25,6 +25,13 @@ export interface ConsoleSession {
   close(): void;
 }
 
+/** A terminal for a command: its size in characters, and what the command is told by TERM. */
+export interface CommandTerminal {
+  readonly columns: number;
+  readonly rows: number;
+  readonly type?: string;
+}
+
 /** A command in a guest that somebody talks to. */
 export interface SpawnSession {
   /** Null ends the input. A promise that is returned holds back the rest until it resolves. */
@@ -58,6 +65,9 @@ export interface HypervisorService {
   /** Calls back with each event from now on. @returns a function that ends it */
   onEvent(listener: (event: HypervisorEvent) => void): () => void;
 
+  /** Adds to the events how an operation of whoever asks goes. @param message one line for people */
+  tellOperation(machine: string | null, message: string, data: Readonly<Record<string, unknown>>): void;
+
   /** First come what the console last showed, then what it shows. A hibernated machine wakes by what is typed. */
   openConsole(
     machine: string,
@@ -68,7 +78,7 @@ export interface HypervisorService {
   spawn(
     machine: string,
     command: string | readonly string[],
-    options: { readonly terminal: { readonly columns: number; readonly rows: number } | null },
+    options: { readonly terminal: CommandTerminal | null },
     output: SpawnOutput,
   ): Promise<SpawnSession>;
 

@@ -2,6 +2,7 @@
  * What goes over the WebSockets of a console and of a command. Bytes are binary messages: of a console as they are, of a
  * command's output with a first byte that says which. Everything else is JSON.
  */
+import type { CommandTerminal } from "./service.js";
 
 /** The protocol that a client asks for, beside one that carries its token: a browser cannot set headers there. */
 export const WEBSOCKET_PROTOCOL = "vivarium.v1";
@@ -16,7 +17,7 @@ export type ClientMessage =
   | {
       readonly type: "start";
       readonly command: string | readonly string[];
-      readonly terminal: { readonly columns: number; readonly rows: number } | null;
+      readonly terminal: CommandTerminal | null;
     }
   | { readonly type: "end-input" }
   | { readonly type: "kill"; readonly signal: string };

@@ -33,11 +33,13 @@
  */
 import {
   component,
+  flag,
   type LiveStateOf,
   type Schema,
   type StateOf,
   schema,
   table,
+  type Upgrades,
   u8,
   u32,
   u64,
@@ -117,12 +119,15 @@ function transportFields(device: VirtioDevice) {
     driverFeaturesSel: u32("DriverFeaturesSel"),
     queueSel: u32("QueueSel"),
     interruptStatus: uint("InterruptStatus", INTERRUPT_USED_BUFFER | INTERRUPT_CONFIG_CHANGE),
+    startedByKick: flag("whether a kick came after FEATURES_OK and before DRIVER_OK"),
     queues: table("by index", virtqueueState, device.queueMaxSizes.length),
     device: component("the device behind the transport", device.schema),
   };
 }
 type TransportFields = ReturnType<typeof transportFields>;
 type TransportState = StateOf<TransportFields>;
+/** Version 1 had no kicks before DRIVER_OK. */
+const UPGRADES: Upgrades = { 1: (old) => ({ ...old, startedByKick: false }) };
 type Registers = Omit<LiveStateOf<TransportFields>, "queues" | "device">;
 
 const POWER_ON: Readonly<Registers> = {
@@ -132,6 +137,7 @@ const POWER_ON: Readonly<Registers> = {
   driverFeaturesSel: 0,
   queueSel: 0,
   interruptStatus: 0,
+  startedByKick: false,
 };
 
 export interface MmioTransportWires {
@@ -150,7 +156,7 @@ export class VirtioMmioTransport implements Device<TransportFields> {
   #fault: string | null = null;
 
   constructor(device: VirtioDevice, wires: MmioTransportWires) {
-    this.schema = schema("virtio-mmio", 1, transportFields(device));
+    this.schema = schema("virtio-mmio", 2, transportFields(device), UPGRADES);
     this.#device = device;
     this.#wires = wires;
     this.#queues = device.queueMaxSizes.map((maxSize, index) => this.#createQueue(maxSize, index));
@@ -199,9 +205,8 @@ export class VirtioMmioTransport implements Device<TransportFields> {
   }
 
   get #isLive(): boolean {
-    return (
-      hasStatus(this.#registers.status, STATUS_DRIVER_OK) && !hasStatus(this.#registers.status, STATUS_NEEDS_RESET)
-    );
+    const { status, startedByKick } = this.#registers;
+    return (hasStatus(status, STATUS_DRIVER_OK) || startedByKick) && !hasStatus(status, STATUS_NEEDS_RESET);
   }
 
   get #offeredFeatures(): bigint {
@@ -308,8 +313,19 @@ export class VirtioMmioTransport implements Device<TransportFields> {
     return this.#queues[this.#registers.queueSel];
   }
 
+  /**
+   * A driver may not kick before DRIVER_OK (section 3.1.1), but that of barebox reads a disk's partition table by then
+   * and waits for it. As in QEMU, its first kick starts the device, for the features are settled.
+   */
   #kick(queueIndex: number): void {
-    if (this.#isLive && this.#queues[queueIndex]?.ready === true) this.#device.kick(queueIndex);
+    const { status } = this.#registers;
+    if (this.#queues[queueIndex]?.ready !== true || hasStatus(status, STATUS_NEEDS_RESET)) return;
+    if (!this.#isLive) {
+      if (!hasStatus(status, STATUS_FEATURES_OK)) return;
+      this.#registers.startedByKick = true;
+      this.#device.start(this.#driver());
+    }
+    this.#device.kick(queueIndex);
   }
 
   /** Once FEATURES_OK is set the features are settled (section 3.1.1, step 5); DRIVER_OK without it settles them, too. */
@@ -330,10 +346,10 @@ export class VirtioMmioTransport implements Device<TransportFields> {
       this.#resetDriverSide();
       return;
     }
-    const before = this.#registers.status;
+    const wasLive = this.#isLive;
     const refused = this.#acceptsFeatures() ? 0 : STATUS_FEATURES_OK | STATUS_DRIVER_OK;
-    this.#registers.status = before | (value & 0xff & ~(STATUS_NEEDS_RESET | refused));
-    if (!hasStatus(before, STATUS_DRIVER_OK) && this.#isLive) this.#start();
+    this.#registers.status |= value & 0xff & ~(STATUS_NEEDS_RESET | refused);
+    if (!wasLive && this.#isLive) this.#start();
   }
 
   /**
@@ -344,7 +360,7 @@ export class VirtioMmioTransport implements Device<TransportFields> {
     return (this.#registers.driverFeatures & ~this.#offeredFeatures) === 0n;
   }
 
-  /** Drivers may make buffers available before DRIVER_OK, but kicks from then are lost: each queue gets one. */
+  /** Drivers may make buffers available before DRIVER_OK, for which they may not kick: each queue gets one. */
   #start(): void {
     this.#device.start(this.#driver());
     for (let index = 0; index < this.#queues.length; index++) this.#kick(index);

@@ -149,6 +149,7 @@ function describe(opened: HostedFile): ImportedMachine {
     hartCount,
     networkCount: networks.length,
     shares,
+    usage: file.usage,
   };
 }
 

@@ -16,6 +16,7 @@ import {
 } from "../messages.js";
 import type { HostedFile, HostingPlatform } from "../platform.js";
 import { Dispatcher } from "../scheduling/dispatcher.js";
+import { NotedTurns, TurnNote } from "../turn-note.js";
 import { pointsOf } from "./file-points.js";
 import { FileShelf } from "./file-shelf.js";
 import { FileStreams } from "./file-streams.js";
@@ -49,6 +50,7 @@ class MachineHost {
   readonly #dispatcher: Dispatcher;
   readonly #garbage: GarbageCollection;
   readonly #machines = new Map<number, HostedMachine>();
+  #note: TurnNote | null = null;
 
   constructor(platform: HostingPlatform) {
     this.#platform = platform;
@@ -91,6 +93,9 @@ class MachineHost {
         return { value: await this.#machine(given<"pause">().lane).server.pause() };
       case "close":
         return { value: await this.#close(given<"close">().lane) };
+      case "noteTurns":
+        this.#note = new TurnNote(given<"noteTurns">());
+        return { value: undefined };
       case "policy":
         return { value: this.#dispatcher.setPolicy(given<"policy">()) };
       case "balloon": {
@@ -125,6 +130,11 @@ class MachineHost {
         return { value: await this.#deletePoint(given<"deletePoint">()) };
       case "restore":
         return { value: await this.#restore(given<"restore">()) };
+      case "keepUsage": {
+        const { file, usage } = given<"keepUsage">();
+        const opened = await this.#shelf.open(file);
+        return { value: await opened.file.keepUsage(usage) };
+      }
       case "closeFile":
         return { value: await this.#shelf.close(given<"closeFile">().file) };
       case "removeFile":
@@ -160,7 +170,9 @@ class MachineHost {
       onMessage: () => {},
     };
     const platform = new LanePlatform(this.#platform, this.#shared, channel);
-    const machine = new HostedMachine(lane, platform, this.#dispatcher.join(name));
+    const turns = this.#dispatcher.join(name);
+    const noted = this.#note === null ? turns : new NotedTurns(turns, lane, this.#note);
+    const machine = new HostedMachine(lane, platform, noted);
     this.#machines.set(lane, machine);
     try {
       return await make(machine);

@@ -5,6 +5,7 @@ import { FileClient } from "./file-client.js";
 import { FetchOutside } from "./network/fetch-outside.js";
 import { openLink } from "./network/open-link.js";
 import { fillRandom } from "./random.js";
+import { SpareWorkers } from "./spare-workers.js";
 import type { WorkerSetup } from "./worker-setup.js";
 
 /** What a page tells about itself. */
@@ -20,21 +21,28 @@ export interface BrowserSite extends Omit<WorkerSetup, "file"> {
 export class BrowserPlatform implements Platform {
   readonly #site: BrowserSite;
   readonly #onFile: (file: FileClient) => void;
+  readonly #workers: SpareWorkers;
 
   /** @param onFile is given the file calls of each worker that is started */
   constructor(site: BrowserSite, onFile: (file: FileClient) => void = () => {}) {
     this.#site = site;
     this.#onFile = onFile;
+    this.#workers = new SpareWorkers(site.createWorker);
   }
 
   startWorker(): WorkerChannel {
-    const { createWorker, core, images, base } = this.#site;
-    const worker = createWorker();
+    const { core, images, base } = this.#site;
+    const worker = this.#workers.take();
     const { port1, port2 } = new MessageChannel();
     const file = new FileClient(port1);
     worker.postMessage({ core, images, base, file: port2 } satisfies WorkerSetup, [port2]);
     this.#onFile(file);
-    return channelOf(worker, (error) => file.end(error));
+    let hasEnded = false;
+    return channelOf(worker, (error) => {
+      file.end(error);
+      if (!hasEnded) this.#workers.ended();
+      hasEnded = true;
+    });
   }
 
   /** Of its time only. */

@@ -7,7 +7,8 @@ const NS_PER_MS = 1e6;
 export class BrowserHostServices implements HostServices {
   readonly #beforeGuest: () => Promise<void>;
   readonly #channel = new MessageChannel();
-  #onTurn: () => void = () => {};
+  /** Who waits for a turn of the event loop, a message each: several machines and files share a worker. */
+  readonly #waiting: (() => void)[] = [];
 
   /**
    * @param beforeGuest awaited each time before the guest goes on: what holds the guest back while somebody is slow
@@ -15,7 +16,7 @@ export class BrowserHostServices implements HostServices {
    */
   constructor(beforeGuest: () => Promise<void> = async () => {}) {
     this.#beforeGuest = beforeGuest;
-    this.#channel.port1.onmessage = () => this.#onTurn();
+    this.#channel.port1.onmessage = () => this.#waiting.shift()?.();
   }
 
   nowNs(): bigint {
@@ -41,7 +42,7 @@ export class BrowserHostServices implements HostServices {
   /** One turn of the event loop. A message to oneself gives it at once; nested timers wait for 4 ms. */
   async yieldToEvents(): Promise<void> {
     await new Promise<void>((resolve) => {
-      this.#onTurn = resolve;
+      this.#waiting.push(resolve);
       this.#channel.port2.postMessage(null);
     });
     await this.#beforeGuest();

@@ -1,6 +1,6 @@
 import type { GuestSource } from "../../control/actions.js";
 import type { TerminalSize } from "../../control/console-session.js";
-import { AGENT_PROTOCOL_VERSION } from "../../guest-agent/protocol.js";
+import { AGENT_PROTOCOL_VERSION, isSpoken } from "../../guest-agent/protocol.js";
 import { commandLineFor, type GuestMode } from "../../images/command-line.js";
 import type { Boot } from "../../machine/boot.js";
 import { VivariumError } from "../../util/errors.js";
@@ -22,7 +22,7 @@ export interface ImageMachine {
 export async function readImageBoot(source: ImageSource, mode: GuestMode, stderr: Output): Promise<ImageMachine> {
   const firmware = source.firmware === undefined ? null : await readFirmware(source.firmware);
   const image = await withProgress(source.name, stderr, (options) => openImage(source.name, options));
-  if (mode.kind === "agent" && image.manifest.execProtocol !== AGENT_PROTOCOL_VERSION) {
+  if (mode.kind === "agent" && !isSpoken(image.manifest.execProtocol)) {
     const problem =
       image.manifest.execProtocol === 0 ? "cannot run commands" : "runs commands in a way this viv does not know";
     const message = `--exec: image ${source.name} ${problem}; expected an image with "execProtocol": ${AGENT_PROTOCOL_VERSION}`;

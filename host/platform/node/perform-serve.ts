@@ -39,6 +39,8 @@ function openHypervisor(
 ): Promise<HypervisorService> {
   return HypervisorBase.createOn(new NodeHypervisorPlatform(), {
     directory,
+    // Who asks finds machines that are starting, and not a daemon that does not answer.
+    awaitsMachines: false,
     ...(workers === undefined ? {} : { workers }),
     ...(memoryByteLength === undefined ? {} : { memoryMiB: Math.floor(memoryByteLength / MIB) }),
     allowFolder: (folder) => grants.allowsFolder(folder),

@@ -2,6 +2,10 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { ScatterList } from "../../../host/devices/virtio/descriptor-chain.js";
 import {
   INTERRUPT_USED_BUFFER,
+  STATUS_ACKNOWLEDGE,
+  STATUS_DRIVER,
+  STATUS_DRIVER_OK,
+  STATUS_FEATURES_OK,
   STATUS_NEEDS_RESET,
   VIRTIO_F_EVENT_IDX,
   VIRTIO_F_INDIRECT_DESC,
@@ -9,7 +13,7 @@ import {
 } from "../../../host/devices/virtio/mmio-transport.js";
 import { featureSet, type VirtioDevice, type VirtioDriver } from "../../../host/devices/virtio/virtio-device.js";
 import { Virtqueue } from "../../../host/devices/virtio/virtqueue.js";
-import { schema } from "../../../host/util/schema.js";
+import { decode, encode, schema } from "../../../host/util/schema.js";
 import { VirtioBench } from "../../contracts/virtio-device-contract.js";
 import { FakeRam } from "../fake-ram.js";
 import type { MockQueue } from "./mock-driver.js";
@@ -395,10 +399,31 @@ describe("virtqueue: notifications", () => {
     bench.driver.negotiate(PLAIN);
     [queue] = bench.driver.createQueues(PLAIN, 8) as [MockQueue];
     echo.kickCount = 0;
-    queue.send([bytes(1)], [1]);
+    queue.add([bytes(1)], [1]);
     expect([queue.takeUsed(), echo.kickCount]).toEqual([[], 0]);
     bench.driver.driverOk();
     expect(queue.takeUsed().length).toBe(1);
+  });
+
+  test("a driver that kicks before DRIVER_OK, as barebox's does, is served, also by a restored device", () => {
+    start(PLAIN);
+    bench.driver.negotiate(PLAIN);
+    [queue] = bench.driver.createQueues(PLAIN, 8) as [MockQueue];
+    queue.send([bytes(1)], [1]);
+    expect(queue.takeUsed().length).toBe(1);
+    bench.transport.load(bench.transport.save());
+    queue.send([bytes(2)], [1]);
+    expect(queue.takeUsed().length).toBe(1);
+    echo.driver = null;
+    bench.driver.driverOk();
+    expect(echo.driver, "started a second time").toBeNull();
+    expect(bench.driver.status).toBe(STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_FEATURES_OK | STATUS_DRIVER_OK);
+  });
+
+  test("a transport saved as version 1 was started by DRIVER_OK alone", () => {
+    const { schema } = bench.transport;
+    const { startedByKick: _, ...fields } = encode(schema, bench.transport.save()).fields;
+    expect(decode(schema, { name: schema.name, version: 1, fields }).startedByKick).toBe(false);
   });
 });
 

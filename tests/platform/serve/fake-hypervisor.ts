@@ -66,9 +66,13 @@ export class FakeHypervisor implements HypervisorService {
     return () => this.#listeners.delete(listener);
   }
 
+  tellOperation(machine: string | null, message: string, data: Record<string, unknown>): void {
+    this.emit("operation", machine, message, data);
+  }
+
   /** Says that something happened. */
-  emit(kind: HypervisorEvent["kind"], machine: string | null, message: string): void {
-    const event = { id: ++this.#eventId, time: Date.now(), kind, machine, message, data: {} };
+  emit(kind: HypervisorEvent["kind"], machine: string | null, message: string, data = {}): void {
+    const event = { id: ++this.#eventId, time: Date.now(), kind, machine, message, data };
     this.#events.push(event);
     if (this.#events.length > EVENTS_MAX) this.#events.shift();
     for (const listener of this.#listeners) listener(event);

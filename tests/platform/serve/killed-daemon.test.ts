@@ -1,5 +1,5 @@
 /** A daemon with real machines, as a process that is ended in all ways. */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -60,11 +60,24 @@ test("daemon: its first start says the console's address with its token, and mac
   expect((await ask("exec", "web", "echo kept > /run/mark; exit 7")).status).toBe(7);
 });
 
+test("exec -t: a command has a terminal of our terminal's size, and its status is ours", () => {
+  // Debian's script(1) gives us a terminal.
+  const command = `"${process.execPath}" "${VIV}" exec -t web -- 'tty; stty size; exit 6'`;
+  const { status, stdout } = spawnSync("script", ["-qec", `stty columns 91 rows 31; ${command}`, "/dev/null"], {
+    env: { ...process.env, VIV_DATA_DIR: directory },
+    encoding: "utf8",
+  });
+  // Our terminal adds a carriage return of its own to each line: libuv's raw mode leaves ONLCR on.
+  expect({ status, stdout }).toEqual({ status: 6, stdout: expect.stringMatching(/\/dev\/pts\/\d+\r+\n31 91\r+\n$/) });
+});
+
 test("SIGTERM: machines are saved, and go on where they were with the next start, which prints no token", async () => {
   expect(await end("SIGTERM")).toBe(0);
   expect((await ask("ps")).stderr).toContain("no daemon is running");
   expect(await start()).toMatch(/^viv: console at http:\/\/127\.0\.0\.1:\d+\/\n$/);
-  expect(await statuses()).toEqual({ web: "running" });
+  // It answers at once; what ran goes on meanwhile.
+  expect(Object.keys(await statuses())).toEqual(["web"]);
+  await expect.poll(statuses, { timeout: 60_000 }).toEqual({ web: "running" });
   expect((await ask("exec", "web", "cat /run/mark")).stdout).toBe("kept\n");
 });
 
@@ -75,7 +88,8 @@ test("kill -9: every machine is there, at its last snapshot, and those with --au
   expect((await ask("pool", "create", "lab", "--shares", "7")).status).toBe(0);
   await end("SIGKILL");
   await start();
-  expect(await statuses()).toEqual({ web: "running", idle: "off" });
+  expect(Object.keys(await statuses()).sort()).toEqual(["idle", "web"]);
+  await expect.poll(statuses, { timeout: 60_000 }).toEqual({ web: "running", idle: "off" });
   expect((await ask("pool", "ls")).stdout).toMatch(/\nlab +root +7 /);
   expect((await ask("snapshot", "web")).stdout).toContain("clean");
   const audit = JSON.parse((await ask("audit", "--json")).stdout) as { action: string; outcome: string }[];

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { ACTIONS, STREAMS } from "../../../host/control/hypervisor/actions.js";
 import { readServeOptions } from "../../../host/control/serve-options.js";
@@ -355,6 +356,30 @@ describe("limits", () => {
     );
     expect((await daemon.ask("GET", "/v1/host")).status).toBe(200);
     await Promise.all([...heads, ...bodies]);
+  });
+
+  test("silent clients: whoever opens all connections and says nothing keeps nobody out, and is cut off", async () => {
+    daemon = await TestDaemon.open({ limits: { headersMs: 3000 } });
+    const silent = Array.from({ length: 1100 }, () => daemon.raw().on("error", () => {}));
+    const closed = Promise.all(silent.map((socket) => new Promise((resolve) => socket.on("close", resolve))));
+    await Promise.all(silent.map((socket) => new Promise((resolve) => socket.once("connect", resolve))));
+    expect((await daemon.ask("GET", "/v1/host")).status).toBe(200);
+    const kept = await daemon.socket("/v1/machines/none/console").catch((error: Error) => error.message);
+    expect(kept).not.toContain("ECONNRESET");
+    await closed;
+  });
+
+  test("requests: one that names its host twice is refused, whichever of the two would count", async () => {
+    daemon = await TestDaemon.open();
+    const authorization = `Authorization: Bearer ${daemon.token}\r\n`;
+    for (const head of [
+      "GET /v1/host HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n",
+      "GET http://evil.example/v1/host HTTP/1.1\r\nHost: localhost\r\n",
+    ]) {
+      const socket = daemon.raw();
+      socket.write(`${head}${authorization}Connection: close\r\n\r\n`);
+      expect(await text(socket)).toMatch(/^HTTP\/1\.1 400 .*request\/invalid/s);
+    }
   });
 
   test("requests: what is no HTTP is answered with one line of JSON", async () => {

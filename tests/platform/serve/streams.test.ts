@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { HypervisorEvent } from "../../../host/control/hypervisor/schemas.js";
 import { eventually, TestDaemon } from "./harness.js";
 
 let daemon: TestDaemon;
@@ -53,6 +54,18 @@ describe("events", () => {
   });
 });
 
+test("events: a client that has seen more than there is, of a daemon that has begun anew, is told what happens", async () => {
+  const telling = setInterval(() => daemon.service.emit("host", null, "new"), 50);
+  try {
+    for await (const { data } of eventsOf("/v1/events/stream", { "Last-Event-ID": "999999999" })) {
+      expect(data.message).toBe("new");
+      break;
+    }
+  } finally {
+    clearInterval(telling);
+  }
+});
+
 describe("operations", () => {
   test("operation: it is answered at once with its address, and then tells how far it is and how it ended", async () => {
     const begun = await daemon.ask("POST", "/v1/machines", { body: { name: "slow" } });
@@ -68,6 +81,22 @@ describe("operations", () => {
     expect([...messages].filter((text) => /^step \d+ of 10$/.test(text)).length).toBeGreaterThan(2);
     const { body } = await daemon.ask("GET", String(begun.headers.location));
     expect(body).toMatchObject({ status: "succeeded", progress: 1, result: { spec: { name: "slow" } } });
+  });
+
+  test("operation: that it has begun and how it ended are events", async () => {
+    const begun = await daemon.ask("POST", "/v1/machines", { body: { name: "told" } });
+    await daemon.ask("GET", `/v1/operations/${begun.body.id}?waitMs=10000`);
+    const refused = await daemon.ask("POST", "/v1/machines/told/fork", { body: { names: ["told"] } });
+    await daemon.ask("GET", `/v1/operations/${refused.body.id}?waitMs=10000`);
+    const { body } = await daemon.ask("GET", "/v1/events?last=100");
+    const told = body.filter(({ kind, machine }: HypervisorEvent) => kind === "operation" && machine === "told");
+    const of = (operation: string, action: string, status: string) => ({ data: { operation, action, status } });
+    expect(told).toMatchObject([
+      of(begun.body.id, "machine.create", "running"),
+      of(begun.body.id, "machine.create", "succeeded"),
+      of(refused.body.id, "machine.fork", "running"),
+      { ...of(refused.body.id, "machine.fork", "failed"), message: expect.stringContaining("has failed: ") },
+    ]);
   });
 
   test("operation: Prefer: wait and waitMs hold the answer back until it has ended", async () => {

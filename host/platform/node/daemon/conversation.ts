@@ -16,6 +16,9 @@ import type { DaemonClient } from "./client.js";
 const CONGESTION_BYTE_LENGTH = 1024 * 1024;
 const DRAIN_POLL_MS = 10;
 
+/** Of a terminal that does not say how large it is. */
+const DEFAULT_SIZE = { columns: 80, rows: 24 };
+
 const HELP = [
   "Ctrl-A H  this help",
   "Ctrl-A X  leave: the machine goes on",
@@ -72,7 +75,7 @@ export async function exec(
   connection.say({
     type: "start",
     command: words.length === 1 ? words[0]! : words,
-    terminal: terminal ? (stdout.terminalSize ?? { columns: 80, rows: 24 }) : null,
+    terminal: terminal ? { ...(stdout.terminalSize ?? DEFAULT_SIZE), ...terminalType(process.env.TERM) } : null,
   });
   connection.onInput((bytes) => (bytes === null ? connection.say({ type: "end-input" }) : connection.send(bytes)));
   return connection.run((received) => {
@@ -84,6 +87,11 @@ export async function exec(
       connection.end({ status: exitCode ?? signalStatus(signalNumber(signal)) });
     }
   });
+}
+
+/** What our terminal is, if it says so in a way that the daemon takes. */
+function terminalType(name: string | undefined): { readonly type?: string } {
+  return name !== undefined && /^[A-Za-z0-9][A-Za-z0-9+._-]{0,63}$/.test(name) ? { type: name } : {};
 }
 
 function signalNumber(name: string | null): number {

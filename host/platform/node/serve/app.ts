@@ -7,6 +7,7 @@ import type { Role } from "../../../control/hypervisor/schemas.js";
 import { WEBSOCKET_PROTOCOL } from "../../../control/hypervisor/socket-messages.js";
 import { VivariumError } from "../../../util/errors.js";
 import { type ActionParts, serveActions } from "./action-routes.js";
+import { keepRoom } from "./connections.js";
 import { serveConsole } from "./console-files.js";
 import { EventStreams } from "./event-stream.js";
 import type { MachineExports } from "./exports.js";
@@ -74,7 +75,7 @@ export interface AppParts extends ActionParts {
 export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   const { limits, tls } = parts;
   const app = fastify({
-    ...(tls === null ? {} : { https: tls }),
+    ...(tls === null ? {} : { https: { ...tls, handshakeTimeout: limits.headersMs } }),
     http: { connectionsCheckingInterval: limits.checkMs, headersTimeout: limits.headersMs },
     requestTimeout: limits.requestMs,
     bodyLimit: BODY_BYTE_LENGTH_MAX,
@@ -88,7 +89,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
       socket.end(`${head.join("\r\n")}\r\nConnection: close\r\n\r\n${body}`);
     },
   }) as unknown as FastifyInstance;
-  app.server.maxConnections = CONNECTIONS_MAX;
+  keepRoom(app.server, { max: CONNECTIONS_MAX, silentMs: limits.headersMs });
   if (tls !== null) setTimeouts(app, limits);
   app.setValidatorCompiler(({ schema, httpPart }) => compileCheck(schema as TSchema, httpPart as RequestPart));
   // Exactly what was returned: a serializer made of a schema leaves out what it does not know.

@@ -115,7 +115,7 @@ async function makeParts(
 ): Promise<AppParts> {
   const now = () => Date.now();
   const audit = new AuditLog(database, now);
-  const operations = new Operations(now);
+  const operations = new Operations(now, (machine, message, data) => service.tellOperation(machine, message, data));
   const common = { service, audit, byteLengthMax: uploadByteLengthMax, now };
   const exports = await MachineExports.open({ ...common, directory: join(data, "exports") });
   onEnd.push(() => exports.close());

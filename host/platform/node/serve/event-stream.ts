@@ -84,7 +84,8 @@ export class EventStreams {
     const forget = this.#tokens.onEnd(tokenId, end);
     this.#open.add(end);
     raw.on("close", end);
-    let lastId = after ?? -1;
+    // Not `after`: of a daemon that has begun anew, a client may have seen more than there is.
+    let lastId = -1;
     deliver = (event) => {
       if (event.id <= lastId) return;
       lastId = event.id;

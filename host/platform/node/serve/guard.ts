@@ -15,10 +15,18 @@ const ADDRESSES_MAX = 10_000;
  * here (DNS rebinding). An address cannot be made to lead elsewhere, a name can; so names have to be known.
  *
  * @param names besides localhost, in lower case
- * @throws VivariumError `permission/host`, `permission/origin`
+ * @throws VivariumError `permission/host`, `permission/origin`, `request/invalid`
  */
-export function checkSource({ headers, protocol }: FastifyRequest, names: ReadonlySet<string>): void {
+export function checkSource({ headers, protocol, raw }: FastifyRequest, names: ReadonlySet<string>): void {
   const { host, origin } = headers;
+  const hostCount = raw.rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === "host").length;
+  // RFC 9112, 3.2: of two hosts none counts; and 3.2.2: a target that names a host counts instead of the header.
+  if (hostCount > 1 || !raw.url!.startsWith("/")) {
+    throw new VivariumError(
+      "request/invalid",
+      "the request names its host twice; expected a path, and one Host header",
+    );
+  }
   const site = headers["sec-fetch-site"];
   const name = hostName(host);
   if (name === null || !(isIP(name) !== 0 || name === "localhost" || names.has(name))) {

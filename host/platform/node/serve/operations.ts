@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { OperationView } from "../../../control/hypervisor/schemas.js";
-import type { ActionContext } from "../../../control/hypervisor/service.js";
+import type { ActionContext, HypervisorService } from "../../../control/hypervisor/service.js";
 import { VivariumError } from "../../../util/errors.js";
 import { failureOf } from "./failure.js";
 
@@ -30,9 +30,12 @@ export interface Begun {
 export class Operations {
   readonly #entries = new Map<string, Entry>();
   readonly #now: () => number;
+  readonly #tell: HypervisorService["tellOperation"];
 
-  constructor(now: () => number) {
+  /** @param tell is told when one begins and ends */
+  constructor(now: () => number, tell: HypervisorService["tellOperation"]) {
     this.#now = now;
+    this.#tell = tell;
   }
 
   /**
@@ -66,6 +69,7 @@ export class Operations {
       resultLength: 0,
     };
     this.#entries.set(id, entry);
+    this.#told(entry, "has begun");
     const report = (progress: number | null, message: string) => {
       if (entry.view.status === "running") entry.view = { ...entry.view, progress, message };
     };
@@ -95,11 +99,18 @@ export class Operations {
       const result = await work;
       entry.resultLength = JSON.stringify(result ?? null).length;
       entry.view = { ...entry.view, status: "succeeded", progress: 1, endedAt: this.#now(), result: result ?? null };
+      this.#told(entry, "is done");
     } catch (error) {
       const { code, message } = failureOf(error);
       entry.failure = error;
       entry.view = { ...entry.view, status: "failed", endedAt: this.#now(), error: { code, message } };
+      this.#told(entry, `has failed: ${message}`);
     }
+  }
+
+  #told({ view: { id, action, machine, status } }: Entry, what: string): void {
+    const which = machine === null ? action : `${action} of ${machine}`;
+    this.#tell(machine, `${which} ${what}`, { operation: id, action, status });
   }
 
   #entry(id: string): Entry {

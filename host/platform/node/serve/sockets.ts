@@ -19,6 +19,8 @@ const Terminal = {
   columns: Type.Integer({ minimum: 1, maximum: 1000 }),
   rows: Type.Integer({ minimum: 1, maximum: 1000 }),
 };
+/** As the names in terminfo are. */
+const TerminalType = Type.Optional(Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9+._-]{0,63}$" }));
 const Resize = Type.Object({ type: Type.Literal("resize"), ...Terminal }, STRICT);
 const Start = Type.Object(
   {
@@ -27,7 +29,7 @@ const Start = Type.Object(
       Type.String({ minLength: 1, maxLength: 131_072 }),
       Type.Array(Type.String({ maxLength: 131_072 }), { minItems: 1, maxItems: 4096 }),
     ]),
-    terminal: Type.Union([Type.Object(Terminal, STRICT), Type.Null()]),
+    terminal: Type.Union([Type.Object({ ...Terminal, type: TerminalType }, STRICT), Type.Null()]),
   },
   STRICT,
 );
