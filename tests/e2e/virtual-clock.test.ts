@@ -47,10 +47,7 @@ test("virtual clock: a default guest that does nothing is woken less than once a
   const seconds = 300;
   const timer = "grep riscv-timer /proc/interrupts";
   const { stdout } = await history(`${timer}; sleep ${seconds}; ${timer}`);
-  const [before, after] = stdout
-    .trim()
-    .split("\n")
-    .map((line) => Number(line.split(/ +/)[2]));
+  const [before, after] = [...stdout.matchAll(/: +(\d+)/g)].map(([, count]) => Number(count));
   expect(after! - before!).toBeGreaterThan(0);
   expect(after! - before!).toBeLessThan(seconds);
 });
