@@ -191,6 +191,7 @@ const SSH_OPTIONS = [
   "LogLevel=ERROR",
   "BatchMode=yes",
   "ConnectTimeout=20",
+  "ConnectionAttempts=60",
 ].flatMap((option) => ["-o", option]);
 
 /** What a command says that root runs by ssh, and that has to succeed. */
