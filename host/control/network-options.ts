@@ -13,7 +13,7 @@ export interface PortForward {
   /** Address of the host, as it was written. */
   readonly host: string;
   readonly port: number;
-  /** Null for the first guest's. */
+  /** Null for that of whoever came last. */
   readonly guestAddress: Uint8Array | null;
   readonly guestPort: number;
 }

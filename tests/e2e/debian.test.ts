@@ -6,13 +6,15 @@ import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, type TestContext, test } from "vitest";
-import { runTool } from "../../host/platform/node/images/tool.js";
+import { runTool, ToolError } from "../../host/platform/node/images/tool.js";
 import { type VivResult, viv } from "../platform/viv-process.js";
 import { testEnvironment } from "./default-image.js";
 import { APT, needs, SSH } from "./requirements.js";
 import { VivConsole } from "./viv-console.js";
 
 const MINUTE_MS = 60_000;
+/** Logins that are tried before a guest is given up. */
+const ATTEMPTS = 10;
 const directory = mkdtempSync(join(tmpdir(), "viv-debian-"));
 const at = (name: string): string => join(directory, name);
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -188,12 +190,21 @@ const SSH_OPTIONS = [
   "UserKnownHostsFile=/dev/null",
   "LogLevel=ERROR",
   "BatchMode=yes",
+  "ConnectTimeout=20",
+  "ConnectionAttempts=60",
 ].flatMap((option) => ["-o", option]);
 
 /** What a command says that root runs by ssh, and that has to succeed. */
 async function ssh(command: string): Promise<string> {
-  const args = ["-p", String(port), ...SSH_OPTIONS, "-o", "ConnectionAttempts=60", "root@127.0.0.1", command];
-  return (await runTool("ssh", args)).toString();
+  const args = ["-p", String(port), ...SSH_OPTIONS, "root@127.0.0.1", command];
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return (await runTool("ssh", args)).toString();
+    } catch (error) {
+      // Its own failures; a guest that has just gone on may not have its address yet.
+      if (!(error instanceof ToolError) || error.exitCode !== 255 || attempt === ATTEMPTS) throw error;
+    }
+  }
 }
 
 function sha256(file: string): string {

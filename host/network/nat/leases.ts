@@ -7,6 +7,15 @@ const GUESTS_MAX = 255 - FIRST_GUEST;
 /** Which guest has which address: by Ethernet address, in the order in which they first ask. */
 export class Leases {
   readonly #numbers = new Map<string, number>();
+  #newest = 0;
+
+  /**
+   * The IPv4 address of whoever came last. A machine that goes on from its file asks by its old Ethernet address until
+   * it learns of its new one, so it may come twice.
+   */
+  get newest4(): Uint8Array {
+    return guestAddress4(this.#newest);
+  }
 
   /** The guest's IPv4 address; null when all are taken. */
   address4(mac: Uint8Array): Uint8Array | null {
@@ -27,6 +36,7 @@ export class Leases {
     if (this.#numbers.size >= GUESTS_MAX) return null;
     const number = this.#numbers.size;
     this.#numbers.set(key, number);
+    this.#newest = number;
     return number;
   }
 }

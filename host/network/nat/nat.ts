@@ -18,7 +18,6 @@ import {
   BROADCAST4,
   GATEWAY4,
   GATEWAY6,
-  guestAddress4,
   isDnsServer,
   isGateway,
   isOwnAddress,
@@ -161,11 +160,11 @@ export class Nat implements Link {
   /**
    * Connects somebody who has connected to the host with a port of the guest.
    *
-   * @param guest the guest's address; null for the first guest's
+   * @param guest the guest's address; null for that of whoever came last
    * @returns whether there was room for one more
    */
   forwardTcp(stream: IncomingStream, guest: Uint8Array | null, port: number): boolean {
-    const address = guest ?? guestAddress4(0);
+    const address = guest ?? this.#leases.newest4;
     return this.#tcp.openToGuest(GATEWAY4, { address, port }, (events) => stream.accept(events));
   }
 
@@ -178,7 +177,7 @@ export class Nat implements Link {
     data: Uint8Array,
     answer: (bytes: Uint8Array) => void,
   ): void {
-    this.#udpForwards.receive(forward, from, { address: guest ?? guestAddress4(0), port }, data, answer);
+    this.#udpForwards.receive(forward, from, { address: guest ?? this.#leases.newest4, port }, data, answer);
   }
 
   #receiveArp(payload: Uint8Array): void {
