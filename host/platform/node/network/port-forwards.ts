@@ -49,10 +49,10 @@ async function listenTcp(nat: Nat, forward: PortForward): Promise<() => Promise<
     if (!nat.forwardTcp(new NodeIncomingStream(socket), forward.guestAddress, forward.guestPort)) socket.destroy();
   });
   await listening(server, forward, () => server.listen({ host: forward.host, port: forward.port, backlog: BACKLOG }));
-  return () =>
-    new Promise((resolve) => {
-      server.close(() => resolve());
-    });
+  // It listens no more at once. Its callback would wait for connections that are still open, and they are the NAT's.
+  return async () => {
+    server.close();
+  };
 }
 
 async function listenUdp(nat: Nat, forward: PortForward): Promise<() => Promise<void>> {
