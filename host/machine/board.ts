@@ -87,8 +87,6 @@ export interface BoardWires {
   readonly drives: readonly Drive[];
   /** Whether disks complete requests in the order they were made, so that every run is the same. */
   readonly inOrder: boolean;
-  /** A disk has something to do that the guest may be waiting for. */
-  readonly onDiskBusy: () => void;
   readonly networks: readonly Network[];
   readonly shares: readonly Share[];
   /** The guest's addresses for sockets, one for each device. */
@@ -143,13 +141,7 @@ export class Board {
     };
     this.disks = drives.map(
       ({ backend, serial, onFailure }) =>
-        new VirtioBlk(backend, {
-          serial,
-          onFailure,
-          onBusy: wires.onDiskBusy,
-          inOrder: wires.inOrder,
-          queueCount: core.harts.length,
-        }),
+        new VirtioBlk(backend, { serial, onFailure, inOrder: wires.inOrder, queueCount: core.harts.length }),
     );
     this.#ownDisks = this.disks.filter((_, index) => isCapturable(drives[index]!.backend));
     this.links = networks.map(({ link }) => link).filter((link) => link instanceof BorderLink);

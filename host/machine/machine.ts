@@ -189,7 +189,6 @@ export class Machine {
       drain: () => (border ?? this.#board).drain(),
       isDead: () => border?.isLive !== false && core.harts.every((hart) => hart.runState === "stopped"),
       isUncut: border !== null,
-      isAwaited: () => virtualClock === null && this.#board.disks.some((disk) => disk.isBusy),
       get deviceAccesses() {
         return bus.accessCount;
       },
@@ -208,7 +207,6 @@ export class Machine {
       slots: slotsOf(board),
       drives,
       inOrder: board.clock === "virtual",
-      onDiskBusy: () => this.#loop.hurry(),
       networks,
       shares,
       socketCids: board.socketCids,

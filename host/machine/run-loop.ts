@@ -35,8 +35,6 @@ export interface SliceHooks {
   readonly deviceAccesses: number;
   /** Whether a slice ends at its budget only, whatever time it takes: its end is part of a history. */
   readonly isUncut?: boolean;
-  /** Whether the guest may be waiting for the host by looking again and again: slices are short meanwhile. */
-  isAwaited?(): boolean;
   /** The machine wanted to run for so long and could not. */
   wasHeldBack(ms: number): void;
   /** What has to be waited for before the next slice, after which this is asked again; null when it can begin. */
@@ -59,12 +57,6 @@ export type ExitReason = "budget" | "idle" | "ecall" | "stop" | "stuck";
 
 /** An environment call costs a slice as much as so many instructions, or a guest could make a slice endless. */
 const CALL_COST = 256;
-/**
- * Instructions of a slice while the guest may be waiting for the host, and no interrupt wakes it: firmware looks into
- * the used ring until a sector is there. Far shorter than others where code is translated, long enough for a guest
- * that has other things to do.
- */
-const AWAITING_BUDGET = 200_000;
 /** Sleeps shorter than this end late: time is passed by yielding instead. */
 const SLEEP_MS_MIN = 1;
 /** Timers of hosts do not go further than 2^31 - 1 ms. */
@@ -85,8 +77,6 @@ export class RunLoop {
   #isWoken = false;
   #deadlineMs = Number.POSITIVE_INFINITY;
   #isOverdue = false;
-  /** Whether this slice has AWAITING_BUDGET instructions at most. */
-  #isShort = false;
   #sleep: { wake(): void } | null = null;
   #elapsedMs = 0;
   readonly #jobs: (() => void)[] = [];
@@ -179,11 +169,6 @@ export class RunLoop {
     this.#sleep?.wake();
   }
 
-  /** The guest has begun to wait for the host, or may have: `isAwaited` says so. What is left of the slice is short. */
-  hurry(): void {
-    if (this.#isInProcessor && !this.#isShort) this.#processor.requestStop();
-  }
-
   /** To be called now and then while the guest keeps devices busy: ends a turn that lasts too long. */
   checkDeadline(): void {
     if (!this.#isInProcessor || this.#host.monotonicMs() < this.#deadlineMs) return;
@@ -264,9 +249,7 @@ export class RunLoop {
   #slice(turn?: ProcessorTurn): ExitReason {
     this.#isWoken = false;
     this.#hooks.beforeSlice();
-    const { budgetMax } = this.#hooks;
-    this.#isShort = this.#isAwaited;
-    let budget = this.#clock.startSlice(this.#isShort ? Math.min(budgetMax, AWAITING_BUDGET) : budgetMax, turn?.budget);
+    const budget = this.#clock.startSlice(this.#hooks.budgetMax, turn?.budget);
     const start = this.#processor.retired;
     const retired = (): number => Number(this.#processor.retired - start);
     let calls = 0;
@@ -281,10 +264,6 @@ export class RunLoop {
           break;
         case "stop":
           calls++;
-          if (this.#isAwaited && !this.#isShort) {
-            this.#isShort = true;
-            budget = Math.min(budget, retired() + calls * CALL_COST + AWAITING_BUDGET);
-          }
           break;
         case "budget":
         case "idle":
@@ -293,10 +272,6 @@ export class RunLoop {
           return reason;
       }
     }
-  }
-
-  get #isAwaited(): boolean {
-    return this.#hooks.isUncut !== true && this.#hooks.isAwaited?.() === true;
   }
 
   #enter(budget: number): ExitReason {

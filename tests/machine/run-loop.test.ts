@@ -10,7 +10,6 @@ class ScriptedProcessor extends FakeTimer implements RunnableProcessor {
   retired = 0n;
   runs = 0;
   stopRequests = 0;
-  readonly budgets: number[] = [];
   onRun: (run: number) => void = () => {};
 
   constructor(readonly script: readonly number[]) {
@@ -18,7 +17,6 @@ class ScriptedProcessor extends FakeTimer implements RunnableProcessor {
   }
 
   run(budget: number): number {
-    this.budgets.push(budget);
     const exit = this.script[this.runs] ?? EXIT_BUDGET;
     if (exit === EXIT_BUDGET) {
       this.retired += BigInt(budget);
@@ -79,30 +77,6 @@ describe("run loop", () => {
       expect(host.yields).toBe(20);
       expect(processor.runs / host.yields).toBeLessThan(1000);
     }
-  });
-
-  test("a guest that may be waiting for the host has short slices, from the middle of one on", async () => {
-    let isAwaited = false;
-    const hooks = { budgetMax: 1_000_000, isAwaited: () => isAwaited };
-    const { processor, loop, host } = setUp([EXIT_STOP], hooks);
-    processor.onRun = (run) => {
-      if (run === 0) isAwaited = true;
-      if (run <= 2) loop.hurry();
-      if (run === 2) isAwaited = false;
-      if (run === 3) loop.halt({ kind: "stopped" });
-    };
-    await loop.run();
-    const usual = processor.budgets[0]!;
-    expect(processor.budgets).toEqual([usual, 200_000, 200_000, usual]);
-    expect(usual).toBeGreaterThan(200_000);
-    expect([processor.stopRequests, host.yields]).toEqual([2, 2]);
-  });
-
-  test("what a history's guest waits for does not cut its slices", async () => {
-    const { processor, loop } = setUp([EXIT_STOP], { budgetMax: 1_000_000, isAwaited: () => true, isUncut: true });
-    processor.onRun = (run) => run === 1 && loop.halt({ kind: "stopped" });
-    await loop.run();
-    expect(processor.budgets[1]).toBeGreaterThan(200_000);
   });
 
   test("a halt within the processor stops it after the access, and a later reason does not replace it", async () => {

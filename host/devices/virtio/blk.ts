@@ -115,8 +115,6 @@ export interface VirtioBlkOptions {
   readonly inOrder?: boolean;
   /** Told of each request that the backend could not do. */
   readonly onFailure?: ((error: unknown) => void) | undefined;
-  /** Told when a kick has left the backend something to do. */
-  readonly onBusy?: (() => void) | undefined;
 }
 
 export class VirtioBlk implements VirtioDevice<BlkFields> {
@@ -129,7 +127,6 @@ export class VirtioBlk implements VirtioDevice<BlkFields> {
   readonly #id: Uint8Array;
   readonly #inOrder: boolean;
   readonly #onFailure: (error: unknown) => void;
-  readonly #onBusy: () => void;
   readonly #buffers = new BufferPool(PIECE_BYTE_LENGTH, RUNNING_MAX);
   #writeback = true;
   readonly #traffic = { reads: 0, readByteLength: 0, writes: 0, writtenByteLength: 0 };
@@ -141,13 +138,12 @@ export class VirtioBlk implements VirtioDevice<BlkFields> {
 
   /** @throws VivariumError `drive-serial` if the serial is too long */
   constructor(backend: BlockBackend, options: VirtioBlkOptions = {}) {
-    const { serial = "", queueCount = 1, inOrder = true, onFailure = () => {}, onBusy = () => {} } = options;
+    const { serial = "", queueCount = 1, inOrder = true, onFailure = () => {} } = options;
     this.#backend = backend;
     this.#id = deviceId(serial);
     this.queueMaxSizes = new Array<number>(queueCount).fill(QUEUE_MAX_SIZE);
     this.#inOrder = inOrder;
     this.#onFailure = onFailure;
-    this.#onBusy = onBusy;
     this.features = featuresOf(backend, queueCount);
   }
 
@@ -196,12 +192,6 @@ export class VirtioBlk implements VirtioDevice<BlkFields> {
       this.#jobs.push({ driver, queueIndex, chain, request, running: false, outcome: null });
     }
     this.#runJobs();
-    if (this.isBusy) this.#onBusy();
-  }
-
-  /** Whether the backend works on a request. */
-  get isBusy(): boolean {
-    return this.#tasks.size > 0;
   }
 
   /** Requests in flight are dropped: the driver does not hear of them any more. */
