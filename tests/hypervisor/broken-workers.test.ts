@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { WorkerChannel } from "../../host/api/platform.js";
 import type { HypervisorBase } from "../../host/hypervisor/hypervisor-base.js";
 import type { Envelope } from "../../host/hypervisor/messages.js";
+import { TurnNote } from "../../host/hypervisor/turn-note.js";
 import { NodeHypervisorPlatform } from "../../host/platform/node/hypervisor/node-hypervisor-platform.js";
 import { firstGap, type LettersImage, lettersImage } from "./letters-image.js";
 import { createHypervisor, letters, outputOf, type, until } from "./test-hypervisor.js";
@@ -20,23 +21,33 @@ afterAll(() => image.remove());
 
 /** A platform whose workers can be broken. */
 class FragilePlatform extends NodeHypervisorPlatform {
-  readonly workers: { crash(): void; fallSilent(): void }[] = [];
+  readonly workers: { crash(): void; crashInLongestTurn(): void; fallSilent(): void }[] = [];
 
   override startHost(): WorkerChannel {
     const channel = super.startHost();
     let isSilent = false;
     let onFailure: (error: Error) => void = () => {};
+    let turns: TurnNote | null = null;
+    const crash = () => {
+      channel.terminate();
+      onFailure(new Error("out of memory"));
+    };
     this.workers.push({
-      crash: () => {
-        channel.terminate();
-        onFailure(new Error("out of memory"));
+      crash,
+      crashInLongestTurn: () => {
+        awaitLongestTurn(turns!);
+        crash();
       },
       fallSilent: () => {
         isSilent = true;
       },
     });
     return {
-      post: (message, transfer) => channel.post(message, transfer),
+      post: (message, transfer) => {
+        const { argument } = (message as { readonly message: { readonly argument?: unknown } }).message;
+        if (argument instanceof SharedArrayBuffer) turns = new TurnNote(argument);
+        channel.post(message, transfer);
+      },
       onMessage: (receive) => channel.onMessage((message) => (isSilent ? undefined : receive(message as Envelope))),
       onFailure: (callback) => {
         onFailure = callback;
@@ -45,6 +56,23 @@ class FragilePlatform extends NodeHypervisorPlatform {
       terminate: () => channel.terminate(),
     };
   }
+}
+
+const TURNS_WATCHED_MS = 300;
+const TURN_AWAITED_MS = 3000;
+
+/** Blocks this thread until the machine that has had most of the time begins another turn. */
+function awaitLongestTurn(turns: TurnNote): void {
+  const looks = new Map<number, number>();
+  const endMs = performance.now() + TURNS_WATCHED_MS;
+  while (performance.now() < endMs) {
+    const { lane } = turns;
+    if (lane !== null) looks.set(lane, (looks.get(lane) ?? 0) + 1);
+  }
+  const busiest = [...looks].sort(([, few], [, many]) => many - few)[0]![0];
+  const isBy = (ms: number) => performance.now() > endMs + ms;
+  while (turns.lane === busiest && !isBy(TURN_AWAITED_MS)) {}
+  while (turns.lane !== busiest && !isBy(2 * TURN_AWAITED_MS)) {}
 }
 
 test("a worker that ends takes only its own machines down; each goes back to its last saved point by its policy", async () => {
@@ -100,7 +128,7 @@ test("the machine in whose turn a worker ends goes on in a worker for itself; th
   type(wild, "b");
   await until(() => wild.usage.instructions > idle + 10_000_000, "work");
 
-  platform.workers[0]!.crash();
+  platform.workers[0]!.crashInLongestTurn();
   await until(() => wild.view().worker === 1 && wild.view().status === "running", "the wild one in another worker");
   await until(() => calm.view().worker === 0 && calm.view().status === "running", "the calm one in a shared worker");
   const events = hypervisor.events(0, 100);
