@@ -13,7 +13,7 @@ import { loadCore, runInVivarium } from "./vivarium.js";
 // With another QEMU: VIV_QEMU=/path/to/qemu-system-riscv64
 
 /** How many programs to run; a campaign outside CI takes any number. */
-const PROGRAM_COUNT = Number(process.env.VIV_FUZZ_PROGRAMS ?? 3000);
+const PROGRAM_COUNT = Number(process.env.VIV_FUZZ_PROGRAMS ?? 2000);
 /** The first program's seed; the others' follow. A fixed one, so that a failure in CI is the same everywhere. */
 const FIRST_SEED = Number(process.env.VIV_FUZZ_SEED ?? 1);
 /** Generous: a program takes 5 ms on a machine that does nothing else. */

@@ -131,7 +131,7 @@ test("a program that is killed while it records leaves a history that can be run
   await console.expect("# ");
   console.type("stty -echo; while :; do date +%s.%N; sleep 0.1; done\n");
   // A piece is written at least every two seconds.
-  await pause(5000);
+  await pause(3000);
   console.signal("SIGKILL");
   const { stdout } = await console.ended();
   const [history] = await histories(lab);

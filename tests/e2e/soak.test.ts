@@ -7,7 +7,7 @@ import { assemble } from "../../assembly/isa/assemble.js";
 import { Core, type TranslationMode } from "../../host/core/core.js";
 import { loadCore } from "../differential/vivarium.js";
 
-const SECONDS = Number(process.env.VIV_SOAK_SECONDS ?? 8);
+const SECONDS = Number(process.env.VIV_SOAK_SECONDS ?? 6);
 /** Memory grows until the host's own caches are full: what is measured begins after this share of the time. */
 const WARM_UP_SHARE = 0.4;
 /** And, for a guest that makes new code, after everything was forgotten so often. */
