@@ -36,6 +36,8 @@ export interface LaneReading {
   readonly busyMs: number;
   /** Time in which it wanted the processor and had none. */
   readonly stolenMs: number;
+  /** How often it waited for something to happen. */
+  readonly waits: number;
   readonly touchedByteLength: number;
   /** Of that, what takes up memory of the host now. */
   readonly residentByteLength: number;

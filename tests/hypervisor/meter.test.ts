@@ -10,6 +10,7 @@ function reading(rest: Partial<LaneReading>): LaneReading {
     instructions: 0,
     busyMs: 0,
     stolenMs: 0,
+    waits: 0,
     touchedByteLength: 0,
     residentByteLength: 0,
     balloonByteLength: 0,

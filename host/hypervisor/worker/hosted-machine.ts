@@ -53,7 +53,7 @@ export class HostedMachine {
 
   reading(): LaneReading {
     const { machine } = this.server;
-    const { instructions, processorMs, stolenMs } = this.#turns.account;
+    const { instructions, processorMs, stolenMs, waits } = this.#turns.account;
     if (machine === null) this.#memory = { touchedByteLength: 0, residentByteLength: 0 };
     else if (this.#isLookDue(processorMs)) this.#memory = machine.memoryUsage;
     return {
@@ -61,6 +61,7 @@ export class HostedMachine {
       instructions: Number(instructions),
       busyMs: processorMs,
       stolenMs,
+      waits,
       ...this.#memory,
       balloonByteLength: machine?.balloons[0]?.byteLength ?? 0,
       ...this.#countTraffic(machine),
