@@ -165,7 +165,7 @@ export class HypervisorBase implements HypervisorService {
     );
     const machines = this.managed.all.filter(({ name }) => wanted.has(name));
     await eachOf(machines, SAVED_AT_ONCE, async (machine) => {
-      if (this.#closing === null) await this.#attempt(machine, "be started", () => machine.start());
+      if (this.#closing === null) await this.#attempt(machine, "be started", () => machine.startAgain());
     });
   }
 

@@ -72,7 +72,7 @@ export class ManagedMachine {
   #heading: HostWorker | null = null;
   #balloon = { byteLength: 0, isOurs: false };
   /** Whether a worker has ended in its turn since somebody started it. */
-  #isKeptApart = false;
+  #isKeptApart: boolean;
   #transit: Transit | null = null;
   #cancelRestart: () => void = () => {};
   #onProgress: (progress: ImageProgress) => void = () => {};
@@ -84,6 +84,7 @@ export class ManagedMachine {
     this.#startedAt = record.startedAt;
     this.#failure = record.failure;
     this.#goesOn = record.goesOn;
+    this.#isKeptApart = record.isKeptApart;
     this.meter = new Meter(record.usage, around.platform.nowMs());
     this.meter.savedByteLength(record.savedByteLength);
     this.#lane = new Lane(
@@ -154,6 +155,7 @@ export class ManagedMachine {
       failure: this.#failure,
       usage: this.meter.usage,
       savedByteLength: this.meter.load.savedByteLength,
+      isKeptApart: this.#isKeptApart,
     };
   }
 
@@ -176,6 +178,11 @@ export class ManagedMachine {
     this.#backOff.reset();
     if (!this.isPresent) this.#isKeptApart = false;
     return this.#turns.run(() => this.#start(onProgress));
+  }
+
+  /** Its hypervisor has begun anew: it starts by nobody's wish, and nothing is forgotten. */
+  startAgain(): Promise<void> {
+    return this.#turns.run(() => this.#start(() => {}));
   }
 
   pause(): Promise<void> {

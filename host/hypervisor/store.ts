@@ -5,7 +5,7 @@ import type { EventKeeper } from "./event-log.js";
 
 /** "VIVH": SQLite's application_id of a hypervisor's database. */
 const APPLICATION_ID = 0x56495648;
-const VERSION = 1;
+const VERSION = 2;
 const EVENTS_MAX = 10_000;
 /** Deleting one event at a time would cost more. */
 const EVENTS_SLACK = 500;
@@ -20,7 +20,8 @@ const TABLES = [
   was_running INTEGER NOT NULL,
   failure TEXT,
   usage TEXT NOT NULL,
-  saved_byte_length INTEGER NOT NULL
+  saved_byte_length INTEGER NOT NULL,
+  kept_apart INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID`,
   "CREATE TABLE pool (name TEXT PRIMARY KEY, spec TEXT NOT NULL) STRICT, WITHOUT ROWID",
   `CREATE TABLE event (
@@ -32,6 +33,11 @@ const TABLES = [
   data TEXT NOT NULL
 ) STRICT`,
 ];
+
+/** By version, what makes a database of it one of the next version. */
+const UPGRADES: Readonly<Record<number, string>> = {
+  1: "ALTER TABLE machine ADD COLUMN kept_apart INTEGER NOT NULL DEFAULT 0",
+};
 
 /** What is known of a machine when the hypervisor does not run. */
 export interface MachineRecord {
@@ -45,6 +51,8 @@ export interface MachineRecord {
   readonly failure: string | null;
   readonly usage: Usage;
   readonly savedByteLength: number;
+  /** Whether it is to have a worker for itself: one has ended in its turn. */
+  readonly isKeptApart: boolean;
 }
 
 /** What a hypervisor keeps: its machines, pools and events. Machines themselves are in files of their own. */
@@ -130,7 +138,7 @@ export class Store implements EventKeeper {
 
   #writeMachine({ spec, ...record }: MachineRecord): void {
     this.#database
-      .prepare("INSERT OR REPLACE INTO machine VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
+      .prepare("INSERT OR REPLACE INTO machine VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
       .run(
         spec.name,
         JSON.stringify(spec),
@@ -141,6 +149,7 @@ export class Store implements EventKeeper {
         record.failure,
         JSON.stringify(record.usage),
         record.savedByteLength,
+        Number(record.isKeptApart),
       );
   }
 
@@ -169,7 +178,12 @@ function prepare(database: Database): void {
     database.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${VERSION}; COMMIT`);
     return;
   }
-  if (application === APPLICATION_ID && version === VERSION) return;
+  if (application === APPLICATION_ID && version >= 1 && version <= VERSION) {
+    for (let from = version; from < VERSION; from++) {
+      database.exec(`BEGIN IMMEDIATE; ${UPGRADES[from]}; PRAGMA user_version = ${from + 1}; COMMIT`);
+    }
+    return;
+  }
   const what = application === APPLICATION_ID ? `of version ${version}; this one knows ${VERSION}` : "something else's";
   throw new VivariumError("store/unusable", `the hypervisor's database is ${what}`);
 }
@@ -188,6 +202,7 @@ function recordOf(row: Row): MachineRecord {
     failure: row.failure === null ? null : String(row.failure),
     usage: JSON.parse(String(row.usage)) as Usage,
     savedByteLength: Number(row.saved_byte_length),
+    isKeptApart: row.kept_apart === 1,
   };
 }
 
