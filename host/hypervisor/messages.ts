@@ -41,6 +41,8 @@ export interface LaneReading {
   readonly touchedByteLength: number;
   /** Of that, what takes up memory of the host now. */
   readonly residentByteLength: number;
+  /** What the guest has written to its disks since they were saved, which is in memory. */
+  readonly diskByteLength: number;
   readonly balloonByteLength: number;
   readonly diskReads: number;
   readonly diskReadBytes: number;
