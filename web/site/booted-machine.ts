@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ConsoleWatch } from "../../host/control/console-watch.js";
 import type { Image } from "../../host/images/image.js";
@@ -41,6 +41,8 @@ export async function writeBootedMachine(image: Image, directory: string): Promi
   await mkdir(temporary, { recursive: true });
   try {
     await bootInto(image, join(temporary, file));
+    // Machine files are their owner's alone; this one is for everybody.
+    await chmod(join(temporary, file), 0o644);
     const old = (await readdir(directory)).filter((name) => FILES.test(name));
     await rename(join(temporary, file), join(directory, file));
     await writeFile(descriptionPath, await description());
