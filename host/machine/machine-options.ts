@@ -6,6 +6,7 @@ import type { WasmModule } from "../core/wasm.js";
 import type { ByteSink } from "../devices/device.js";
 import type { ConsolePort } from "../devices/virtio/console-port.js";
 import type { VirtioInputOptions } from "../devices/virtio/input.js";
+import type { VirtioInterface } from "../devices/virtio/mmio-transport.js";
 import type { Link } from "../network/link.js";
 import type { CapturableBackend } from "../storage/captured-disk.js";
 import type { Drive, Network, Share } from "./board.js";
@@ -50,6 +51,11 @@ export interface MachineOptions extends MachineWires {
    * takes random numbers from a seed, so that every run is the same run.
    */
   readonly clock: "host" | "virtual";
+  /**
+   * What the drivers of virtio devices find: "modern" unless given. "legacy" is version 1 of the registers, for systems
+   * that know no other; QEMU's virt has it unless it is told otherwise.
+   */
+  readonly virtio?: VirtioInterface;
   readonly boot: Boot;
   /** Virtio disks, in this order; at most 6. */
   readonly drives: readonly Drive[];

@@ -204,6 +204,7 @@ export class Machine {
       core,
       clock,
       serial: this.#output,
+      virtio: board.virtio,
       slots: slotsOf(board),
       drives,
       inOrder: board.clock === "virtual",

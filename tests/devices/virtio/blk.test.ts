@@ -491,7 +491,7 @@ test("virtio-blk: a driver as simple as that of xv6 is served", async () => {
 test("virtio-blk: a restored device goes on serving its driver's queue", async () => {
   await ask([header(OUT, 3), sectors(1, 0xcc)], [1]);
   const restored = new VirtioBlk(new MemoryBlockBackend(contents));
-  const transport = new VirtioMmioTransport(restored, { interrupt: bench.line, ram: bench.ram });
+  const transport = new VirtioMmioTransport(restored, { interrupt: bench.line, ram: bench.ram, interface: "modern" });
   transport.load(bench.transport.save());
   queue.add([header(IN, 3)], [SECTOR, 1]);
   transport.write(0x50, 0, 4);
