@@ -37,9 +37,10 @@ export interface ServedMachine {
   /**
    * Runs the newest history of a file again, to the console. The machine itself stands still meanwhile.
    *
+   * @param onBegun told how to give up, when it begins
    * @throws VivariumError as `snapshot/replay.ts` says
    */
-  replay(file: MachineFile): Promise<ReplayReport>;
+  replay(file: MachineFile, onBegun: (cancel: () => void) => void): Promise<ReplayReport>;
 }
 
 /** A machine whose worker decides about it, not the caller: one of many that a worker serves. */
@@ -145,10 +146,10 @@ class MachineServer implements HostedServer {
     return this.#inTurn(() => this.#holder.record(file));
   }
 
-  replay(file: MachineFile): Promise<ReplayReport> {
+  replay(file: MachineFile, onBegun: (cancel: () => void) => void): Promise<ReplayReport> {
     return this.#inTurn(async () => {
       if (this.status === "running") await this.#holder.halt("paused");
-      const { report } = await this.#holder.replay(file, { translate: "on" });
+      const { report } = await this.#holder.replay(file, { translate: "on" }, onBegun);
       return report;
     });
   }
