@@ -199,7 +199,11 @@ class MachineServer implements HostedServer {
       case "start":
         return answer(await holder.start());
       case "pause":
+        this.#refuseOff();
         return answer(await holder.halt("paused"));
+      case "resume":
+        this.#refuseOff();
+        return answer(await holder.start());
       case "stop":
         return answer(await holder.halt("off"));
       case "reset":
@@ -230,6 +234,10 @@ class MachineServer implements HostedServer {
       default:
         return unreachable(name);
     }
+  }
+
+  #refuseOff(): void {
+    if (this.status === "off") throw new VivariumError("machine/status", "the machine is off; start it first");
   }
 
   async #adoptFork(argument: Calls["adopt"]["argument"]): Promise<void> {
