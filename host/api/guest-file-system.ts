@@ -55,7 +55,7 @@ export class GuestFileSystem {
   }
 
   /** The whole content. */
-  read(path: string, { maxByteLength = READ_MAX_BYTE_LENGTH, ...limits }: ReadOptions = {}): Promise<Bytes> {
+  async read(path: string, { maxByteLength = READ_MAX_BYTE_LENGTH, ...limits }: ReadOptions = {}): Promise<Bytes> {
     const what = `read ${path}`;
     const qemuAgent = this.#qemuAgent();
     if (qemuAgent !== null) {
@@ -71,7 +71,7 @@ export class GuestFileSystem {
   }
 
   /** Writes a file, text as UTF-8, in place of what is there unless the options say otherwise. */
-  write(path: string, content: string | Uint8Array, options: WriteOptions = {}): Promise<void> {
+  async write(path: string, content: string | Uint8Array, options: WriteOptions = {}): Promise<void> {
     const { mode = FILE_MODE, append = false, exclusive = false, ...limits } = options;
     const qemuAgent = this.#qemuAgent();
     if (qemuAgent !== null) {

@@ -163,7 +163,10 @@ export interface Calls {
   };
   /** Switches the machine on, or lets one that is paused go on. */
   start: { readonly argument: undefined; readonly answer: undefined };
+  /** Not of a machine that is off. */
   pause: { readonly argument: undefined; readonly answer: undefined };
+  /** Not of a machine that is off. */
+  resume: { readonly argument: undefined; readonly answer: undefined };
   /** Switches the machine off at once. */
   stop: { readonly argument: undefined; readonly answer: undefined };
   /** Off and on again at once. */

@@ -1,5 +1,6 @@
 /** What a machine that goes on is made of: one out of a file, or a fork. */
 import type { BoardState } from "../machine/board-state.js";
+import { outsideSlots } from "../snapshot/outside-disks.js";
 import { VivariumError } from "../util/errors.js";
 import type { Connections, MachineSetup } from "./messages.js";
 
@@ -71,11 +72,6 @@ function refuseUnknown(board: BoardState, connections: Connections): void {
     const message = `${connections.sockets.length} sockets; this machine has ${socketCids.length} socket devices`;
     throw new VivariumError("machine/sockets", message, { count: socketCids.length });
   }
-}
-
-/** The disks that are not in the machine's state. */
-function outsideSlots({ drives }: BoardState): number[] {
-  return drives.flatMap(({ captured }, slot) => (captured ? [] : [slot]));
 }
 
 /**

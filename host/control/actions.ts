@@ -86,6 +86,8 @@ export interface OpenAction {
   readonly keepIdentity: boolean;
   /** What its network devices are plugged into, in their order; the cables of those beyond are out. */
   readonly networks: readonly NetworkRequest[];
+  /** Where the disks are now that its file does not have, in their order. */
+  readonly drives: readonly DriveRequest[];
   /** The folders that are given to it again, by their tags. */
   readonly shares: readonly ShareRequest[];
   /** As a `MachineRequest` has them. */

@@ -182,7 +182,7 @@ function readHartCount(text: string | undefined): number {
   throw badOption(`--harts: ${JSON.stringify(text)} is not a number of harts; expected 1 to ${MAX_HARTS}`);
 }
 
-function readDrives(texts: readonly string[]): readonly DriveRequest[] {
+export function readDrives(texts: readonly string[]): readonly DriveRequest[] {
   if (texts.length > MAXIMUM_DRIVE_COUNT) {
     throw badOption(`--drive: ${texts.length} drives; expected at most ${MAXIMUM_DRIVE_COUNT}`);
   }

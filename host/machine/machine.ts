@@ -324,6 +324,13 @@ export class Machine {
     return end;
   }
 
+  /** Ends `replay` where it is, which throws `replay/cancelled`; this machine is of no use then. */
+  cancelReplay(): void {
+    const border = this.#border;
+    assert(border instanceof Replayer, "the machine has no history to run again");
+    border.cancel();
+  }
+
   hasPort(name: string): boolean {
     return this.#ports.has(name);
   }
