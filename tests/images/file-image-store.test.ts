@@ -204,8 +204,9 @@ test("image store: what a builder that died has left is removed, what one at wor
   const abandoned = join(images, ".tiny-3.building-abc");
   const atWork = join(images, ".tiny-3.building-def");
   for (const path of [abandoned, atWork]) await mkdir(path, { recursive: true });
-  const twoDaysAgo = new Date(Date.now() - 48 * 60 * 60 * 1000);
-  await utimes(abandoned, twoDaysAgo, twoDaysAgo);
+  const before = (minutes: number) => new Date(Date.now() - minutes * 60_000);
+  await utimes(abandoned, before(10), before(10));
+  await utimes(atWork, before(1), before(1));
   await store.open("tiny");
   expect((await readdir(images)).sort()).toEqual([".tiny-3.building-def", "tiny-3"]);
 });

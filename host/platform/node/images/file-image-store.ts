@@ -1,5 +1,5 @@
 import { rmSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { formatByteLength } from "../../../control/byte-length.js";
 import type { Image, ImageProgress, ImageStore, OpenImageOptions } from "../../../images/image.js";
@@ -51,8 +51,9 @@ export interface ImageListing {
 const IMAGE_NAME = /^[a-z0-9][a-z0-9-]{0,62}$/i;
 const IMPORTED_MARK = ".imported";
 
-/** Left-overs of builders that have died are removed when they are older than any build takes. */
-const ABANDONED_MS = 24 * 60 * 60 * 1000;
+/** Who makes an image shows so often that it is alive; what has not been touched for so long is nobody's. */
+const HEARTBEAT_MS = 10_000;
+const ABANDONED_MS = 5 * 60_000;
 
 /** For a directory in which a program that has been killed is still writing: these take a second. */
 const REMOVAL_RETRIES = 4;
@@ -169,13 +170,10 @@ export class FileImageStore implements ImageStore {
     }
     await this.#writing(async () => {
       await makeDirectory(this.#directory);
-      const temporary = await mkdtemp(temporaryPrefix(directory));
-      try {
+      await withTemporary(directory, async (temporary) => {
         await copyImageDirectory(source, join(temporary, "image"));
         await rename(join(temporary, "image"), directory);
-      } finally {
-        await rm(temporary, { recursive: true, force: true });
-      }
+      });
     });
   }
 
@@ -238,10 +236,7 @@ export class FileImageStore implements ImageStore {
     options: BuildOptions,
   ): Promise<Image> {
     await removeAbandoned(this.#directory);
-    const temporary = await mkdtemp(temporaryPrefix(directory));
-    const removeAtExit = () => rmSync(temporary, { recursive: true, force: true, maxRetries: REMOVAL_RETRIES });
-    process.once("exit", removeAtExit);
-    try {
+    await withTemporary(directory, async (temporary) => {
       const work = join(temporary, "work");
       await mkdir(work);
       const parts = await builder.build(work, onProgress, options);
@@ -251,10 +246,7 @@ export class FileImageStore implements ImageStore {
       // What has the name already is damaged, or as good as ours and made by a builder that took over our lock.
       await rename(directory, join(temporary, "replaced")).catch(() => {});
       await rename(image, directory);
-    } finally {
-      process.off("exit", removeAtExit);
-      await rm(temporary, { recursive: true, force: true });
-    }
+    });
     return readImageDirectory(directory);
   }
 }
@@ -294,8 +286,22 @@ async function readIfSound(directory: string): Promise<Image | null> {
 
 const TEMPORARY_MARK = ".building-";
 
-function temporaryPrefix(directory: string): string {
-  return join(dirname(directory), `.${basename(directory)}${TEMPORARY_MARK}`);
+/** Does `work` with a directory beside `directory` for what is not whole yet, which is gone afterwards. */
+async function withTemporary(directory: string, work: (temporary: string) => Promise<void>): Promise<void> {
+  const temporary = await mkdtemp(join(dirname(directory), `.${basename(directory)}${TEMPORARY_MARK}`));
+  const heartbeat = setInterval(() => {
+    const now = new Date();
+    utimes(temporary, now, now).catch(() => {});
+  }, HEARTBEAT_MS);
+  const removeAtExit = () => rmSync(temporary, { recursive: true, force: true, maxRetries: REMOVAL_RETRIES });
+  process.once("exit", removeAtExit);
+  try {
+    await work(temporary);
+  } finally {
+    clearInterval(heartbeat);
+    process.off("exit", removeAtExit);
+    await rm(temporary, { recursive: true, force: true });
+  }
 }
 
 async function removeAbandoned(directory: string): Promise<void> {
