@@ -82,9 +82,10 @@ export type {
   SpawnOptions,
 } from "./api/guest-process.js";
 export type { Limits } from "./api/limits.js";
-export { MachineBase, type MachineEvents } from "./api/machine.js";
+export { MachineBase } from "./api/machine.js";
 export type { BalloonState, MachineBalloon } from "./api/machine-balloon.js";
 export type { MachineConsole } from "./api/machine-console.js";
+export type { MachineEvents } from "./api/machine-events.js";
 export type { MachineInput } from "./api/machine-inputs.js";
 export type { MachineNetwork } from "./api/machine-network.js";
 export type { DriveOptions, MachineOptions } from "./api/machine-options.js";

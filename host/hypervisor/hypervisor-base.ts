@@ -97,7 +97,12 @@ export class HypervisorBase implements HypervisorService {
     this.#options = options;
     this.#place = place;
     this.#startedAt = platform.nowMs();
-    this.#store = new Store(place.database, () => this.#flushSoon());
+    this.#store = new Store(place.database, {
+      onUnwritten: () => this.#flushSoon(),
+      onFailure: ({ message }) =>
+        this.#events.tell("host", null, `what happens is not kept for now: hypervisor.db: ${message}`),
+      onRecovery: () => this.#events.tell("host", null, "what happens is kept again, all of before included"),
+    });
     this.#events = new EventLog(this.#store, () => platform.nowMs());
     this.pools = new Pools(this.#store);
     this.#workers = new WorkerPool(platform, {
@@ -165,7 +170,7 @@ export class HypervisorBase implements HypervisorService {
     );
     const machines = this.managed.all.filter(({ name }) => wanted.has(name));
     await eachOf(machines, SAVED_AT_ONCE, async (machine) => {
-      if (this.#closing === null) await this.#attempt(machine, "be started", () => machine.start());
+      if (this.#closing === null) await this.#attempt(machine, "be started", () => machine.startAgain());
     });
   }
 

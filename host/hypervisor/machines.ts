@@ -186,6 +186,7 @@ export class Machines {
       failure: null,
       usage: NO_USAGE,
       savedByteLength: 0,
+      isKeptApart: false,
     };
     const machine = this.#add(record);
     this.#store.machineChanged(machine);

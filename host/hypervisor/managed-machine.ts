@@ -11,6 +11,7 @@ import type { EventKind } from "./event-log.js";
 import { controlsOf, plugIn, throughLane, unplug } from "./handle-wires.js";
 import type { HostWorker } from "./host-worker.js";
 import { HypervisorMachine, type MachineControls } from "./hypervisor-machine.js";
+import { KernelWatch } from "./kernel-watch.js";
 import { Lane, type LanePlace } from "./lane.js";
 import { IMPORTED_IMAGE, refuseImported, setupOfSpec } from "./machine-setup.js";
 import type { FileFacts, ImportedMachine, LaneReading } from "./messages.js";
@@ -54,6 +55,7 @@ export class ManagedMachine {
   readonly #lane: Lane;
   readonly #turns = new Turns();
   readonly #backOff = new BackOff();
+  readonly #kernel = new KernelWatch();
   #spec: MachineSpec;
   /** Complete, once the machine has been in a worker. */
   #setup: MachineSetup | null = null;
@@ -70,7 +72,7 @@ export class ManagedMachine {
   #heading: HostWorker | null = null;
   #balloon = { byteLength: 0, isOurs: false };
   /** Whether a worker has ended in its turn since somebody started it. */
-  #isKeptApart = false;
+  #isKeptApart: boolean;
   #transit: Transit | null = null;
   #cancelRestart: () => void = () => {};
   #onProgress: (progress: ImageProgress) => void = () => {};
@@ -82,6 +84,7 @@ export class ManagedMachine {
     this.#startedAt = record.startedAt;
     this.#failure = record.failure;
     this.#goesOn = record.goesOn;
+    this.#isKeptApart = record.isKeptApart;
     this.meter = new Meter(record.usage, around.platform.nowMs());
     this.meter.savedByteLength(record.savedByteLength);
     this.#lane = new Lane(
@@ -152,6 +155,7 @@ export class ManagedMachine {
       failure: this.#failure,
       usage: this.meter.usage,
       savedByteLength: this.meter.load.savedByteLength,
+      isKeptApart: this.#isKeptApart,
     };
   }
 
@@ -174,6 +178,11 @@ export class ManagedMachine {
     this.#backOff.reset();
     if (!this.isPresent) this.#isKeptApart = false;
     return this.#turns.run(() => this.#start(onProgress));
+  }
+
+  /** Its hypervisor has begun anew: it starts by nobody's wish, and nothing is forgotten. */
+  startAgain(): Promise<void> {
+    return this.#turns.run(() => this.#start(() => {}));
   }
 
   pause(): Promise<void> {
@@ -285,6 +294,7 @@ export class ManagedMachine {
     return this.#turns.run(async () => {
       const { worker, argument } = this.#fileCall({ name, lane: this.lane });
       await this.#closingFile(worker, () => worker.call("restore", argument));
+      this.#kernel.reset();
       this.#goesOn = true;
       if (this.lane === null) this.#sleepInFile();
       this.#told("snapshot-changed", `${this.name} was put back to ${JSON.stringify(name)}`);
@@ -387,6 +397,8 @@ export class ManagedMachine {
   /** @param entitlement processors that it has a right to */
   read(reading: LaneReading, entitlement: number): void {
     this.meter.take(reading, this.#around.platform.nowMs(), entitlement);
+    const end = this.#kernel.look(reading);
+    if (end !== null) this.#ending(this.#lane.place, () => this.#failed(end));
   }
 
   async #start(onProgress: (progress: ImageProgress) => void): Promise<void> {
@@ -468,6 +480,7 @@ export class ManagedMachine {
   #arrived(worker: HostWorker, lane: number, isNew: boolean): void {
     const nowMs = this.#around.platform.nowMs();
     this.meter.begin(nowMs);
+    if (isNew) this.#kernel.reset();
     this.#lane.release(worker, lane, isNew);
     this.#startedAt = nowMs;
     this.#failure = null;
@@ -614,8 +627,14 @@ export class ManagedMachine {
 
   #hear(message: FromWorker, from: LanePlace | null): void {
     switch (message.kind) {
-      case "console":
-        this.console.write(Uint8Array.from(message.bytes));
+      case "console": {
+        const bytes = Uint8Array.from(message.bytes);
+        this.console.write(bytes);
+        this.#kernel.write(bytes);
+        return;
+      }
+      case "reboot":
+        this.#restarted(from);
         return;
       case "halt":
         this.#ending(from, () => this.#halted(message.halt));
@@ -626,6 +645,14 @@ export class ManagedMachine {
       default:
         return;
     }
+  }
+
+  /** The guest has asked for a restart, which it has had: unless its kernel asked for want of anything better. */
+  #restarted(from: LanePlace | null): void {
+    const { panic } = this.#kernel;
+    this.#kernel.reset();
+    if (panic !== null) this.#ending(from, () => this.#failed(panic));
+    else this.#told("machine-status", `${this.name} was restarted by its guest`);
   }
 
   /** It has ended by itself in that place; unless somebody else has ended it or taken it away by then. */

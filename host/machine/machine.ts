@@ -359,6 +359,12 @@ export class Machine {
     return this.#memory.usage();
   }
 
+  /** What the contents of its disks take up in memory; costs a look at all of their chunks. */
+  get diskMemoryByteLength(): number {
+    const captured = this.#drives.map(({ backend }) => (isCapturable(backend) ? backend.heldByteLength : 0));
+    return captured.reduce((sum, byteLength) => sum + byteLength, 0);
+  }
+
   /** Tells the guest the size of its virtio console, in characters. */
   resizeConsole(columns: number, rows: number): void {
     const input = { kind: "resize", columns, rows } as const;

@@ -1,5 +1,6 @@
-import { type ServedMachine, setupOfBoard } from "../../api/machine-server.js";
+import type { ServedMachine } from "../../api/machine-server.js";
 import { type MachineSetup, packError } from "../../api/messages.js";
+import { setupOfBoard } from "../../api/resumed-setup.js";
 import { boardSchema } from "../../machine/board-state.js";
 import type { MachineFile, Snapshot } from "../../snapshot/machine-file.js";
 import { assert, unreachable } from "../../util/errors.js";

@@ -1,10 +1,12 @@
-import { constants, rmSync } from "node:fs";
-import { cp, mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { formatByteLength } from "../../../control/byte-length.js";
 import type { Image, ImageProgress, ImageStore, OpenImageOptions } from "../../../images/image.js";
 import { VivariumError } from "../../../util/errors.js";
 import { withBuildLock } from "./build-lock.js";
 import {
+  copyImageDirectory,
   fingerprintImageDirectory,
   type ImageParts,
   readImageDirectory,
@@ -22,6 +24,8 @@ export interface ImageBuilder {
   readonly recipeVersion: number;
   /** Whether it is made only when somebody asks for that, and not when it is to be started. */
   readonly isMadeOnRequest?: boolean;
+  /** Whether it has a disk, whose length may be chosen. */
+  readonly hasDisk?: boolean;
   /**
    * @param workDirectory empty, and removed afterwards with all that is in it
    * @throws VivariumError when the operator can do something about it
@@ -87,7 +91,8 @@ export class FileImageStore implements ImageStore {
       return readImageDirectory(this.#importedDirectory(name));
     }
     if (name.includes("/") || (await exists(name))) return readImageDirectory(name);
-    const message = `no image is called ${JSON.stringify(name)}: there is ${this.names.join(", ")}, or give the directory of an image`;
+    const known = [...this.names, ...(await this.#importedNames())].sort().join(", ");
+    const message = `no image is called ${JSON.stringify(name)}: there is ${known}, or give the directory of an image`;
     throw new VivariumError("image/unknown", message, { name });
   }
 
@@ -95,7 +100,7 @@ export class FileImageStore implements ImageStore {
    * Makes an image, unless it is there already.
    *
    * @param force makes it in any case
-   * @throws VivariumError when there is no recipe of that name, or it cannot be built
+   * @throws VivariumError when there is no recipe of that name, it cannot be built, or it is there with another disk
    */
   async build(name: string, options: OpenImageOptions & BuildOptions, force: boolean): Promise<Image> {
     const builder = this.#builders.get(name);
@@ -103,8 +108,19 @@ export class FileImageStore implements ImageStore {
       const message = `no recipe is called ${JSON.stringify(name)}: expected ${this.names.join(" or ")}`;
       throw new VivariumError("image/unknown", message, { name });
     }
+    const { diskByteLength } = options;
+    if (diskByteLength !== undefined && builder.hasDisk !== true) {
+      throw new VivariumError("image/size", `--size: image ${name} has no disk`, { name });
+    }
     const directory = this.#builtDirectory(name, builder);
-    return (force ? null : await readIfSound(directory)) ?? this.#build(directory, builder, options, force);
+    const known = force ? null : await readIfSound(directory);
+    if (known === null) return this.#build(directory, builder, options, force);
+    const knownByteLength = known.manifest.disk?.byteLength;
+    if (diskByteLength !== undefined && diskByteLength !== knownByteLength) {
+      const message = `image ${name} is there already, with a disk of ${formatByteLength(knownByteLength ?? 0)}: --force makes it anew`;
+      throw new VivariumError("image/size", message, { name });
+    }
+    return known;
   }
 
   /** What can be started by its name, sorted by it. */
@@ -113,10 +129,8 @@ export class FileImageStore implements ImageStore {
     for (const [name, builder] of this.#builders) {
       listings.push(await listing(name, this.#builtDirectory(name, builder), "built"));
     }
-    for (const entry of await readdir(this.#directory).catch(() => [])) {
-      if (!entry.endsWith(IMPORTED_MARK)) continue;
-      const name = entry.slice(0, -IMPORTED_MARK.length);
-      listings.push(await listing(name, join(this.#directory, entry), "imported"));
+    for (const name of await this.#importedNames()) {
+      listings.push(await listing(name, this.#importedDirectory(name), "imported"));
     }
     return listings.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
@@ -128,7 +142,9 @@ export class FileImageStore implements ImageStore {
       entry === `${name}${IMPORTED_MARK}` ||
       (this.#builders.has(name) && entry.startsWith(`${name}-`) && /^\d+$/.test(entry.slice(name.length + 1)));
     const own = entries.filter(isOf);
-    for (const entry of own) await rm(join(this.#directory, entry), { recursive: true });
+    await this.#writing(async () => {
+      for (const entry of own) await rm(join(this.#directory, entry), { recursive: true });
+    });
     if (own.length > 0) return;
     const message = `no image ${JSON.stringify(name)} is in ${this.#directory}: "viv image ls" lists what is`;
     throw new VivariumError("image/unknown", message, { name });
@@ -145,20 +161,22 @@ export class FileImageStore implements ImageStore {
       throw new VivariumError("image/name", message, { name });
     }
     await readImageDirectory(source);
-    await makeDirectory(this.#directory);
     const directory = this.#importedDirectory(name);
     if (await exists(directory)) {
       throw new VivariumError("image/name", `image ${name} is there already: "viv image rm ${name}" removes it`, {
         name,
       });
     }
-    const temporary = await mkdtemp(temporaryPrefix(directory));
-    try {
-      await cp(source, join(temporary, "image"), { recursive: true, mode: constants.COPYFILE_FICLONE });
-      await rename(join(temporary, "image"), directory);
-    } finally {
-      await rm(temporary, { recursive: true, force: true });
-    }
+    await this.#writing(async () => {
+      await makeDirectory(this.#directory);
+      const temporary = await mkdtemp(temporaryPrefix(directory));
+      try {
+        await copyImageDirectory(source, join(temporary, "image"));
+        await rename(join(temporary, "image"), directory);
+      } finally {
+        await rm(temporary, { recursive: true, force: true });
+      }
+    });
   }
 
   /** A text that changes with the image of that name; null when it would have to be built first, or has a disk. */
@@ -167,6 +185,13 @@ export class FileImageStore implements ImageStore {
     if (builder !== undefined) return fingerprintImageDirectory(this.#builtDirectory(name, builder));
     const isImported = IMAGE_NAME.test(name) && (await exists(this.#importedDirectory(name)));
     return fingerprintImageDirectory(isImported ? this.#importedDirectory(name) : name);
+  }
+
+  async #importedNames(): Promise<readonly string[]> {
+    const entries = await readdir(this.#directory).catch(() => []);
+    return entries
+      .filter((entry) => entry.endsWith(IMPORTED_MARK) && !entry.includes(TEMPORARY_MARK))
+      .map((entry) => entry.slice(0, -IMPORTED_MARK.length));
   }
 
   #builtDirectory(name: string, builder: ImageBuilder): string {
@@ -184,14 +209,21 @@ export class FileImageStore implements ImageStore {
     force = false,
   ): Promise<Image> {
     const { onProgress = () => {} } = options;
-    try {
+    return this.#writing(async () => {
       await makeDirectory(this.#directory);
-      return await withBuildLock(
+      return withBuildLock(
         `${directory}.lock`,
         async () =>
           (force ? null : await readIfSound(directory)) ?? this.#buildLocked(directory, builder, onProgress, options),
         () => onProgress({ stage: "waiting", doneBytes: 0, totalBytes: null }),
       );
+    });
+  }
+
+  /** Does what writes to the store; that it cannot be written is told in one line. */
+  async #writing<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
     } catch (error) {
       if (!isFileError(error)) throw error;
       const message = `${error.path ?? this.#directory}: cannot be written (${error.code}): set VIV_CACHE_DIR to a directory that can, with enough room`;
