@@ -86,6 +86,12 @@ export class MachineContents {
     for (const [id, hart] of harts.entries()) this.#core.harts[id]!.load(hart);
   }
 
+  /** What the contents of disks take up in memory; costs a look at all of their chunks. */
+  get diskMemoryByteLength(): number {
+    const captured = this.#drives.map(({ backend }) => (isCapturable(backend) ? backend.heldByteLength : 0));
+    return captured.reduce((sum, byteLength) => sum + byteLength, 0);
+  }
+
   /** A hash over harts, RAM and devices. */
   hash(): string {
     const hash = this.#hash();

@@ -361,8 +361,7 @@ export class Machine {
 
   /** What the contents of its disks take up in memory; costs a look at all of their chunks. */
   get diskMemoryByteLength(): number {
-    const captured = this.#drives.map(({ backend }) => (isCapturable(backend) ? backend.heldByteLength : 0));
-    return captured.reduce((sum, byteLength) => sum + byteLength, 0);
+    return this.#contents.diskMemoryByteLength;
   }
 
   /** Tells the guest the size of its virtio console, in characters. */
