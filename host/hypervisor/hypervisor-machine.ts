@@ -47,7 +47,7 @@ export interface FileSnapshots {
   list(): Promise<readonly SnapshotView[]>;
   /** Keeps the machine as it is, also while it runs. @throws VivariumError `snapshot/name`, `file/full` */
   create(name: string): Promise<SnapshotView>;
-  /** The machine goes on from there, running or not as it was. @throws VivariumError `snapshot/unknown` */
+  /** The machine goes on from there; one that does not run sleeps there. @throws VivariumError `snapshot/unknown` */
   restore(name: string): Promise<void>;
   /** @throws VivariumError `snapshot/unknown`, `snapshot/present` for the one that the machine goes on from */
   delete(name: string): Promise<void>;

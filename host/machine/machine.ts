@@ -159,31 +159,7 @@ export class Machine {
     this.#memory = new GuestMemory(core, (error) => this.#loop.fail(error));
     this.#output = new SerialOutput(wires.serial);
     this.#htif = board.htif === null ? null : new Htif(core.ram, board.htif, this.#output);
-    const hooks: SliceHooks = {
-      budgetMax: this.#htif === null ? Number.MAX_SAFE_INTEGER : HTIF_BUDGET_MAX,
-      prepareSlice: () => border?.prepareSlice() ?? null,
-      beforeSlice: () => {
-        border?.beginSlice();
-        this.serialInput.feed(this.#board.uart);
-        this.#board.pollNetworks();
-      },
-      serveCall: (hart) => this.#serveCall(hart),
-      afterSlice: () => this.#afterSlice(),
-      // With virtual time, input and output end with the slice in which they were begun: at the same instruction
-      // in every run.
-      drainSlice: () => border?.drainSlice() ?? (virtualClock === null ? Promise.resolve() : this.#board.drain()),
-      drain: () => (border ?? this.#board).drain(),
-      isDead: () => border?.isLive !== false && core.harts.every((hart) => hart.runState === "stopped"),
-      isUncut: border !== null,
-      get deviceAccesses() {
-        return bus.accessCount;
-      },
-      // A history has no word of it: its guest is not told.
-      wasHeldBack: (ms) => {
-        if (border === null) this.#reportSteal(ms);
-      },
-    };
-    this.#loop = new RunLoop(processorOf(core, wires), clock, host, hooks, wires.turns ?? null);
+    this.#loop = new RunLoop(processorOf(core, wires), clock, host, this.#hooks(bus), wires.turns ?? null);
     if (wires.turns !== undefined) bus.onAccesses = () => this.#loop.checkDeadline();
     this.#board = new Board(bus, {
       core,
@@ -207,16 +183,8 @@ export class Machine {
       border === null ? undefined : (bytes) => border.enter({ kind: "serial", bytes }),
     );
     this.#firmware = board.firmware === "machine" ? this.#createFirmware() : null;
-    this.devices = new Map<string, Component>([
-      ...this.#board.devices,
-      ["serial-input", this.serialInput],
-      ...(this.#firmware === null
-        ? []
-        : [["sbi-hsm", this.#firmware.hsm] as const, ["sbi-sta", this.#firmware.sta] as const]),
-      ...(virtualClock === null ? [] : [["clock", virtualClock] as const]),
-      ...(random === null ? [] : [["random", random] as const]),
-    ]);
-    const { devices } = this;
+    const devices = this.#components(virtualClock, random);
+    this.devices = devices;
     this.#contents = new MachineContents({ board, core, memory: this.#memory, devices, drives, clock });
     for (const name of board.ports) {
       const port = this.#board.console?.port(name);
@@ -224,6 +192,45 @@ export class Machine {
       this.#ports.set(name, new MachinePort(port, border === null ? undefined : (input) => border.enter(input)));
     }
     border?.attach(this.#bordered(board));
+  }
+
+  /** What the loop has done before, in and after each slice. */
+  #hooks(bus: Bus): SliceHooks {
+    const core = this.#core;
+    const border = this.#border;
+    return {
+      budgetMax: this.#htif === null ? Number.MAX_SAFE_INTEGER : HTIF_BUDGET_MAX,
+      prepareSlice: () => border?.prepareSlice() ?? null,
+      beforeSlice: () => {
+        border?.beginSlice();
+        this.serialInput.feed(this.#board.uart);
+        this.#board.pollNetworks();
+      },
+      serveCall: (hart) => this.#serveCall(hart),
+      afterSlice: () => this.#afterSlice(),
+      drainSlice: () => border?.drainSlice() ?? this.#drainSlice(),
+      drain: () => (border ?? this.#board).drain(),
+      isDead: () => border?.isLive !== false && core.harts.every((hart) => hart.runState === "stopped"),
+      isUncut: border !== null,
+      get deviceAccesses() {
+        return bus.accessCount;
+      },
+      // A history has no word of it: its guest is not told.
+      wasHeldBack: (ms) => {
+        if (border === null) this.#reportSteal(ms);
+      },
+    };
+  }
+
+  #components(virtualClock: VirtualClock | null, random: SeededRandom | null): ReadonlyMap<string, Component> {
+    const components = new Map<string, Component>([...this.#board.devices, ["serial-input", this.serialInput]]);
+    if (this.#firmware !== null) {
+      components.set("sbi-hsm", this.#firmware.hsm);
+      components.set("sbi-sta", this.#firmware.sta);
+    }
+    if (virtualClock !== null) components.set("clock", virtualClock);
+    if (random !== null) components.set("random", random);
+    return components;
   }
 
   /** The whole machine as it is, between two instructions; also while it runs, which it goes on to do. */
@@ -517,6 +524,11 @@ export class Machine {
       },
       reset: (request) => this.#loop.halt(haltOf(request)),
     });
+  }
+
+  /** With virtual time, input and output end with the slice in which they were begun: at the same instruction in every run. */
+  async #drainSlice(): Promise<void> {
+    if (this.#boardState.clock === "virtual") await this.#board.drain();
   }
 
   #serveCall(hart: number): void {
