@@ -68,14 +68,22 @@ export class FileStore implements ByteStore {
   }
 
   read(offset: number, into: Uint8Array): Promise<void> {
-    if (!(offset >= 0) || offset + into.length > this.#byteLength) {
-      return Promise.reject(new Error(`bytes ${offset} to ${offset + into.length} of a file of ${this.#byteLength}`));
+    try {
+      this.#checkRead(offset, into);
+    } catch (error) {
+      return Promise.reject(error);
     }
     return this.#run((fd, done) => this.#readAll(fd, offset, into, done));
   }
 
-  /** As `read`, but at once. */
+  tryRead(offset: number, into: Uint8Array): boolean {
+    this.readNow(offset, into);
+    return true;
+  }
+
+  /** As `read`, but at once. @throws as `read` rejects */
   readNow(offset: number, into: Uint8Array): void {
+    this.#checkRead(offset, into);
     for (let done = 0; done < into.length; ) {
       const count = readSync(this.#handle.fd, into, done, into.length - done, offset + done);
       if (count === 0) throw new Error(`the file has become shorter than ${this.#byteLength} bytes`);
@@ -98,6 +106,13 @@ export class FileStore implements ByteStore {
     await Promise.allSettled(this.#pending);
     await this.#handle.close();
     this.onClose();
+  }
+
+  #checkRead(offset: number, into: Uint8Array): void {
+    if (this.#isClosed) throw new Error("the file is closed");
+    if (!(offset >= 0) || offset + into.length > this.#byteLength) {
+      throw new Error(`bytes ${offset} to ${offset + into.length} of a file of ${this.#byteLength}`);
+    }
   }
 
   /** The callbacks of `node:fs` take half the time of its promises. */
