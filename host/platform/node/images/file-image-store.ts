@@ -2,6 +2,7 @@ import { constants, rmSync } from "node:fs";
 import { cp, mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Image, ImageProgress, ImageStore, OpenImageOptions } from "../../../images/image.js";
+import type { ImageManifest } from "../../../images/manifest.js";
 import { VivariumError } from "../../../util/errors.js";
 import { withBuildLock } from "./build-lock.js";
 import {
@@ -22,6 +23,8 @@ export interface ImageBuilder {
   readonly recipeVersion: number;
   /** Whether it is made only when somebody asks for that, and not when it is to be started. */
   readonly isMadeOnRequest?: boolean;
+  /** As in its images' manifests. */
+  readonly minimumMemoryMiB?: number;
   /**
    * @param workDirectory empty, and removed afterwards with all that is in it
    * @throws VivariumError when the operator can do something about it
@@ -78,7 +81,7 @@ export class FileImageStore implements ImageStore {
     if (builder !== undefined) {
       const directory = this.#builtDirectory(name, builder);
       const image = await readIfSound(directory);
-      if (image !== null) return image;
+      if (image !== null) return { ...image, manifest: { ...knownOf(builder), ...image.manifest } };
       if (builder.isMadeOnRequest !== true) return this.#build(directory, builder, options);
       const message = `image ${name} has not been built: "viv image build ${name}" does that, which takes some minutes`;
       throw new VivariumError("image/not-built", message, { name });
@@ -225,6 +228,11 @@ export class FileImageStore implements ImageStore {
     }
     return readImageDirectory(directory);
   }
+}
+
+/** What manifests of images that were made before did not say. */
+function knownOf({ minimumMemoryMiB }: ImageBuilder): Pick<ImageManifest, "minimumMemoryMiB"> {
+  return minimumMemoryMiB === undefined ? {} : { minimumMemoryMiB };
 }
 
 /** Makes a directory and those it is in. Node's own recursive mkdir never ends below /proc. */
