@@ -99,5 +99,6 @@ function difference(after: ProcessorAccount, before: ProcessorAccount): Processo
     instructions: after.instructions - before.instructions,
     processorMs: after.processorMs - before.processorMs,
     stolenMs: after.stolenMs - before.stolenMs,
+    waits: after.waits - before.waits,
   };
 }

@@ -131,6 +131,7 @@ export class GuestFileSystem {
     return this.#with(`stat ${path}`, limits, (files) => files.stat(path, followSymlinks));
   }
 
+  /** Whether there is something; of a symbolic link, whether there is something where it leads to. */
   exists(path: string, limits: Limits = {}): Promise<boolean> {
     return this.#with(`exists ${path}`, limits, (files) => files.exists(path));
   }
@@ -164,6 +165,7 @@ export class GuestFileSystem {
     return this.#with(`setMode ${path}`, limits, (files) => files.setMode(path, mode));
   }
 
+  /** @param target as the link is to say it; nothing need be there */
   makeSymlink(target: string, path: string, limits: Limits = {}): Promise<void> {
     return this.#with(`makeSymlink ${path}`, limits, (files) => files.makeSymlink(target, path));
   }

@@ -1,5 +1,7 @@
 import type { PortForward } from "../control/network-options.js";
+import { ImpatientLink } from "../network/impatient-link.js";
 import { LimitedLink, type LinkRate } from "../network/limited-link.js";
+import type { NetworkClock } from "../network/link.js";
 import type { EgressRule } from "../network/nat/egress.js";
 import { type LinkMessage, type PostLinkMessage, RemoteStation } from "../network/remote-link.js";
 import { VivariumError } from "../util/errors.js";
@@ -52,7 +54,9 @@ export class MachineNetwork {
     const request = linkRequestOf(options);
     await this.unplug();
     if (this.#ended !== null) throw this.#ended;
-    const opened = request === null ? linkOf(options) : await this.#platform.openLink(request, { mtu: this.mtu });
+    const clock = this.#platform.networkClock;
+    const opened =
+      request === null ? linkOf(options, clock) : await this.#platform.openLink(request, { mtu: this.mtu });
     if (this.#ended !== null) {
       await opened?.close();
       throw this.#ended;
@@ -61,7 +65,7 @@ export class MachineNetwork {
     this.#options = options;
     if (options.rate !== undefined) this.#rate = rate;
     if (opened === null) return;
-    this.#limited = new LimitedLink(opened.link, this.#rate, this.#platform.networkClock);
+    this.#limited = new LimitedLink(opened.link, this.#rate, clock);
     this.#station.plug(this.#limited);
   }
 
@@ -125,9 +129,9 @@ export class MachineNetwork {
 }
 
 /** What needs no platform; null for nothing. */
-function linkOf(options: LinkOptions): OpenLink | null {
+function linkOf(options: LinkOptions, clock: NetworkClock): OpenLink | null {
   if (options.kind === "switch") {
-    const link = options.switch.port();
+    const link = new ImpatientLink(options.switch.port(), clock);
     return { link, close: () => link.close() };
   }
   if (options.kind !== "link") return null;

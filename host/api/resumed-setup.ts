@@ -11,14 +11,26 @@ import type { Connections, MachineSetup } from "./messages.js";
  */
 export function setupOfBoard(board: BoardState, connections: Connections): MachineSetup {
   refuseUnknown(board, connections);
-  const { memoryByteLength, hartCount, clock, drives, ports, networks, shares, socketCids, balloonCount, inputs } =
-    board;
+  const {
+    memoryByteLength,
+    hartCount,
+    clock,
+    virtio,
+    drives,
+    ports,
+    networks,
+    shares,
+    socketCids,
+    balloonCount,
+    inputs,
+  } = board;
   const outside = outsideSlots(board);
   return {
     guest: { kind: "saved" },
     memoryByteLength,
     hartCount,
     clock,
+    virtio,
     drives: drives.map(({ readOnly, captured, serial }, slot) => {
       const source = captured ? "" : (connections.drives[outside.indexOf(slot)] ?? "");
       return { source, readOnly, overlay: captured, serial };

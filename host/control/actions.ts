@@ -185,6 +185,8 @@ export interface MachineRequest {
   readonly capture?: string;
   /** `virtual` makes guest time a function of retired instructions. */
   readonly clock: ClockChoice;
+  /** What the drivers of virtio devices find. */
+  readonly virtio: VirtioChoice;
   /** Whether code is translated to Wasm. */
   readonly translate: TranslationMode;
   /** Translated code that is kept, in bytes of Wasm. */
@@ -198,6 +200,7 @@ export interface MachineRequest {
 }
 
 export type ClockChoice = "host" | "virtual";
+export type VirtioChoice = "modern" | "legacy";
 export type TranslationMode = "on" | "off" | "eager";
 
 /** What the machine starts. */

@@ -7,6 +7,10 @@ const CARRIAGE_RETURN = 0x0d;
 const PANIC_START = "Kernel panic - not syncing";
 /** Linux prints this only when it will not reboot: from here on it does nothing more. */
 const PANIC_END = "---[ end Kernel panic - not syncing";
+/** printk's time stamp, and behind it the caller where the kernel is built to tell it. */
+const STAMP = /^\[ *\d+\.\d+\](?:\[[^\]]*\])? /;
+const STAMPED_PANIC = /\[ *\d+\.\d+\](?:\[[^\]]*\])? Kernel panic - not syncing/;
+const STAMP_START = "[";
 const ESCAPE = String.fromCharCode(0x1b);
 /**
  * A shell's, boot loader's or login prompt that waits at the end of a short line of its own, colours and all. A UART
@@ -18,10 +22,15 @@ const PROMPT = new RegExp(`^(?!\\[ *\\d)\\S* ?\\S*(?:[#$%>]|login:) (?:${ESCAPE}
 export class ConsoleWatch {
   #line = "";
   #panic: string | null = null;
+  /** Whether the kernel stamps its lines: what has no stamp is then a program's. */
+  #isStamped = false;
   #hung = false;
   #prompted = false;
 
-  /** The kernel's panic message, without time stamp, if there was one. */
+  /**
+   * The kernel's panic message, without time stamp, if there was one. After it only the kernel speaks: where a program
+   * goes on, it has only shown what an earlier kernel had written.
+   */
   get panic(): string | null {
     return this.#panic;
   }
@@ -44,6 +53,7 @@ export class ConsoleWatch {
         this.#line += String.fromCharCode(byte);
       }
     }
+    if (this.#line !== "" && !this.#line.startsWith(STAMP_START)) this.#heardProgram();
     if (!this.#prompted && PROMPT.test(this.#line)) this.#prompted = true;
   }
 
@@ -52,9 +62,19 @@ export class ConsoleWatch {
     this.#line = "";
     if (this.#panic === null) {
       const start = line.indexOf(PANIC_START);
-      if (start >= 0 && !line.includes(PANIC_END)) this.#panic = line.slice(start).trimEnd();
-    } else if (line.includes(PANIC_END)) {
-      this.#hung = true;
+      if (start < 0 || line.includes(PANIC_END)) return;
+      this.#panic = line.slice(start).trimEnd();
+      this.#isStamped = STAMPED_PANIC.test(line);
+    } else if (line !== "" && !STAMP.test(line)) {
+      this.#heardProgram();
     }
+    if (this.#panic !== null && line.includes(PANIC_END)) this.#hung = true;
+  }
+
+  #heardProgram(): void {
+    if (!this.#isStamped) return;
+    this.#panic = null;
+    this.#hung = false;
+    this.#isStamped = false;
   }
 }

@@ -9,6 +9,7 @@ import type {
   MachineAction,
   MachineRequest,
   TranslationMode,
+  VirtioChoice,
 } from "./actions.js";
 import { formatByteLength, KIB, MIB, parseByteLength } from "./byte-length.js";
 import { readBalloon, readInputs, readSocket } from "./device-options.js";
@@ -39,6 +40,7 @@ export interface RunOptions {
   readonly limits?: string;
   readonly pcap?: string;
   readonly clock?: string;
+  readonly virtio?: string;
   readonly translate?: string;
   readonly translationCache?: string;
   readonly dumpRegion?: string;
@@ -83,6 +85,7 @@ export function readRunOptions(options: RunOptions): MachineAction {
     ...(options.netRate === undefined ? {} : { sharedRate: readSharedRate(options.netRate) }),
     ...(options.limits === undefined ? {} : { limits: readFileName("--limits", options.limits) }),
     clock: readClock(options.clock),
+    virtio: readVirtio(options.virtio),
     translate: readTranslate(options.translate),
     translationByteLengthMax: readTranslationCache(options.translationCache),
     stats: options.stats ?? false,
@@ -197,6 +200,12 @@ function readClock(text: string | undefined): ClockChoice {
   if (text === undefined || text === "host") return "host";
   if (text === "virtual") return "virtual";
   throw badOption(`--clock: ${JSON.stringify(text)} is not a clock; expected host or virtual`);
+}
+
+function readVirtio(text: string | undefined): VirtioChoice {
+  if (text === undefined || text === "modern") return "modern";
+  if (text === "legacy") return "legacy";
+  throw badOption(`--virtio: ${JSON.stringify(text)} is no interface; expected modern or legacy`);
 }
 
 export function readTranslationCache(text: string | undefined): number {

@@ -51,6 +51,13 @@ export interface HypervisorOptions {
 
 /** What a program sees of a hypervisor's machines. */
 export interface HypervisorMachines {
+  /**
+   * Makes a machine and, unless `start` is false, switches it on; it does not wait for the guest to come up.
+   *
+   * @param options `onProgress`: told how far an image is that has to be fetched or made first
+   * @throws VivariumError `machine/exists`, `machine/name`, `admission/processors`, `admission/memory`, and those of
+   *   `Machine.create`
+   */
   create(
     request: MachineRequest,
     options?: { readonly onProgress?: (progress: ImageProgress) => void },
@@ -58,6 +65,7 @@ export interface HypervisorMachines {
   /** @throws VivariumError `machine/unknown` */
   get(name: string): HypervisorMachine;
   list(): readonly HypervisorMachine[];
+  /** Ends a machine at once, and deletes its file with all of its snapshots. @throws VivariumError `machine/unknown` */
   destroy(name: string): Promise<void>;
 }
 
@@ -97,7 +105,12 @@ export class HypervisorBase implements HypervisorService {
     this.#options = options;
     this.#place = place;
     this.#startedAt = platform.nowMs();
-    this.#store = new Store(place.database, () => this.#flushSoon());
+    this.#store = new Store(place.database, {
+      onUnwritten: () => this.#flushSoon(),
+      onFailure: ({ message }) =>
+        this.#events.tell("host", null, `what happens is not kept for now: hypervisor.db: ${message}`),
+      onRecovery: () => this.#events.tell("host", null, "what happens is kept again, all of before included"),
+    });
     this.#events = new EventLog(this.#store, () => platform.nowMs());
     this.pools = new Pools(this.#store);
     this.#workers = new WorkerPool(platform, {
@@ -165,7 +178,7 @@ export class HypervisorBase implements HypervisorService {
     );
     const machines = this.managed.all.filter(({ name }) => wanted.has(name));
     await eachOf(machines, SAVED_AT_ONCE, async (machine) => {
-      if (this.#closing === null) await this.#attempt(machine, "be started", () => machine.start());
+      if (this.#closing === null) await this.#attempt(machine, "be started", () => machine.startAgain());
     });
   }
 

@@ -119,7 +119,7 @@ function arrivalOf({ memoryMiB }: MachineSpec): number {
 
 /** Memory of the host that a machine takes up now. */
 function takenBy({ worker, meter }: ManagedMachine): number {
-  return worker === null ? 0 : meter.residentByteLength + MACHINE_OVERHEAD_BYTE_LENGTH;
+  return worker === null ? 0 : meter.residentByteLength + meter.diskByteLength + MACHINE_OVERHEAD_BYTE_LENGTH;
 }
 
 function claimOf(machine: ManagedMachine): MemoryClaim {

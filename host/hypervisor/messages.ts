@@ -36,9 +36,13 @@ export interface LaneReading {
   readonly busyMs: number;
   /** Time in which it wanted the processor and had none. */
   readonly stolenMs: number;
+  /** How often it waited for something to happen. */
+  readonly waits: number;
   readonly touchedByteLength: number;
   /** Of that, what takes up memory of the host now. */
   readonly residentByteLength: number;
+  /** What the guest has written to its disks since they were saved, which is in memory. */
+  readonly diskByteLength: number;
   readonly balloonByteLength: number;
   readonly diskReads: number;
   readonly diskReadBytes: number;

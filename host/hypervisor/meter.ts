@@ -58,6 +58,7 @@ export class Meter {
   #last: LaneReading | null = null;
   #lastMs = 0;
   #residentByteLength = 0;
+  #diskByteLength = 0;
   /** When the machine last did something that takes time. */
   #activeMs = 0;
   readonly #samples: Sample[] = [];
@@ -90,6 +91,11 @@ export class Meter {
     return this.#residentByteLength;
   }
 
+  /** What its disks take up besides: what the guest has written since they were saved. */
+  get diskByteLength(): number {
+    return this.#diskByteLength;
+  }
+
   get samples(): readonly Sample[] {
     return this.#samples;
   }
@@ -114,6 +120,7 @@ export class Meter {
   end(): void {
     this.#last = null;
     this.#residentByteLength = 0;
+    this.#diskByteLength = 0;
     this.#load = { ...this.#load, processors: 0, entitlement: 0, steal: 0, touchedByteLength: 0, balloonByteLength: 0 };
   }
 
@@ -147,6 +154,7 @@ export class Meter {
       balloonByteLength: reading.balloonByteLength,
     };
     this.#residentByteLength = reading.residentByteLength;
+    this.#diskByteLength = reading.diskByteLength;
     if (busyMs > elapsedMs * IDLE_PROCESSORS) this.#activeMs = nowMs;
     this.#last = reading;
     this.#lastMs = nowMs;

@@ -5,7 +5,7 @@ import type { EventKeeper } from "./event-log.js";
 
 /** "VIVH": SQLite's application_id of a hypervisor's database. */
 const APPLICATION_ID = 0x56495648;
-const VERSION = 1;
+const VERSION = 2;
 const EVENTS_MAX = 10_000;
 /** Deleting one event at a time would cost more. */
 const EVENTS_SLACK = 500;
@@ -20,7 +20,8 @@ const TABLES = [
   was_running INTEGER NOT NULL,
   failure TEXT,
   usage TEXT NOT NULL,
-  saved_byte_length INTEGER NOT NULL
+  saved_byte_length INTEGER NOT NULL,
+  kept_apart INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID`,
   "CREATE TABLE pool (name TEXT PRIMARY KEY, spec TEXT NOT NULL) STRICT, WITHOUT ROWID",
   `CREATE TABLE event (
@@ -32,6 +33,11 @@ const TABLES = [
   data TEXT NOT NULL
 ) STRICT`,
 ];
+
+/** By version, what makes a database of it one of the next version. */
+const UPGRADES: Readonly<Record<number, string>> = {
+  1: "ALTER TABLE machine ADD COLUMN kept_apart INTEGER NOT NULL DEFAULT 0",
+};
 
 /** What is known of a machine when the hypervisor does not run. */
 export interface MachineRecord {
@@ -45,23 +51,36 @@ export interface MachineRecord {
   readonly failure: string | null;
   readonly usage: Usage;
   readonly savedByteLength: number;
+  /** Whether it is to have a worker for itself: one has ended in its turn. */
+  readonly isKeptApart: boolean;
 }
+
+/** What the store tells. */
+export interface StoreListener {
+  /** There is something that `flush` will write: many changes in one transaction. */
+  onUnwritten(): void;
+  /** Nothing can be written now, such as for want of room; told once, until it can be again. */
+  onFailure(error: VivariumError): void;
+  onRecovery(): void;
+}
+
+/** Events that are kept in memory while they cannot be written. */
+const UNWRITTEN_MAX = 2000;
 
 /** What a hypervisor keeps: its machines, pools and events. Machines themselves are in files of their own. */
 export class Store implements EventKeeper {
   readonly #database: Database;
-  readonly #onUnwritten: () => void;
-  readonly #changed = new Map<string, { record(): MachineRecord }>();
+  readonly #listener: StoreListener;
+  readonly #changed = new Map<string, { readonly name: string; record(): MachineRecord }>();
+  readonly #deleted = new Set<string>();
   #unwritten: HypervisorEvent[] = [];
+  #isFailing = false;
   #lastEventId: number;
 
-  /**
-   * @param onUnwritten called when there is something that `flush` will write: many changes in one transaction
-   * @throws VivariumError `store/unusable` for a database of something else, or of a newer version
-   */
-  constructor(database: Database, onUnwritten: () => void) {
+  /** @throws VivariumError `store/unusable` for a database of something else, or of a newer version */
+  constructor(database: Database, listener: StoreListener) {
     this.#database = database;
-    this.#onUnwritten = onUnwritten;
+    this.#listener = listener;
     prepare(database);
     const row = database.prepare("SELECT max(id) AS last FROM event").get();
     this.#lastEventId = Number(row?.last ?? 0);
@@ -74,12 +93,13 @@ export class Store implements EventKeeper {
   /** A machine is not what it was: it is written with what else is to be. */
   machineChanged(machine: { readonly name: string; record(): MachineRecord }): void {
     this.#changed.set(machine.name, machine);
-    this.#onUnwritten();
+    this.#listener.onUnwritten();
   }
 
   deleteMachine(name: string): void {
     this.#changed.delete(name);
-    this.#database.prepare("DELETE FROM machine WHERE name = ?").run(name);
+    this.#deleted.add(name);
+    this.flush();
   }
 
   pools(): readonly PoolSpec[] {
@@ -102,35 +122,58 @@ export class Store implements EventKeeper {
   addEvent(event: HypervisorEvent): void {
     this.#unwritten.push(event);
     this.#lastEventId = event.id;
-    this.#onUnwritten();
+    this.#listener.onUnwritten();
   }
 
   /** Events after a number, oldest first. @param last at most so many, the newest */
   events(after: number, last: number): readonly HypervisorEvent[] {
     this.flush();
     const rows = this.#database.prepare("SELECT * FROM event WHERE id > ? ORDER BY id DESC LIMIT ?").all(after, last);
-    return rows.map(eventOf).reverse();
+    const unwritten = this.#unwritten.filter(({ id }) => id > after);
+    return [...rows.map(eventOf).reverse(), ...unwritten].slice(-last);
   }
 
-  /** Writes down what was only told so far. */
+  /** Writes down what was only told so far. What cannot be written stays for the next time. */
   flush(): void {
-    const [events, machines] = [this.#unwritten, [...this.#changed.values()]];
-    if (events.length === 0 && machines.length === 0) return;
+    const [events, machines, deleted] = [this.#unwritten, [...this.#changed.values()], [...this.#deleted]];
+    if (events.length + machines.length + deleted.length === 0) return;
     this.#unwritten = [];
     this.#changed.clear();
+    this.#deleted.clear();
+    try {
+      this.#inTransaction(() => this.#write(events, machines, deleted));
+      if (!this.#isFailing) return;
+      this.#isFailing = false;
+      this.#listener.onRecovery();
+    } catch (error) {
+      if (!(error instanceof VivariumError)) throw error;
+      this.#unwritten = [...events, ...this.#unwritten].slice(-UNWRITTEN_MAX);
+      for (const name of deleted) this.#deleted.add(name);
+      for (const machine of machines) this.#changed.set(machine.name, machine);
+      if (this.#isFailing) return;
+      this.#isFailing = true;
+      this.#listener.onFailure(error);
+    }
+  }
+
+  #write(
+    events: readonly HypervisorEvent[],
+    machines: readonly { record(): MachineRecord }[],
+    deleted: readonly string[],
+  ): void {
+    const remove = this.#database.prepare("DELETE FROM machine WHERE name = ?");
+    for (const name of deleted) remove.run(name);
+    for (const machine of machines) this.#writeMachine(machine.record());
     const insert = this.#database.prepare("INSERT OR REPLACE INTO event VALUES (?, ?, ?, ?, ?, ?)");
-    this.#inTransaction(() => {
-      for (const machine of machines) this.#writeMachine(machine.record());
-      for (const { id, time, kind, machine, message, data } of events) {
-        insert.run(id, time, kind, machine, message, JSON.stringify(data));
-      }
-      this.#database.prepare("DELETE FROM event WHERE id <= ?").run(this.#oldestKept());
-    });
+    for (const { id, time, kind, machine, message, data } of events) {
+      insert.run(id, time, kind, machine, message, JSON.stringify(data));
+    }
+    this.#database.prepare("DELETE FROM event WHERE id <= ?").run(this.#oldestKept());
   }
 
   #writeMachine({ spec, ...record }: MachineRecord): void {
     this.#database
-      .prepare("INSERT OR REPLACE INTO machine VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
+      .prepare("INSERT OR REPLACE INTO machine VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
       .run(
         spec.name,
         JSON.stringify(spec),
@@ -141,6 +184,7 @@ export class Store implements EventKeeper {
         record.failure,
         JSON.stringify(record.usage),
         record.savedByteLength,
+        Number(record.isKeptApart),
       );
   }
 
@@ -155,9 +199,18 @@ export class Store implements EventKeeper {
       work();
       this.#database.exec("COMMIT");
     } catch (error) {
-      this.#database.exec("ROLLBACK");
+      rollBack(this.#database);
       throw error;
     }
+  }
+}
+
+/** SQLite has done so by itself after some errors, a full disk among them, and then finds nothing to roll back. */
+function rollBack(database: Database): void {
+  try {
+    database.exec("ROLLBACK");
+  } catch (error) {
+    if (!(error instanceof VivariumError)) throw error;
   }
 }
 
@@ -169,7 +222,12 @@ function prepare(database: Database): void {
     database.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${VERSION}; COMMIT`);
     return;
   }
-  if (application === APPLICATION_ID && version === VERSION) return;
+  if (application === APPLICATION_ID && version >= 1 && version <= VERSION) {
+    for (let from = version; from < VERSION; from++) {
+      database.exec(`BEGIN IMMEDIATE; ${UPGRADES[from]}; PRAGMA user_version = ${from + 1}; COMMIT`);
+    }
+    return;
+  }
   const what = application === APPLICATION_ID ? `of version ${version}; this one knows ${VERSION}` : "something else's";
   throw new VivariumError("store/unusable", `the hypervisor's database is ${what}`);
 }
@@ -188,6 +246,7 @@ function recordOf(row: Row): MachineRecord {
     failure: row.failure === null ? null : String(row.failure),
     usage: JSON.parse(String(row.usage)) as Usage,
     savedByteLength: Number(row.saved_byte_length),
+    isKeptApart: row.kept_apart === 1,
   };
 }
 

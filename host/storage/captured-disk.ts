@@ -8,6 +8,8 @@ export interface CapturableBackend extends BlockBackend {
   capture(): ChunkMap;
   /** Takes the contents over. While no operation is in flight. */
   restore(contents: ChunkMap): void;
+  /** What of the contents is in memory and in no file. */
+  readonly heldByteLength: number;
 }
 
 export function isCapturable(backend: BlockBackend): backend is CapturableBackend {
@@ -53,9 +55,13 @@ export class CapturedDisk implements CapturableBackend {
     return new CapturedDisk(contents.byteLength, readOnly, null, [...contents.chunks]);
   }
 
-  /** Bytes that are in memory because nothing has captured them since they were written. */
-  get ownByteLength(): number {
-    return this.#places.filter((place) => place instanceof Uint8Array).length * CHUNK_BYTE_LENGTH;
+  /** Bytes that are in memory and in no file: written since, or captured but not saved. Costs a look at all places. */
+  get heldByteLength(): number {
+    let count = 0;
+    for (const place of this.#places) {
+      if (place instanceof Uint8Array || (place instanceof Chunk && place.isInMemory)) count++;
+    }
+    return count * CHUNK_BYTE_LENGTH;
   }
 
   async read(offset: number, into: Uint8Array): Promise<void> {
@@ -67,6 +73,18 @@ export class CapturedDisk implements CapturableBackend {
       else if (place === IN_BASE) await this.#base!.read(offset + piece.at, target);
       else target.set(bytesOf(place).subarray(piece.start, piece.start + piece.byteLength));
     }
+  }
+
+  tryRead(offset: number, into: Uint8Array): boolean {
+    this.#check(offset, into.length);
+    for (const piece of pieces(offset, into.length)) {
+      const target = into.subarray(piece.at, piece.at + piece.byteLength);
+      const place = this.#places[piece.index]!;
+      if (place === null) target.fill(0);
+      else if (place === IN_BASE) this.#base!.readNow(offset + piece.at, target);
+      else target.set(bytesOf(place).subarray(piece.start, piece.start + piece.byteLength));
+    }
+    return true;
   }
 
   async write(offset: number, from: Uint8Array): Promise<void> {

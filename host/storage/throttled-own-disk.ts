@@ -12,6 +12,10 @@ export class ThrottledOwnDisk extends ThrottledDisk implements CapturableBackend
     this.#own = disk;
   }
 
+  get heldByteLength(): number {
+    return this.#own.heldByteLength;
+  }
+
   capture(): ChunkMap {
     return this.#own.capture();
   }

@@ -36,6 +36,20 @@ test("console watch: the first panic message stays", () => {
   expect(console.panic).toBe("Kernel panic - not syncing: first");
 });
 
+test("console watch: a panic of before that a program shows is none, for the program goes on", () => {
+  const log = "[    1.0] Kernel panic - not syncing: x\r\n[    1.2] ---[ end Kernel panic - not syncing: x ]---\r\n";
+  expect(watch(log).hung).toBe(true);
+  for (const rest of ["root@host:~# ", "done\r\n", "[root@host ~]# ls\r\n", "\x1b[6n"]) {
+    const console = watch(log + rest);
+    expect([console.panic, console.hung]).toEqual([null, false]);
+  }
+  expect(watch(`${log}$ x\r\n${log}`).hung).toBe(true);
+});
+
+test("console watch: where the kernel stamps no lines, a panic counts whatever follows", () => {
+  expect(watch("Kernel panic - not syncing: x\nCPU: 0\n# ").panic).toBe("Kernel panic - not syncing: x");
+});
+
 test("console watch: a prompt at the end of its line means that the guest is ready", () => {
   expect(watch("[    0.1] Linux version 6.12\r\nbusybox\r\n").prompted).toBe(false);
   expect(watch("text\r\n/ # ").prompted).toBe(true);

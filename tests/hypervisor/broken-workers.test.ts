@@ -1,4 +1,7 @@
 /** Workers that end, or do not answer any more: what ran there is lost back to its last saved point, and nothing else. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { WorkerChannel } from "../../host/api/platform.js";
 import type { HypervisorBase } from "../../host/hypervisor/hypervisor-base.js";
@@ -154,6 +157,31 @@ test("the machine in whose turn a worker ends goes on in a worker for itself; th
   await wild.start();
   expect(wild.view().worker).toBe(0);
   await until(() => hypervisor.host.workers.length === 1, "the end of its worker");
+});
+
+test("who is kept apart is so in the next program, too, until somebody starts it", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "viv-hypervisor-"));
+  try {
+    const platform = new FragilePlatform();
+    const first = await createHypervisor({ workers: 1, directory }, platform);
+    const machine = await first.machines.create(letters(image.path, "wild"));
+    const output = outputOf(first, "wild");
+    await until(() => output().length > 3, "letters");
+    platform.workers[0]!.crash();
+    await until(() => machine.view().worker === 1, "a worker for itself");
+    await first.close();
+
+    const second = await createHypervisor({ workers: 1, directory });
+    open.push(second);
+    const again = second.machines.get("wild");
+    expect(again.view()).toMatchObject({ status: "running", worker: 1 });
+    await again.stop();
+    await again.start();
+    expect(again.view().worker).toBe(0);
+  } finally {
+    await Promise.all(open.splice(0).map((hypervisor) => hypervisor.close()));
+    await rm(directory, { recursive: true, force: true });
+  }
 });
 
 test("a worker that does not answer any more is ended, and its machines run again", async () => {

@@ -90,9 +90,15 @@ describe("captured disk", () => {
     const disk = CapturedDisk.of(emptyChunkMap(BYTE_LENGTH), false);
     const state = disk.capture();
     await disk.write(0, new Uint8Array(512).fill(1));
-    expect(disk.ownByteLength).toBe(CHUNK_BYTE_LENGTH);
+    expect(disk.heldByteLength).toBe(CHUNK_BYTE_LENGTH);
+    const [written] = disk.capture().chunks;
+    expect(disk.heldByteLength).toBe(CHUNK_BYTE_LENGTH);
+    // It has been saved.
+    const bytes = written!.read();
+    written!.settle(() => bytes);
+    expect(disk.heldByteLength).toBe(0);
     disk.restore(state);
     expect(await contentsOf(disk)).toEqual(new Uint8Array(BYTE_LENGTH));
-    expect(disk.ownByteLength).toBe(0);
+    expect(disk.heldByteLength).toBe(0);
   });
 });

@@ -3,6 +3,7 @@ import { DEBIAN_MINI } from "../../host/images/image-names.js";
 import {
   type BrowserSite,
   deleteKeptFile,
+  downloadBooted,
   type FilePlace,
   KeptMachine,
   type SavedSnapshot,
@@ -61,14 +62,16 @@ export class Session {
   /** Goes on with the machine that this browser keeps, or starts a new one. */
   begin(): Promise<void> {
     return this.#exclusively("Starting", async () => {
-      this.#place = { kind: "kept", name: await presentSlot() };
+      const { name, isEmpty } = await presentSlot();
+      this.#place = { kind: "kept", name };
+      const booted = isEmpty ? await this.#fetchBooted() : null;
       try {
-        await this.#enter(await this.#open(this.#place));
+        await this.#enter(await this.#openFirst(this.#place, booted));
       } catch (error) {
-        if (!(error instanceof VivariumError) || error.code !== "storage/none") throw error;
+        if (!isOneOf(error, "storage/none")) throw error;
         this.#view.error(`${sentence(error)} This machine is gone when the tab closes, unless you download it.`);
         this.#place = { kind: "memory" };
-        await this.#enter(await this.#open(this.#place));
+        await this.#enter(await this.#openFirst(this.#place, booted));
       }
     });
   }
@@ -251,6 +254,24 @@ export class Session {
     return this.#kept;
   }
 
+  #fetchBooted(): Promise<Blob | null> {
+    const directory = new URL(`${DEBIAN_MINI}/`, this.#site.images);
+    return downloadBooted(directory, (progress) => this.#view.progress(progress));
+  }
+
+  /** What is kept there; else a new machine, at its prompt if a booted one can be had. */
+  async #openFirst(place: FilePlace, booted: Blob | null): Promise<KeptMachine> {
+    if (booted === null) return this.#open(place);
+    try {
+      return await this.#open(place, booted);
+    } catch (error) {
+      // It is another version's, or there is no room for it: the image boots.
+      if (!isOneOf(error, "file/not-a-machine", "file/damaged", "file/too-new", "file/full", "bad-state")) throw error;
+      await discard(place);
+      return this.#open(place);
+    }
+  }
+
   #open(place: FilePlace, contents?: Blob): Promise<KeptMachine> {
     const { columns, rows } = this.#terminal;
     return KeptMachine.open(this.#site, {
@@ -356,6 +377,10 @@ export class Session {
 }
 
 const BUSY_POLL_MS = 50;
+
+function isOneOf(error: unknown, ...codes: readonly string[]): boolean {
+  return error instanceof VivariumError && codes.includes(error.code);
+}
 
 async function discard(place: FilePlace): Promise<void> {
   if (place.kind === "kept") await deleteKeptFile(place.name);

@@ -18,6 +18,8 @@ export interface ProcessorAccount {
   readonly processorMs: number;
   /** Time in which it wanted a turn and somebody else had it, or its limit kept it from one. */
   readonly stolenMs: number;
+  /** Turns after which it waited for something to happen. */
+  readonly waits: number;
 }
 
 /** A turn ends at the next access of a device when it lasts so many times as long as it should. */
@@ -180,7 +182,7 @@ export class Dispatcher {
     const blameMs = Math.min(lateMs, deviceAccesses * ACCESS_MS_MAX, BLAME_MS_MAX);
     member.speed.measure(retired, elapsedMs - blameMs, member.granted);
     const usedMs = Math.max(TURN_MS_MIN, expectedMs * (1 + this.#unevenness(member)) + blameMs);
-    member.count(retired, usedMs);
+    member.count(retired, usedMs, waits);
     this.#nowMs += usedMs;
     this.#setMs = this.#host.monotonicMs();
     this.#tree.charge(member, usedMs, this.#nowMs);
@@ -266,6 +268,7 @@ class Member extends FairNode implements DispatchedMachine {
   #instructions = 0n;
   #processorMs = 0;
   #stolenMs = 0;
+  #waits = 0;
 
   constructor(name: string, wires: MemberWires) {
     super();
@@ -274,7 +277,12 @@ class Member extends FairNode implements DispatchedMachine {
   }
 
   get account(): ProcessorAccount {
-    return { instructions: this.#instructions, processorMs: this.#processorMs, stolenMs: this.#stolenMs };
+    return {
+      instructions: this.#instructions,
+      processorMs: this.#processorMs,
+      stolenMs: this.#stolenMs,
+      waits: this.#waits,
+    };
   }
 
   get isAsking(): boolean {
@@ -317,8 +325,9 @@ class Member extends FairNode implements DispatchedMachine {
     this.#wires.quit();
   }
 
-  count(retired: number, usedMs: number): void {
+  count(retired: number, usedMs: number, waits: boolean): void {
     this.#instructions += BigInt(retired);
     this.#processorMs += usedMs;
+    if (waits) this.#waits++;
   }
 }

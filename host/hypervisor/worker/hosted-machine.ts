@@ -17,6 +17,8 @@ const NO_TRAFFIC = {
 };
 type Traffic = typeof NO_TRAFFIC;
 
+const NO_MEMORY = { touchedByteLength: 0, residentByteLength: 0, diskByteLength: 0 };
+
 /** Looking at all of a memory costs: it is done when the machine has run for so long, and now and then. */
 const LOOK_BUSY_MS = 50;
 const READINGS_PER_LOOK = 10;
@@ -28,7 +30,7 @@ export class HostedMachine {
   file: string | null = null;
   readonly #lane: number;
   readonly #turns: DispatchedMachine;
-  #memory = { touchedByteLength: 0, residentByteLength: 0 };
+  #memory = NO_MEMORY;
   #lookedAtMs = 0;
   #readings = 0;
   /** Of the machines before the present one: a guest that restarts is another one. */
@@ -53,14 +55,17 @@ export class HostedMachine {
 
   reading(): LaneReading {
     const { machine } = this.server;
-    const { instructions, processorMs, stolenMs } = this.#turns.account;
-    if (machine === null) this.#memory = { touchedByteLength: 0, residentByteLength: 0 };
-    else if (this.#isLookDue(processorMs)) this.#memory = machine.memoryUsage;
+    const { instructions, processorMs, stolenMs, waits } = this.#turns.account;
+    if (machine === null) this.#memory = NO_MEMORY;
+    else if (this.#isLookDue(processorMs)) {
+      this.#memory = { ...machine.memoryUsage, diskByteLength: machine.diskMemoryByteLength };
+    }
     return {
       lane: this.#lane,
       instructions: Number(instructions),
       busyMs: processorMs,
       stolenMs,
+      waits,
       ...this.#memory,
       balloonByteLength: machine?.balloons[0]?.byteLength ?? 0,
       ...this.#countTraffic(machine),

@@ -130,6 +130,7 @@ function describeRun(program: Command, onRun: (options: RunOptions) => void): vo
     .option("--limits <file>", "limits of networks and disks, read again when the file changes, see below")
     .option("--pcap <file>", "write what passes on the networks to this file, for tcpdump or Wireshark")
     .option("--clock <kind>", "host: guest time follows the host's (default); virtual: it counts instructions")
+    .option("--virtio <interface>", "modern (default), or legacy: version 1, for systems that know no other")
     .option("--translate <mode>", "on: translate hot code to Wasm (default); off: interpret; eager: translate at once")
     .option("--translation-cache <size>", "translated code to keep, as WebAssembly (default: 64MiB)")
     .option("--save <file>", 'keep the machine in this new file: "viv open" goes on where it was left')

@@ -1,5 +1,6 @@
 import { MIB } from "../../control/byte-length.js";
 import { type ExitReport, STATUS_OK } from "../../control/guest-end.js";
+import type { HypervisorEvent } from "../../control/hypervisor/schemas.js";
 import type { HypervisorService } from "../../control/hypervisor/service.js";
 import type { ServeAction } from "../../control/serve-options.js";
 import { HypervisorBase } from "../../hypervisor/hypervisor-base.js";
@@ -9,6 +10,9 @@ import { listenForEnd } from "./process-end.js";
 import { Daemon } from "./serve/daemon.js";
 import type { Grants } from "./serve/grants.js";
 import type { StandardStreams } from "./standard-streams.js";
+
+/** Events that whoever runs the daemon is told at once. */
+const TROUBLE: ReadonlySet<HypervisorEvent["kind"]> = new Set(["machine-failure", "host"] as const);
 
 /** Runs the daemon until a signal ends it, which saves all machines. */
 export async function performServe(action: ServeAction, { stderr }: StandardStreams): Promise<ExitReport> {
@@ -20,7 +24,13 @@ export async function performServe(action: ServeAction, { stderr }: StandardStre
   });
   const stopListening = listenForEnd(() => end());
   try {
-    const open = (directory: string, grants: Grants) => openHypervisor(directory, grants, action);
+    const open = async (directory: string, grants: Grants) => {
+      const service = await openHypervisor(directory, grants, action);
+      service.onEvent(({ kind, message }) => {
+        if (TROUBLE.has(kind)) log(message);
+      });
+      return service;
+    };
     const daemon = await Daemon.open({ ...action, data, log }, open);
     log(daemon.consoleUrl === null ? `console at ${daemon.url}/` : `console at ${daemon.consoleUrl}`);
     await ended;

@@ -367,7 +367,7 @@ describe("virtio-console: state", () => {
     const state = bench.transport.save();
     const restoredLog = new FakePort("log");
     const restored = new VirtioConsole({ console: hvc, ports: [agent, restoredLog] });
-    const transport = new VirtioMmioTransport(restored, { interrupt: bench.line, ram: bench.ram });
+    const transport = new VirtioMmioTransport(restored, { interrupt: bench.line, ram: bench.ram, interface: "modern" });
     transport.load(state);
     expect(restoredLog.events).toEqual(["open"]);
     toGuest(2).add([], [100]);

@@ -277,6 +277,23 @@ describe("virtio-vsock", () => {
     expect(fromGuest.freeCount).toBe(64);
   });
 
+  test("a guest that has many connections reset and takes none of the resets is heard no more", () => {
+    device.listen(1024, () => null);
+    let asked = 0;
+    for (let guestPort = 1; guestPort <= 3000 && fromGuest.freeCount > 0; guestPort++) {
+      fromGuest.send([packet(REQUEST, { guestPort })], []);
+      asked += fromGuest.takeUsed().length;
+    }
+    expect([asked, fromGuest.freeCount]).toEqual([128, 0]);
+    const reset: number[] = [];
+    for (let round = 0; round < 20; round++) {
+      offer(Math.min(32, toGuest.freeCount), 48);
+      reset.push(...received().map(({ op, guestPort }) => (op === RST ? guestPort : 0)));
+      fromGuest.takeUsed();
+    }
+    expect(reset).toEqual(Array.from({ length: 192 }, (_, index) => index + 1));
+  });
+
   test("after a restore the guest is told that its connections are gone", () => {
     offer(4);
     accepted();

@@ -333,6 +333,6 @@ describe("the dispatcher, by the host's clock", () => {
     await thread.runUntil(thread.nowMs + 1);
     await taken;
     turns.give({ retired: 1, elapsedMs: 0, deviceAccesses: 0, waits: true });
-    expect(turns.account).toEqual({ instructions: 1n, processorMs: 0.05, stolenMs: 0 });
+    expect(turns.account).toEqual({ instructions: 1n, processorMs: 0.05, stolenMs: 0, waits: 1 });
   });
 });

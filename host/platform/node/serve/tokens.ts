@@ -98,7 +98,7 @@ export class Tokens {
     const now = this.#now();
     if (typeof row.expires_at === "number" && row.expires_at <= now) return null;
     const id = String(row.id);
-    if (now - Number(row.last_used_at ?? 0) >= LAST_USED_STEP_MS) this.#touch.run(now, id);
+    if (now - Number(row.last_used_at ?? 0) >= LAST_USED_STEP_MS) this.#noteUse(id, now);
     return { tokenId: id, label: String(row.label), role: row.role as Role };
   }
 
@@ -123,6 +123,15 @@ export class Tokens {
       timer.unref();
     }
     return forget;
+  }
+
+  /** Nobody is kept out because the daemon's disk is full. */
+  #noteUse(id: string, now: number): void {
+    try {
+      this.#touch.run(now, id);
+    } catch (error) {
+      if (!(error instanceof VivariumError)) throw error;
+    }
   }
 
   #rows(): readonly Row[] {

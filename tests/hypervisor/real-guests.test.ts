@@ -1,0 +1,74 @@
+/** Linux in the machines of a hypervisor: what it does when its kernel, its host's memory or its worker gives out. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { MachineChange } from "../../host/control/hypervisor/schemas.js";
+import type { HypervisorBase } from "../../host/hypervisor/hypervisor-base.js";
+import type { HypervisorMachine } from "../../host/hypervisor/hypervisor-machine.js";
+import { hasApt } from "../images/requirements.js";
+import { TEST_CACHE, testImage } from "../images/test-image.js";
+import { createHypervisor, until } from "./test-hypervisor.js";
+
+// Without apt there is nothing to build the image with.
+describe.skipIf(!hasApt)("real guests", () => {
+  let hypervisor: HypervisorBase;
+  let parent: HypervisorMachine;
+
+  beforeAll(async () => {
+    process.env.VIV_CACHE_DIR ??= TEST_CACHE;
+    await testImage();
+    hypervisor = await createHypervisor({ workers: 2 });
+    parent = await hypervisor.machines.create({ name: "parent", memoryMiB: 128, networks: ["user"] });
+    await parent.exec("true");
+  });
+  afterAll(() => hypervisor?.close());
+
+  /** One that goes on from the guest that has booted. */
+  async function fork(name: string, change: MachineChange = {}): Promise<HypervisorMachine> {
+    const [machine] = await parent.fork({ names: [name] });
+    await machine!.set(change);
+    return machine!;
+  }
+
+  const failuresOf = (name: string) =>
+    hypervisor.events(0, 1000).filter(({ kind, machine }) => kind === "machine-failure" && machine === name);
+
+  /** Documentation/admin-guide/sysrq.rst: a crash by a null pointer, as any kernel may have one. */
+  function crash(machine: HypervisorMachine, panicTimeout: number): void {
+    const command = `echo ${panicTimeout} > /proc/sys/kernel/panic; echo c > /proc/sysrq-trigger`;
+    void machine.exec(command).catch(() => {});
+  }
+
+  test("a kernel that panics is put back to the last snapshot by the restart policy, and an event says why", async () => {
+    const machine = await fork("panics", { restart: "on-failure" });
+    await machine.exec("echo kept > /run/mark");
+    await machine.snapshots.create("good");
+    await machine.exec("rm /run/mark");
+    crash(machine, -1);
+    await until(() => failuresOf("panics").length === 1, "the failure");
+    await until(() => machine.view().status === "running", "the restart");
+    expect(failuresOf("panics")[0]!.message).toBe(
+      "panics failed: the guest panicked: Kernel panic - not syncing: sysrq triggered crash",
+    );
+    expect((await machine.exec("cat /run/mark")).stdout).toBe("kept\n");
+    await hypervisor.machines.destroy("panics");
+  });
+
+  test("a kernel that panics and stays where it is does not run for ever", async () => {
+    const machine = await fork("stays", { restart: "never" });
+    crash(machine, 0);
+    await until(() => machine.view().status === "failed", "the failure");
+    expect(machine.view().failure).toMatch(/^the guest panicked: /);
+    await hypervisor.machines.destroy("stays");
+  });
+
+  test("a guest that restarts itself goes on, and one that only shows a panic of before is none", async () => {
+    const machine = await fork("restarts", { restart: "never" });
+    const log = "[    1.0] Kernel panic - not syncing: x\n[    1.1] ---[ end Kernel panic - not syncing: x ]---\n";
+    await machine.exec("cat > /dev/ttyS0; echo done > /dev/ttyS0", { input: log });
+    await machine.exec("reboot").catch(() => {});
+    const isTold = () => hypervisor.events(0, 1000).some(({ message }) => message.endsWith("restarted by its guest"));
+    await until(isTold, "the restart");
+    expect(machine.view().status).toBe("running");
+    expect(failuresOf("restarts")).toEqual([]);
+    await hypervisor.machines.destroy("restarts");
+  });
+});
