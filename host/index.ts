@@ -54,7 +54,6 @@ export class Machine extends MachineBase {
   }
 }
 
-export type { ShareOptions, SocketOptions } from "./api/device-options.js";
 /** Many machines on one host: see `HypervisorBase` for what it can do, and docs/hypervisor.md. */
 export class Hypervisor extends HypervisorBase {
   /**
@@ -72,6 +71,7 @@ export class Hypervisor extends HypervisorBase {
 }
 
 export type { ExecOptions, ExecResult, ForkOptions, OpenOptions, ReplayOptions } from "./api/call-options.js";
+export type { ShareOptions, SocketOptions } from "./api/device-options.js";
 export type { GuestFileSystem, ReadOptions, WriteOptions } from "./api/guest-file-system.js";
 export type {
   Command,
@@ -82,9 +82,10 @@ export type {
   SpawnOptions,
 } from "./api/guest-process.js";
 export type { Limits } from "./api/limits.js";
-export { MachineBase, type MachineEvents } from "./api/machine.js";
+export { MachineBase } from "./api/machine.js";
 export type { BalloonState, MachineBalloon } from "./api/machine-balloon.js";
 export type { MachineConsole } from "./api/machine-console.js";
+export type { MachineEvents } from "./api/machine-events.js";
 export type { MachineInput } from "./api/machine-inputs.js";
 export type { MachineNetwork } from "./api/machine-network.js";
 export type { DriveOptions, MachineOptions } from "./api/machine-options.js";

@@ -1,29 +1,17 @@
-import { HART_CODE_STAMP, HART_LEFT_FOR, HART_FFLAGS, HART_FRM, HART_LEFT_REGION, HART_MSTATUS, HART_X, Hart, theMachine } from "../generated/hart";
-import {
-  FLOAT_HELPER_COUNT,
-  KIND_BRANCH,
-  KIND_FLOAT,
-  KIND_JUMP,
-  KIND_MEMORY,
-  translateCondition,
-  translateFloat,
-  translateFormula,
-  translateJump,
-} from "../generated/translate";
-import * as op from "../generated/operations";
 import { FLAG_NX } from "../float/environment";
+import { HART_CODE_STAMP, HART_FFLAGS, HART_FRM, HART_MSTATUS, HART_X, theMachine } from "../generated/hart";
+import * as op from "../generated/operations";
+import { FLOAT_HELPER_COUNT, translateCondition, translateJump } from "../generated/translate";
 import { MSTATUS_FS } from "../hart/status";
-import { pageToFetch, FLOATS_EXACT, FLOATS_INEXACT, recordFor, Region, REGION_STAMP, REGION_TABLE_INDEX, WINDOW_PAGES } from "./cache";
-import { mayLeave } from "./flow";
+import { LEFT_FOR_BUDGET } from "../shared/region-exit";
+import { FLOATS_EXACT, FLOATS_INEXACT, pageToFetch, recordFor, Region, REGION_STAMP, REGION_TABLE_INDEX, WINDOW_PAGES } from "./cache";
+import { LABEL_AFTER, LABEL_LOOP, LABEL_OTHER } from "./exit-emitter";
+import { DOUBLE_LOCAL_COUNT, SINGLE_LOCAL_COUNT } from "./float-writer";
 import { isMerge } from "./forms";
-import { findSpans, follow, forgetOrigins, offsetOf, spanAt, spanOf } from "./spans";
-import { REASON_SHIFT } from "./exits";
-import { LEFT_FOR_ACCESS, LEFT_FOR_BUDGET, LEFT_FOR_STEP } from "../shared/region-exit";
 import * as helper from "./helpers";
+import { InstructionEmitter, isTransfer } from "./instruction-emitter";
 import {
   Block,
-  BUILD_END,
-  Build,
   END_BRANCH,
   END_CALL,
   END_COMPUTED,
@@ -32,24 +20,18 @@ import {
   END_LEAVE,
   END_STEP,
   Instruction,
-  isCsr,
 } from "./region";
 import {
   FIRST_REGISTER_LOCAL,
   I32_LOCAL_COUNT,
   I64_LOCAL_COUNT,
-  LOCAL_AHEAD,
   LOCAL_COUNT,
   LOCAL_DEPTH,
   LOCAL_DISPATCH,
   LOCAL_PC,
   LOCAL_RETURN,
-  LOCAL_SPAN,
-  LOCAL_WORD,
-} from "./formula-translator";
-import { DOUBLE_LOCAL_COUNT, SINGLE_LOCAL_COUNT, Translator } from "./translator";
-import { noteSource } from "./sources";
-import { NARROW, RESULT_NARROW } from "./width";
+} from "./region-writer";
+import { findSpans } from "./spans";
 import * as w from "./wasm";
 
 /** What a region returns when the hart's pc, and not its result, says where to go on. */
@@ -70,23 +52,8 @@ const INSTRUCTIONS_A_LEVEL: u32 = 16;
 const NO_TARGET: u64 = 1;
 const WINDOW_BYTE_LENGTH: u64 = <u64>WINDOW_PAGES << 12;
 
-const LABELS: u32 = BUILD_END + 0x2000; // u16 an open label: kind and block
-const LABEL_OTHER: u32 = 0;
-const LABEL_LOOP: u32 = 0x4000;
-const LABEL_AFTER: u32 = 0x8000;
-const EXITS: u32 = LABELS + 0x4000; // an exit: the registers it stores, u64, and those of them that are narrow, u64
-const EXIT_SHIFT: u32 = 4;
-
-/** Emits the body of a region's function: structured control flow from the dominator tree (Ramsey, ICFP 2022). */
-@unmanaged export class Emitter {
-  t: Translator;
-  b: Build;
-  h: Hart;
-  labelCount: u32;
-  exitCount: u32;
-  /** Where the bodies of the module begin. */
-  bodiesStart: u32;
-
+/** Emits a region's function: structured control flow from the dominator tree (Ramsey, ICFP 2022). */
+@unmanaged export class Emitter extends InstructionEmitter {
   emit(): void {
     const t = this.t;
     const place = t.reserve();
@@ -108,33 +75,7 @@ const EXIT_SHIFT: u32 = 4;
     t.loadRegisters(this.b.block(this.b.root).liveIn);
     this.emitTree(this.b.root);
     t.op(w.UNREACHABLE);
-    for (let n = this.exitCount; n != 0; n--) {
-      t.op(w.END);
-      t.narrow = <u32>load<u64>(<usize>(EXITS + ((n - 1) << EXIT_SHIFT)), 8);
-      t.storeRegisters(load<u64>(<usize>(EXITS + ((n - 1) << EXIT_SHIFT))) & ~<u64>t.narrow);
-      t.storeWords();
-      t.opIndex(w.BR, n - 1);
-    }
-    t.op(w.END);
-    t.storePcLocal();
-    t.get_(LOCAL_COUNT);
-    t.get_(LOCAL_AHEAD);
-    t.i32((1 << REASON_SHIFT) - 1);
-    t.op(w.I32_AND);
-    t.op(w.I32_ADD);
-    t.set_(LOCAL_COUNT);
-    t.storeCount();
-    t.beforeAccess();
-    t.get_(LOCAL_AHEAD);
-    t.i32(REASON_SHIFT);
-    t.op(w.I32_SHR_U);
-    t.accessHart(w.I32_STORE, 2, HART_LEFT_FOR);
-    t.beforeAccess();
-    t.i32(this.b.region.number);
-    t.accessHart(w.I32_STORE, 2, HART_LEFT_REGION);
-    t.hart();
-    t.get_(LOCAL_WORD);
-    t.call(helper.EXTEND_AND_UNWIND);
+    this.emitExits();
     t.op(w.END);
     t.fill(place);
   }
@@ -215,67 +156,7 @@ const EXIT_SHIFT: u32 = 4;
     for (let rest = <u32>(used >> 32); rest != 0; rest &= rest - 1, local++) t.setLocalOf(32 + ctz(rest), local);
   }
 
-  // ---- exits ----
-
-  collectExits(): void {
-    const b = this.b;
-    this.exitCount = 0;
-    for (let n: u32 = 0; n < b.orderCount; n++) {
-      const block = b.block(b.ordered(n));
-      if (block.isCheck != 0) this.addExit(block.dirtyIn, block.narrowIn);
-      for (let k: u32 = 0; k < block.count; k++) {
-        const i = b.instruction(block.first + k);
-        if (i.isFlags) this.addExit(i.dirty & ~i.writes, i.narrow);
-        else if (mayLeave(i) && !i.isStep) this.addExit(i.dirty, i.narrow);
-      }
-    }
-  }
-  addExit(mask: u64, narrow: u32): void {
-    if (this.exitOf(mask, narrow) < this.exitCount) return;
-    const exit = <usize>(EXITS + (this.exitCount << EXIT_SHIFT));
-    store<u64>(exit, mask);
-    store<u64>(exit, mask & narrow, 8);
-    this.exitCount += 1;
-  }
-  exitOf(mask: u64, narrow: u32): u32 {
-    let exit = <usize>EXITS;
-    for (let n: u32 = 0; n < this.exitCount; n++, exit += 1 << EXIT_SHIFT) {
-      if (load<u64>(exit) == mask && load<u64>(exit, 8) == (mask & narrow)) return n;
-    }
-    return this.exitCount;
-  }
-  /** Label of the exit that stores `mask`, counted from the innermost one open. */
-  exitLabel(mask: u64, narrow: u32): u32 {
-    const exit = this.exitOf(mask, narrow);
-    if (exit == this.exitCount) unreachable();
-    return this.labelCount + this.exitCount - 1 - exit;
-  }
-  /** Leaves the region for `pc`, where the interpreter goes on. */
-  leave(pc: u64, reason: u32, exitLabel: u32): void {
-    const t = this.t;
-    t.i64(pc);
-    t.set_(LOCAL_PC);
-    t.i32(reason << REASON_SHIFT);
-    t.set_(LOCAL_AHEAD);
-    t.opIndex(w.BR, exitLabel);
-  }
-
   // ---- structure ----
-
-  push(label: u32): void {
-    store<u16>(<usize>(LABELS + (this.labelCount << 1)), <u16>label);
-    this.labelCount += 1;
-  }
-  pop(): void {
-    this.t.op(w.END);
-    this.labelCount -= 1;
-  }
-  labelOf(label: u32): u32 {
-    for (let n = this.labelCount; n != 0; n--) {
-      if (load<u16>(<usize>(LABELS + ((n - 1) << 1))) == label) return this.labelCount - n;
-    }
-    return unreachable();
-  }
 
   /** A block and what it dominates. */
   emitTree(number: u32): void {
@@ -345,70 +226,6 @@ const EXIT_SHIFT: u32 = 4;
     const last = b.last(block);
     if (isTransfer(last)) this.begin(last, 1);
     this.emitEnd(number, block);
-  }
-
-  /** The block's body as it is when all of its spans are at hand, and as it is otherwise. */
-  emitTwice(block: Block, spans: u32): void {
-    const t = this.t;
-    for (let n: u32 = 0; n < spans; n++) {
-      const span = spanAt(n);
-      t.openSpan(LOCAL_SPAN + n, span.base, span.first, span.end - span.first, span.isStore != 0);
-      if (n != 0) t.op(w.I32_AND);
-    }
-    t.hintTaken(1);
-    t.opIndex(w.IF, w.TYPE_VOID);
-    this.push(LABEL_OTHER);
-    forgetOrigins();
-    this.emitBody(block, spans);
-    t.op(w.ELSE);
-    this.emitBody(block, 0);
-    this.pop();
-  }
-
-  /** A block's instructions but for a transfer at its end. @param spans in which all accesses lie; 0 for none */
-  emitBody(block: Block, spans: u32): void {
-    const t = this.t;
-    const b = this.b;
-    for (let n: u32 = 0; n < block.count; n++) {
-      const i = b.instruction(block.first + n);
-      if (isTransfer(i)) return;
-      this.begin(i, block.count - n);
-      t.spill = i.dirty & i.reads;
-      if (i.isStep) this.emitStep(block, i, n + 1 == block.count && block.end == END_STEP);
-      else if (i.isFlags) this.emitFlags(i);
-      else if (i.kind == KIND_FLOAT) translateFloat(t, i.operation, i.decoded);
-      else this.emitFormula(i, spans);
-      if (spans != 0) follow(i);
-    }
-  }
-
-  /** Makes an instruction the one being translated. @param ahead instructions of its block from it on */
-  begin(i: Instruction, ahead: u32): void {
-    const t = this.t;
-    t.pc = this.b.pcOf(i.slot);
-    t.next = t.pc + i.byteLength;
-    noteSource(this.b, i, t.at - this.bodiesStart);
-    t.ahead = ahead;
-    t.kept = 0;
-    t.operation = i.operation;
-    t.decoded = i.decoded;
-    t.narrow = i.narrow;
-    t.isNarrow = (i.width & NARROW) != 0;
-    t.isResultNarrow = (i.width & RESULT_NARROW) != 0;
-  }
-
-  emitFormula(i: Instruction, spans: u32): void {
-    const t = this.t;
-    if (spans != 0 && i.kind == KIND_MEMORY) {
-      const span = spanOf(i, spans);
-      t.spanLocal = LOCAL_SPAN + span;
-      t.spanOffset = offsetOf(i) - spanAt(span).first;
-    } else if (mayLeave(i)) {
-      t.exitLabel = this.exitLabel(i.dirty, i.narrow);
-      t.leaveReason = LEFT_FOR_ACCESS;
-    }
-    translateFormula(t, i.operation, i.decoded);
-    t.spanLocal = 0;
   }
 
   emitDispatch(): void {
@@ -499,56 +316,7 @@ const EXIT_SHIFT: u32 = 4;
     t.op(w.RETURN);
   }
 
-  // ---- instructions ----
-
-  /** The interpreter executes the instruction, with all registers where it finds them. */
-  emitStep(block: Block, i: Instruction, isEnd: bool): void {
-    const t = this.t;
-    t.storeRegisters(i.dirty);
-    t.get_(LOCAL_COUNT);
-    t.i32(t.ahead);
-    t.op(w.I32_ADD);
-    t.set_(LOCAL_COUNT);
-    t.storeCount();
-    t.hart();
-    t.i64(t.pc);
-    t.i64(i.decoded);
-    t.call(isCsr(i.operation) ? helper.CSR : helper.STEP);
-    if (isEnd) {
-      t.op(w.DROP);
-      t.i64(-1);
-      t.op(w.RETURN);
-      return;
-    }
-    t.opIndex(w.IF, w.TYPE_VOID);
-    t.i64(-1);
-    t.op(w.RETURN);
-    t.op(w.END);
-    t.get_(LOCAL_COUNT);
-    t.i32(t.ahead);
-    t.op(w.I32_SUB);
-    t.set_(LOCAL_COUNT);
-    t.loadRegisters(i.writes);
-  }
-
-  /** An access to fcsr, after which the region is left when floats are not any more as it needs them. */
-  emitFlags(i: Instruction): void {
-    const t = this.t;
-    t.storeRegisters(t.spill);
-    t.hart();
-    t.i64(t.pc);
-    t.i64(i.decoded);
-    t.call(helper.FLAGS);
-    t.hintTaken(0);
-    t.opIndex(w.IF, w.TYPE_VOID);
-    t.i64(t.next);
-    t.set_(LOCAL_PC);
-    t.i32((t.ahead - 1) | (LEFT_FOR_STEP << REASON_SHIFT));
-    t.set_(LOCAL_AHEAD);
-    t.opIndex(w.BR, this.exitLabel(i.dirty & ~i.writes, i.narrow) + 1);
-    t.op(w.END);
-    t.loadRegisters(i.writes);
-  }
+  // ---- calls and returns ----
 
   /** A guest call is a call of its region; coming back elsewhere than behind it unwinds to the dispatcher. */
   emitCall(number: u32, block: Block, last: Instruction): void {
@@ -638,11 +406,6 @@ const EXIT_SHIFT: u32 = 4;
     }
     t.op(w.RETURN);
   }
-}
-
-/** Whether an instruction is the branch or jump that ends its block. */
-function isTransfer(i: Instruction): bool {
-  return i.kind == KIND_BRANCH || i.kind == KIND_JUMP;
 }
 
 /** Registers dirty behind an instruction that is no step. */

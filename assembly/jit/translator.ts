@@ -1,27 +1,19 @@
 import { RNE, RTZ } from "../float/environment";
-import { HART_F, HART_X } from "../generated/hart";
-import { floatHelperOf } from "../generated/translate";
-import { rd, rm, rs1, rs2 } from "../semantics/operands";
-import { FormulaTranslator, LOCAL_ENTRY, LOCAL_VALUE } from "./formula-translator";
-import * as helper from "./helpers";
+import { rs1, rs2 } from "../semantics/operands";
+import {
+  DOUBLE_A,
+  DOUBLE_B,
+  DOUBLE_C,
+  DOUBLE_P,
+  DOUBLE_R,
+  FloatWriter,
+  SINGLE_A,
+  SINGLE_B,
+  SINGLE_C,
+  SINGLE_R,
+} from "./float-writer";
+import { LOCAL_ENTRY, LOCAL_VALUE } from "./region-writer";
 import * as w from "./wasm";
-
-const DYNAMIC: u32 = 7;
-
-// Locals for doubles that are not guest registers, counted from firstDoubleLocal.
-const A: u32 = 0;
-const B: u32 = 1;
-const C: u32 = 2;
-const R: u32 = 3;
-const P: u32 = 4;
-const ERROR: u32 = 5;
-export const DOUBLE_LOCAL_COUNT: u32 = 6;
-/** Behind them, and before the registers: locals for singles. */
-const SINGLE_A: u32 = 6;
-const SINGLE_B: u32 = 7;
-const SINGLE_C: u32 = 8;
-const SINGLE_R: u32 = 9;
-export const SINGLE_LOCAL_COUNT: u32 = 4;
 
 /**
  * From this biased exponent on, a product's rounding error is a double: with significands of 53 bits its lowest bit is
@@ -29,11 +21,8 @@ export const SINGLE_LOCAL_COUNT: u32 = 4;
  */
 const PRODUCT_LOWEST: u32 = 1023 - 1074 + 105 + 1;
 
-const BOX: u64 = 0xffffffff00000000;
-const CANONICAL_NAN_32: u32 = 0x7fc00000;
-
 /**
- * Floating-point operations of the translator.
+ * The translator as a target of the semantics: the floating-point operations here, the others in the classes below it.
  *
  * A region that rounds is entered only while mstatus.FS is Dirty and frm is RNE, and, unless it was made to note inexact
  * results, fflags.NX is set (cache.ts, floatLevel). Wasm's operations round to nearest, ties to even, and so give the
@@ -47,210 +36,7 @@ const CANONICAL_NAN_32: u32 = 0x7fc00000;
  * Otherwise, and for what has no such short way, the interpreter's function for the instruction is called: it finds its
  * operands in the hart and leaves its result there.
  */
-@unmanaged export class Translator extends FormulaTranslator {
-  // ---- registers ----
-
-  f(offset: u32): u64 {
-    this.double(offset);
-    return this.formula(w.I64_REINTERPRET_F64);
-  }
-  setF(offset: u32, value: u64): void {
-    this.op(w.F64_REINTERPRET_I64);
-    this.setDouble(offset, 0);
-  }
-  double(offset: u32): u64 {
-    this.get_(this.localOf(32 + (offset >> 3)));
-    return 0;
-  }
-  setDouble(offset: u32, value: u64): void {
-    this.set_(this.localOf(32 + (offset >> 3)));
-  }
-  single(offset: u32): u64 {
-    this.f(offset);
-    this.opIndex(w.LOCAL_TEE, LOCAL_VALUE);
-    this.op(w.I32_WRAP_I64);
-    this.i32(CANONICAL_NAN_32);
-    this.get_(LOCAL_VALUE);
-    this.i64(BOX);
-    this.op(w.I64_GE_U);
-    this.op(w.SELECT);
-    return this.formula(w.F32_REINTERPRET_I32);
-  }
-  setSingle(offset: u32, value: u64): void {
-    this.op(w.I32_REINTERPRET_F32);
-    this.op(w.I64_EXTEND_I32_U);
-    this.i64(BOX);
-    this.op(w.I64_OR);
-    this.setF(offset, 0);
-  }
-
-  // ---- the environment ----
-
-  floatOff(): bool {
-    return false;
-  }
-  /** frm is RNE in regions; a reserved mode is the interpreter's (region.ts). */
-  roundingMode(i: u64): u32 {
-    return rm(i) == DYNAMIC ? RNE : rm(i);
-  }
-
-  // ---- the long way ----
-
-  /** Lets the interpreter's function execute the instruction. */
-  callHelper(): void {
-    this.storeRegisters(this.spill);
-    this.hart();
-    this.i64(this.decoded);
-    this.call(helper.FIRST_FLOAT + floatHelperOf(this.operation));
-  }
-  drop(count: u32): void {
-    for (; count != 0; count--) this.op(w.DROP);
-  }
-  /** The whole instruction the long way, for a double: its operands, which are on the stack, are not needed. */
-  doubleByHelper(operands: u32): u64 {
-    this.drop(operands);
-    this.callHelper();
-    this.loadHart(w.F64_LOAD, 3, <u32>HART_F + rd(this.decoded));
-    return 0;
-  }
-  singleByHelper(operands: u32): u64 {
-    this.drop(operands);
-    this.callHelper();
-    this.loadHart(w.F32_LOAD, 2, <u32>HART_F + rd(this.decoded));
-    return 0;
-  }
-  integerByHelper(operands: u32): u64 {
-    this.drop(operands);
-    this.callHelper();
-    this.loadHart(w.I64_LOAD, 3, <u32>HART_X + rd(this.decoded));
-    return 0;
-  }
-  /** The condition on the stack says that the double in local R will not do. */
-  orDoubleByHelper(): u64 {
-    this.beginRare();
-    this.doubleByHelper(0);
-    this.setFloat(R);
-    this.op(w.END);
-    this.getFloat(R);
-    return 0;
-  }
-  orSingleByHelper(): u64 {
-    this.beginRare();
-    this.singleByHelper(0);
-    this.setFloat(SINGLE_R);
-    this.op(w.END);
-    this.getFloat(SINGLE_R);
-    return 0;
-  }
-  /** The condition on the stack says that the integer in LOCAL_VALUE will not do. */
-  orIntegerByHelper(): u64 {
-    this.beginRare();
-    this.integerByHelper(0);
-    this.set_(LOCAL_VALUE);
-    this.op(w.END);
-    this.get_(LOCAL_VALUE);
-    return 0;
-  }
-  beginRare(): void {
-    this.hintTaken(0);
-    this.opIndex(w.IF, w.TYPE_VOID);
-  }
-
-  // ---- pieces ----
-
-  getFloat(local: u32): void {
-    this.get_(this.firstDoubleLocal + local);
-  }
-  setFloat(local: u32): void {
-    this.set_(this.firstDoubleLocal + local);
-  }
-  teeFloat(local: u32): void {
-    this.opIndex(w.LOCAL_TEE, this.firstDoubleLocal + local);
-  }
-  f64Const(value: f64): void {
-    this.op(w.F64_CONST);
-    store<f64>(<usize>this.at, value);
-    this.at += 8;
-  }
-  saturating(code: u32): void {
-    this.op(w.PREFIX_SATURATING);
-    this.unsigned(code);
-  }
-  simd(code: u32): void {
-    this.op(w.PREFIX_SIMD);
-    this.unsigned(code);
-  }
-  /** Pushes whether the biased exponent of a double is below `lowest`, or that of infinities and NaNs. */
-  isOutside(local: u32, lowest: u32): void {
-    this.getFloat(local);
-    this.op(w.I64_REINTERPRET_F64);
-    this.i64(52);
-    this.op(w.I64_SHR_U);
-    this.op(w.I32_WRAP_I64);
-    this.i32(0x7ff);
-    this.outsideRange(lowest, 0x7ff);
-  }
-  isSingleOutside(local: u32, lowest: u32): void {
-    this.getFloat(local);
-    this.op(w.I32_REINTERPRET_F32);
-    this.i32(23);
-    this.op(w.I32_SHR_U);
-    this.i32(0xff);
-    this.outsideRange(lowest, 0xff);
-  }
-  outsideRange(lowest: u32, end: u32): void {
-    this.op(w.I32_AND);
-    if (lowest != 0) {
-      this.i32(lowest);
-      this.op(w.I32_SUB);
-    }
-    this.i32(end - lowest);
-    this.op(w.I32_GE_U);
-  }
-  /** Pushes what x + y, rounded to `sum`, lost: Knuth's 2Sum (float/native.ts). Zero only when it lost nothing. */
-  sumError(x: u32, y: u32, sum: u32, add: u32, sub: u32): void {
-    // (x - (sum - (sum - x))) + (y - (sum - x))
-    this.getFloat(x);
-    this.getFloat(sum);
-    this.getFloat(sum);
-    this.getFloat(x);
-    this.op(sub);
-    this.op(sub);
-    this.op(sub);
-    this.getFloat(y);
-    this.getFloat(sum);
-    this.getFloat(x);
-    this.op(sub);
-    this.op(sub);
-    this.op(add);
-  }
-  /** Pushes a * b + c, rounded once. */
-  fusedMultiplyAdd(a: u32, b: u32, c: u32): void {
-    this.splat(a);
-    this.splat(b);
-    this.splat(c);
-    this.simd(w.F64X2_RELAXED_MADD);
-    this.simd(w.F64X2_EXTRACT_LANE);
-    this.byte(0);
-  }
-  splat(local: u32): void {
-    this.getFloat(local);
-    this.simd(w.F64X2_SPLAT);
-  }
-  /** Pushes whether a * b is not `product`, to which it was rounded; both are far from the smallest numbers. */
-  isProductInexact(a: u32, b: u32, product: u32): void {
-    this.getFloat(product);
-    this.op(w.F64_NEG);
-    this.setFloat(ERROR);
-    this.fusedMultiplyAdd(a, b, ERROR);
-    this.isNotZero();
-  }
-  /** Pushes whether something is not zero. */
-  isNotZero(): void {
-    this.f64Const(0);
-    this.op(w.F64_NE);
-  }
-
+@unmanaged export class Translator extends FloatWriter {
   // ---- double precision ----
 
   f64Add(a: u64, b: u64, mode: u32): u64 {
@@ -264,16 +50,16 @@ const CANONICAL_NAN_32: u32 = 0x7fc00000;
     if (this.mustNoteInexact != 0) {
       // x - y is x + (-y), flags and all.
       if (code == w.F64_SUB) this.op(w.F64_NEG);
-      this.setFloat(B);
-      this.teeFloat(A);
-      this.getFloat(B);
+      this.setFloat(DOUBLE_B);
+      this.teeFloat(DOUBLE_A);
+      this.getFloat(DOUBLE_B);
       code = w.F64_ADD;
     }
     this.op(code);
-    this.setFloat(R);
-    this.isOutside(R, 0);
+    this.setFloat(DOUBLE_R);
+    this.isOutside(DOUBLE_R, 0);
     if (this.mustNoteInexact != 0) {
-      this.sumError(A, B, R, w.F64_ADD, w.F64_SUB);
+      this.sumError(DOUBLE_A, DOUBLE_B, DOUBLE_R, w.F64_ADD, w.F64_SUB);
       this.isNotZero();
       this.op(w.I32_OR);
     }
@@ -283,13 +69,13 @@ const CANONICAL_NAN_32: u32 = 0x7fc00000;
     if (mode != RNE) return this.doubleByHelper(2);
     if (this.mustNoteInexact == 0) return this.rounded(w.F64_MUL);
     if (this.hasFusedMultiplyAdd == 0) return this.doubleByHelper(2);
-    this.setFloat(B);
-    this.teeFloat(A);
-    this.getFloat(B);
+    this.setFloat(DOUBLE_B);
+    this.teeFloat(DOUBLE_A);
+    this.getFloat(DOUBLE_B);
     this.op(w.F64_MUL);
-    this.setFloat(R);
-    this.isOutside(R, PRODUCT_LOWEST);
-    this.isProductInexact(A, B, R);
+    this.setFloat(DOUBLE_R);
+    this.isOutside(DOUBLE_R, PRODUCT_LOWEST);
+    this.isProductInexact(DOUBLE_A, DOUBLE_B, DOUBLE_R);
     this.op(w.I32_OR);
     return this.orDoubleByHelper();
   }
@@ -301,29 +87,29 @@ const CANONICAL_NAN_32: u32 = 0x7fc00000;
   }
   rounded(code: u32): u64 {
     this.op(code);
-    this.setFloat(R);
-    this.isOutside(R, 2);
+    this.setFloat(DOUBLE_R);
+    this.isOutside(DOUBLE_R, 2);
     return this.orDoubleByHelper();
   }
   f64MulAdd(a: u64, b: u64, c: u64, mode: u32): u64 {
     if (mode != RNE || this.hasFusedMultiplyAdd == 0) return this.doubleByHelper(3);
-    this.setFloat(C);
-    this.setFloat(B);
-    this.setFloat(A);
-    this.fusedMultiplyAdd(A, B, C);
-    this.setFloat(R);
-    this.isOutside(R, 2);
+    this.setFloat(DOUBLE_C);
+    this.setFloat(DOUBLE_B);
+    this.setFloat(DOUBLE_A);
+    this.fusedMultiplyAdd(DOUBLE_A, DOUBLE_B, DOUBLE_C);
+    this.setFloat(DOUBLE_R);
+    this.isOutside(DOUBLE_R, 2);
     if (this.mustNoteInexact != 0) {
       // Nothing is lost when neither the product nor its sum with c loses anything.
-      this.getFloat(A);
-      this.getFloat(B);
+      this.getFloat(DOUBLE_A);
+      this.getFloat(DOUBLE_B);
       this.op(w.F64_MUL);
-      this.setFloat(P);
-      this.isOutside(P, PRODUCT_LOWEST);
+      this.setFloat(DOUBLE_P);
+      this.isOutside(DOUBLE_P, PRODUCT_LOWEST);
       this.op(w.I32_OR);
-      this.isProductInexact(A, B, P);
+      this.isProductInexact(DOUBLE_A, DOUBLE_B, DOUBLE_P);
       this.op(w.I32_OR);
-      this.sumError(P, C, R, w.F64_ADD, w.F64_SUB);
+      this.sumError(DOUBLE_P, DOUBLE_C, DOUBLE_R, w.F64_ADD, w.F64_SUB);
       this.isNotZero();
       this.op(w.I32_OR);
     }
@@ -357,32 +143,32 @@ const CANONICAL_NAN_32: u32 = 0x7fc00000;
   }
   /** The operand that `before` says comes first; equal ones may be zeros of unlike sign, unordered ones NaNs. */
   lesser(before: u32, after: u32): u64 {
-    this.setFloat(B);
-    this.setFloat(A);
-    this.getFloat(A);
-    this.getFloat(B);
-    this.getFloat(A);
-    this.getFloat(B);
+    this.setFloat(DOUBLE_B);
+    this.setFloat(DOUBLE_A);
+    this.getFloat(DOUBLE_A);
+    this.getFloat(DOUBLE_B);
+    this.getFloat(DOUBLE_A);
+    this.getFloat(DOUBLE_B);
     this.op(before);
     this.opIndex(w.LOCAL_TEE, LOCAL_ENTRY);
     this.op(w.SELECT);
-    this.setFloat(R);
+    this.setFloat(DOUBLE_R);
     this.get_(LOCAL_ENTRY);
-    this.getFloat(A);
-    this.getFloat(B);
+    this.getFloat(DOUBLE_A);
+    this.getFloat(DOUBLE_B);
     this.op(after);
     this.op(w.I32_OR);
     this.op(w.I32_EQZ);
     return this.orDoubleByHelper();
   }
   f64Eq(a: u64, b: u64): u64 {
-    return this.comparison(A, B, w.F64_EQ, w.F64_LT, w.F64_GT);
+    return this.comparison(DOUBLE_A, DOUBLE_B, w.F64_EQ, w.F64_LT, w.F64_GT);
   }
   f64Lt(a: u64, b: u64): u64 {
-    return this.comparison(A, B, w.F64_LT, w.F64_GE, 0);
+    return this.comparison(DOUBLE_A, DOUBLE_B, w.F64_LT, w.F64_GE, 0);
   }
   f64Le(a: u64, b: u64): u64 {
-    return this.comparison(A, B, w.F64_LE, w.F64_GT, 0);
+    return this.comparison(DOUBLE_A, DOUBLE_B, w.F64_LE, w.F64_GT, 0);
   }
   /** Where neither the comparison nor what is left of the possibilities is true, there is a NaN. */
   comparison(a: u32, b: u32, code: u32, other: u32, another: u32): u64 {
@@ -428,16 +214,16 @@ const CANONICAL_NAN_32: u32 = 0x7fc00000;
   toInteger(mode: u32, code: u32, above: u32, low: f64, end: f64): u64 {
     if (mode > RTZ || this.mustNoteInexact != 0) return this.integerByHelper(1);
     if (mode == RNE) this.op(w.F64_NEAREST);
-    this.setFloat(A);
-    this.getFloat(A);
+    this.setFloat(DOUBLE_A);
+    this.getFloat(DOUBLE_A);
     this.saturating(code);
     // The 32-bit results are sign-extended, unsigned ones too.
     if (code <= w.I32_TRUNC_SAT_F64_U) this.op(w.I64_EXTEND_I32_S);
     this.set_(LOCAL_VALUE);
-    this.getFloat(A);
+    this.getFloat(DOUBLE_A);
     this.f64Const(low);
     this.op(above);
-    this.getFloat(A);
+    this.getFloat(DOUBLE_A);
     this.f64Const(end);
     this.op(w.F64_LT);
     this.op(w.I32_AND);
@@ -578,8 +364,8 @@ const CANONICAL_NAN_32: u32 = 0x7fc00000;
   }
   f32ToF64(a: u64): u64 {
     this.op(w.F64_PROMOTE_F32);
-    this.setFloat(R);
-    this.isOutside(R, 0);
+    this.setFloat(DOUBLE_R);
+    this.isOutside(DOUBLE_R, 0);
     return this.orDoubleByHelper();
   }
 }

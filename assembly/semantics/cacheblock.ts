@@ -3,6 +3,8 @@ import { ENVCFG_CBCFE, ENVCFG_CBIE, ENVCFG_CBZE } from "../hart/status";
 import { raise, raiseIllegal } from "../hart/trap";
 import { NO_PADDR, translateCacheBlock, translateForStore, zeroRam } from "../mmu/access";
 import { isRam } from "../mmu/memory";
+import { PMP_W, pmpAllows } from "../mmu/pmp";
+import { effectivePrivilege } from "../mmu/tlb";
 import { CAUSE_STORE_ACCESS, PRIVILEGE_MACHINE, PRIVILEGE_USER } from "../shared/causes";
 import { rs1 } from "./operands";
 
@@ -38,7 +40,7 @@ export function cbo_flush(h: Hart, i: u64): void {
   manage(h, i, ENVCFG_CBCFE);
 }
 
-/** CBO.ZERO: stores zeros to the block that holds the address. A fault reports the address as given. */
+/** CBO.ZERO: stores zeros to the block that holds the address, all of it or nothing. A fault reports the address as given. */
 export function cbo_zero(h: Hart, i: u64): void {
   if (!isEnabled(h, ENVCFG_CBZE)) {
     raiseIllegal(h);
@@ -48,7 +50,10 @@ export function cbo_zero(h: Hart, i: u64): void {
   const paddr = translateForStore(h, vaddr, 1);
   if (paddr == NO_PADDR) return;
   const block = paddr & ~(<u64>BLOCK_BYTE_LENGTH - 1);
-  if (isRam(block, BLOCK_BYTE_LENGTH)) zeroRam(h, block, BLOCK_BYTE_LENGTH);
+  // The block lies within the page, whose rights are known by now; PMP may end amid the block.
+  const allowed =
+    isRam(block, BLOCK_BYTE_LENGTH) && pmpAllows(h, block, BLOCK_BYTE_LENGTH, PMP_W, effectivePrivilege(h));
+  if (allowed) zeroRam(h, block, BLOCK_BYTE_LENGTH);
   else raise(h, CAUSE_STORE_ACCESS, vaddr);
 }
 

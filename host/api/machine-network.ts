@@ -1,5 +1,7 @@
 import type { PortForward } from "../control/network-options.js";
+import { ImpatientLink } from "../network/impatient-link.js";
 import { LimitedLink, type LinkRate } from "../network/limited-link.js";
+import type { NetworkClock } from "../network/link.js";
 import type { EgressRule } from "../network/nat/egress.js";
 import { type LinkMessage, type PostLinkMessage, RemoteStation } from "../network/remote-link.js";
 import { VivariumError } from "../util/errors.js";
@@ -27,6 +29,8 @@ export class MachineNetwork {
   #opened: OpenLink | null = null;
   #limited: LimitedLink | null = null;
   #rate: LinkRate | null = null;
+  /** Why there is no such device any more. */
+  #ended: VivariumError | null = null;
 
   /** @internal */
   constructor(platform: Platform, { mtu }: NetworkSetup, post: PostLinkMessage) {
@@ -43,18 +47,25 @@ export class MachineNetwork {
   /**
    * Plugs the device into something else from now on; the guest sees its cable out and in again.
    *
-   * @throws VivariumError `network/...` when that cannot be opened; the cable is out then
+   * @throws VivariumError `network/...` when that cannot be opened; the cable is out then. `machine/closed`
    */
   async plug(options: LinkOptions & { readonly rate?: RateOption }): Promise<void> {
     const rate = readRateOption(options.rate);
     const request = linkRequestOf(options);
     await this.unplug();
-    const opened = request === null ? linkOf(options) : await this.#platform.openLink(request, { mtu: this.mtu });
+    if (this.#ended !== null) throw this.#ended;
+    const clock = this.#platform.networkClock;
+    const opened =
+      request === null ? linkOf(options, clock) : await this.#platform.openLink(request, { mtu: this.mtu });
+    if (this.#ended !== null) {
+      await opened?.close();
+      throw this.#ended;
+    }
     this.#opened = opened;
     this.#options = options;
     if (options.rate !== undefined) this.#rate = rate;
     if (opened === null) return;
-    this.#limited = new LimitedLink(opened.link, this.#rate, this.#platform.networkClock);
+    this.#limited = new LimitedLink(opened.link, this.#rate, clock);
     this.#station.plug(this.#limited);
   }
 
@@ -66,6 +77,12 @@ export class MachineNetwork {
     this.#limited = null;
     this.#options = { kind: "unplugged" };
     await opened?.close();
+  }
+
+  /** @internal There is no machine any more. */
+  end(why: VivariumError): Promise<void> {
+    this.#ended = why;
+    return this.unplug();
   }
 
   /** Plugs the cable in or pulls it out; connections wait for it meanwhile. */
@@ -112,9 +129,9 @@ export class MachineNetwork {
 }
 
 /** What needs no platform; null for nothing. */
-function linkOf(options: LinkOptions): OpenLink | null {
+function linkOf(options: LinkOptions, clock: NetworkClock): OpenLink | null {
   if (options.kind === "switch") {
-    const link = options.switch.port();
+    const link = new ImpatientLink(options.switch.port(), clock);
     return { link, close: () => link.close() };
   }
   if (options.kind !== "link") return null;

@@ -1,15 +1,11 @@
-import { AgentClient } from "../guest-agent/agent-client.js";
-import { AGENT_PORT } from "../guest-agent/protocol.js";
-import { QEMU_AGENT_PORT, QemuGuestAgent } from "../guest-agent/qemu-guest-agent.js";
 import type { ImageProgress } from "../images/image.js";
 import type { Identity } from "../machine/machine.js";
 import type { Halt } from "../machine/run-loop.js";
 import { VIRTIO_SLOTS } from "../machine/virtio-slots.js";
 import { unreachable, VivariumError } from "../util/errors.js";
-import { badOption, checkOptions, checkText } from "./arguments.js";
+import { checkOptions, checkText } from "./arguments.js";
 import {
   connectionsOf,
-  EXEC_NAMES,
   type ExecOptions,
   type ExecResult,
   FORK_NAMES,
@@ -18,15 +14,16 @@ import {
   type OpenOptions,
   REPLAY_NAMES,
   type ReplayOptions,
-  SPAWN_NAMES,
   setupOfReplay,
 } from "./call-options.js";
-import { checkInput, feed, whole } from "./command-input.js";
+import { GuestAgents } from "./guest-agents.js";
+import { GuestCommands } from "./guest-commands.js";
 import { GuestFileSystem } from "./guest-file-system.js";
-import { type Command, checkCommand, GuestProcess, RunningProcess, type SpawnOptions } from "./guest-process.js";
+import { type Command, type GuestProcess, RunningProcess, type SpawnOptions } from "./guest-process.js";
 import { type Limits, within } from "./limits.js";
 import { MachineBalloon } from "./machine-balloon.js";
 import { MachineConsole } from "./machine-console.js";
+import { type MachineEvents, MachineListeners } from "./machine-events.js";
 import { MachineInput } from "./machine-inputs.js";
 import { MachineNetwork } from "./machine-network.js";
 import { type MachineOptions, setupOf } from "./machine-options.js";
@@ -35,31 +32,11 @@ import { type MachineSetup, type MachineStatus, NO_SETUP, unpackError, type Work
 import { forFork, type NetworkOptions } from "./network-options.js";
 import { buffersOf } from "./packed-state.js";
 import type { Platform } from "./platform.js";
-import { type Ended, execByQemuAgent } from "./qemu-commands.js";
 import { Remote, type WorkerEvent } from "./remote.js";
 import type { ReplayReport } from "./replay.js";
 import { MachineSnapshot } from "./snapshot.js";
-import { readAll } from "./streams.js";
 
-/** What a machine tells of itself, by event. */
-export interface MachineEvents {
-  readonly status: MachineStatus;
-  /** The guest has ended itself; the machine is off. */
-  readonly halt: Halt;
-  /** The guest has restarted itself. */
-  readonly reboot: undefined;
-  /** The machine has ended by an error of Vivarium's own; it is off. */
-  readonly failure: Error;
-  /** Its history is not recorded any more; it runs on. */
-  readonly recordingFailure: Error;
-}
-
-const OUTPUT_MAX_BYTE_LENGTH = 64 * 1024 * 1024;
-/** How long a guest may take from being waited for to having an agent. */
-const AGENT_TIMEOUT_MS = 120_000;
 const SHUTDOWN_TIMEOUT_MS = 30_000;
-
-type Listeners = { [E in keyof MachineEvents]: Set<(event: MachineEvents[E]) => void> };
 
 /**
  * A RISC-V machine in a worker of its own: the thread that uses it stays free.
@@ -76,24 +53,16 @@ export class MachineBase {
   readonly #platform: Platform;
   #setup: MachineSetup;
   readonly #remote: Remote;
-  readonly #agent: AgentClient;
-  /** In a guest whose own agent that is. */
-  readonly #qemuAgent: QemuGuestAgent | null;
+  readonly #agents: GuestAgents;
+  readonly #commands: GuestCommands;
   readonly #sockets: readonly MachineSockets[];
   #networks: readonly MachineNetwork[] = [];
   #inputs: readonly MachineInput[] = [];
-  readonly #listeners: Listeners = {
-    status: new Set(),
-    halt: new Set(),
-    reboot: new Set(),
-    failure: new Set(),
-    recordingFailure: new Set(),
-  };
+  readonly #listeners = new MachineListeners();
   readonly #onProgress: (progress: ImageProgress) => void;
   #status: MachineStatus = "off";
   #closed: VivariumError | null = null;
   readonly #closeCallbacks = new Set<(error: Error) => void>();
-  #stopAgentTimer: (() => void) | null = null;
 
   /** @internal A machine is made by `create`, `open` or `fork`. */
   constructor(platform: Platform, setup: MachineSetup, onProgress: (progress: ImageProgress) => void = () => {}) {
@@ -105,20 +74,16 @@ export class MachineBase {
       (event) => this.#handle(event),
       (error) => {
         this.#setOff("the machine's worker has ended");
-        this.#emit("failure", error);
+        this.#listeners.emit("failure", error);
       },
     );
-    this.#agent = new AgentClient({
-      send: (bytes) => this.#remote.tell({ kind: "port", port: AGENT_PORT, bytes }),
-      randomBytes: (into) => platform.randomBytes(into),
-    });
-    const schedule = (callback: () => void, delayMs: number) => void platform.schedule(callback, delayMs);
-    const send = (bytes: Uint8Array) => this.#remote.tell({ kind: "port", port: QEMU_AGENT_PORT, bytes });
-    this.#qemuAgent = setup.ports.includes(QEMU_AGENT_PORT) ? new QemuGuestAgent({ send, schedule }) : null;
+    const checkOn = () => this.#checkOn();
+    this.#agents = new GuestAgents({ platform, remote: this.#remote, ports: setup.ports, checkOn });
+    this.#commands = new GuestCommands(platform, this.#agents);
     this.files = new GuestFileSystem(
       platform,
-      () => this.#presentAgent(),
-      () => this.#presentQemuAgent(),
+      () => this.#agents.present(),
+      () => this.#agents.presentQemu(),
     );
     this.console = new MachineConsole({
       type: (bytes) => this.#remote.tell({ kind: "type", bytes }),
@@ -251,7 +216,7 @@ export class MachineBase {
 
   /** Whether the guest's agent answers: what `ready` waits for. */
   get isAgentReady(): boolean {
-    return this.#agent.isReady;
+    return this.#agents.isReady;
   }
 
   /** Its network devices, in their order: what each is plugged into can change at any time. */
@@ -291,11 +256,7 @@ export class MachineBase {
    * @returns a function that ends it
    */
   on<E extends keyof MachineEvents>(event: E, callback: (event: MachineEvents[E]) => void): () => void {
-    if (!Object.hasOwn(this.#listeners, event)) {
-      throw badOption("on", event, Object.keys(this.#listeners).join(", "));
-    }
-    this.#listeners[event].add(callback);
-    return () => void this.#listeners[event].delete(callback);
+    return this.#listeners.on(event, callback);
   }
 
   /** Switches the machine on, or lets one that is paused go on. */
@@ -303,17 +264,17 @@ export class MachineBase {
     await this.#remote.call("start", undefined);
   }
 
-  /** The machine stands still amid everything, until `resume`. */
+  /** The machine stands still amid everything, until `resume`. @throws VivariumError `machine/status` when it is off */
   async pause(): Promise<void> {
     await this.#remote.call("pause", undefined);
   }
 
-  /** A machine that is paused goes on. */
+  /** A machine that is paused goes on. @throws VivariumError `machine/status` when it is off */
   async resume(): Promise<void> {
-    await this.#remote.call("start", undefined);
+    await this.#remote.call("resume", undefined);
   }
 
-  /** Off and on again at once, as by a switch. What was not written to disks is lost. */
+  /** Off and on again at once, as by a switch; on, when it is off. What was not written to disks is lost. */
   async reset(): Promise<void> {
     await this.#remote.call("reset", undefined);
   }
@@ -324,13 +285,14 @@ export class MachineBase {
   }
 
   /**
-   * Asks the guest to switch itself off, and waits until it has.
+   * Asks the guest to switch itself off, and waits until it has. One that is paused does when it is resumed.
    *
-   * @throws VivariumError `timeout` when it does not within `timeoutMs`, 30 seconds unless given; it runs on then
+   * @throws VivariumError `timeout` when it does not within `timeoutMs`, 30 seconds unless given; it runs on then.
+   *   `machine/status` when it is off
    */
   async shutdown({ timeoutMs = SHUTDOWN_TIMEOUT_MS, ...rest }: Limits = {}): Promise<Halt> {
     return within(this.#platform, "shutdown", { timeoutMs, ...rest }, async (onGiveUp) => {
-      const qemuAgent = this.#presentQemuAgent();
+      const qemuAgent = this.#agents.presentQemu();
       const halted = this.halted();
       // Whoever gives up does not wait for it.
       halted.catch(() => {});
@@ -338,7 +300,7 @@ export class MachineBase {
         qemuAgent.shutdown();
         return halted;
       }
-      const command = new RunningProcess(this.#presentAgent(), ["poweroff"], {});
+      const command = new RunningProcess(this.#agents.present(), ["poweroff"], {});
       onGiveUp(() => command.abandon());
       // A guest that is off does not say how its command ended.
       const refused = command.started.then(
@@ -369,9 +331,9 @@ export class MachineBase {
   /** Resolves when the guest has come up: its agent answers. */
   async ready(limits: Limits = {}): Promise<void> {
     await within(this.#platform, "ready", limits, async () => {
-      const qemuAgent = this.#presentQemuAgent();
+      const qemuAgent = this.#agents.presentQemu();
       if (qemuAgent !== null) return qemuAgent.ping();
-      const agent = this.#presentAgent();
+      const agent = this.#agents.present();
       await new Promise<void>((resolve, reject) => {
         const stops = [
           this.on("status", (status) => status === "off" && settle(() => reject(isOff()))),
@@ -394,40 +356,8 @@ export class MachineBase {
    * @throws VivariumError `exec/not-found`, `exec/not-executable`, `exec/directory`, `exec/arguments`,
    *   `exec/output-too-large`, `timeout`, `agent/lost`, `agent/absent`, `machine/status`
    */
-  async exec(command: Command, options: ExecOptions = {}): Promise<ExecResult> {
-    checkCommand(command);
-    const {
-      input,
-      maxOutputByteLength = OUTPUT_MAX_BYTE_LENGTH,
-      timeoutMs,
-      signal,
-      ...process
-    } = checkOptions("exec", options, EXEC_NAMES);
-    checkInput(input);
-    const limits = { ...(timeoutMs === undefined ? {} : { timeoutMs }), ...(signal === undefined ? {} : { signal }) };
-    return within(this.#platform, `exec ${describe(command)}`, limits, async (onGiveUp) => {
-      const qemuAgent = this.#presentQemuAgent();
-      if (qemuAgent !== null) {
-        return withTexts(await execByQemuAgent(qemuAgent, command, process, await whole(input), onGiveUp));
-      }
-      const running = new RunningProcess(this.#presentAgent(), command, process);
-      onGiveUp(() => running.abandon());
-      try {
-        const { stdout, stderr } = running.sources;
-        const ended = Promise.all([
-          running.exited,
-          readAll(stdout.stream, maxOutputByteLength),
-          readAll(stderr.stream, maxOutputByteLength),
-        ]);
-        // A command may end without its input; an input that fails ends the command.
-        const fed = feed(running, input).then(() => ended);
-        const [exit, stdoutBytes, stderrBytes] = await Promise.race([ended, fed]);
-        return withTexts({ ...exit, stdoutBytes, stderrBytes });
-      } catch (error) {
-        running.abandon();
-        throw error;
-      }
-    });
+  exec(command: Command, options: ExecOptions = {}): Promise<ExecResult> {
+    return this.#commands.exec(command, options);
   }
 
   /**
@@ -437,28 +367,15 @@ export class MachineBase {
    *
    * @throws VivariumError as `exec` does; `exec/terminal` when the guest has no terminal to give
    */
-  async spawn(command: Command, options: SpawnOptions & Limits = {}): Promise<GuestProcess> {
-    checkCommand(command);
-    const { timeoutMs, signal, ...process } = checkOptions("spawn", options, SPAWN_NAMES);
-    const limits = { ...(timeoutMs === undefined ? {} : { timeoutMs }), ...(signal === undefined ? {} : { signal }) };
-    const running = await within(this.#platform, `spawn ${describe(command)}`, limits, async (onGiveUp) => {
-      const begun = new RunningProcess(this.#presentAgent(), command, process);
-      onGiveUp(() => begun.abandon());
-      return { begun, pid: await begun.started };
-    });
-    if (signal !== undefined) {
-      const end = (): void => running.begun.end();
-      signal.addEventListener("abort", end);
-      const stop = (): void => signal.removeEventListener("abort", end);
-      running.begun.exited.then(stop, stop);
-    }
-    return new GuestProcess(running.begun, running.pid);
+  spawn(command: Command, options: SpawnOptions & Limits = {}): Promise<GuestProcess> {
+    return this.#commands.spawn(command, options);
   }
 
   /**
    * Keeps the machine as it is now, in memory, to come back to; it runs on.
    *
    * @param name for people
+   * @throws VivariumError `machine/status` when it has been switched off
    */
   async snapshot(name = ""): Promise<MachineSnapshot> {
     const { id, instructions } = await this.#remote.call("snapshot", undefined);
@@ -477,20 +394,22 @@ export class MachineBase {
     { identity = "kept" }: { readonly identity?: Identity } = {},
   ): Promise<void> {
     const id = this.#ownSnapshot(snapshot);
-    // What is asked for from now on waits for the guest that is put back.
-    this.#agent.openChanged(false);
+    this.#agents.expectAnother();
     await this.#remote.call("restore", { id, identity });
   }
 
   /**
    * Other machines that go on from here, each with random numbers and addresses of its own, in a worker of its own.
    * They run if this one does.
+   *
+   * @throws VivariumError `machine/status` when it has been switched off, unless they go on from a snapshot
    */
   async fork(options: ForkOptions = {}): Promise<this[]> {
     const { count = 1, snapshot, identity = "renewed", networks } = checkOptions("fork", options, FORK_NAMES);
     if (!Number.isInteger(count) || count < 1) {
       throw new VivariumError("option/invalid", `count: ${count}; expected 1 or more`, { option: "count" });
     }
+    if (this.#closed !== null) throw this.#closed;
     const id = snapshot === undefined ? null : this.#ownSnapshot(snapshot);
     const isRunning = this.#status === "running";
     // Their workers come up while the state is packed.
@@ -519,7 +438,7 @@ export class MachineBase {
    *
    * @param file a new one; unless given, the one that the machine was opened from or last saved to
    * @param options `name`: keeps this point in the file under a name, also when the machine is saved again
-   * @throws VivariumError `file/exists` when there is such a file already
+   * @throws VivariumError `file/exists` when there is such a file already, `machine/status` when it has been switched off
    */
   async save(file?: string, { name }: { readonly name?: string } = {}): Promise<void> {
     if (file !== undefined) checkText("save", file);
@@ -540,8 +459,7 @@ export class MachineBase {
   async close(): Promise<void> {
     if (this.#closed !== null) return;
     this.#closed = new VivariumError("machine/closed", "the machine has been closed");
-    this.#agent.failAll(this.#closed);
-    this.#qemuAgent?.failAll(this.#closed);
+    this.#agents.failAll(this.#closed);
     for (const callback of [...this.#closeCallbacks]) callback(this.#closed);
     try {
       await this.#remote.call("close", undefined);
@@ -550,7 +468,8 @@ export class MachineBase {
     }
     this.#remote.terminate(this.#closed);
     for (const sockets of this.#sockets) sockets.closeAll();
-    await Promise.all(this.#networks.map((network) => network.unplug()));
+    const closed = this.#closed;
+    await Promise.all(this.#networks.map((network) => network.end(closed)));
     this.#setOff("the machine was closed");
     this.console.end();
   }
@@ -580,42 +499,14 @@ export class MachineBase {
   }
 
   /** @throws VivariumError when no guest could answer */
-  #presentAgent(): AgentClient {
+  #checkOn(): void {
     if (this.#closed !== null) throw this.#closed;
     if (this.#status === "off") throw isOff();
-    if (this.#qemuAgent !== null) {
-      throw new VivariumError("agent/unsupported", "QEMU's guest agent cannot do this; Vivarium's own can");
-    }
-    if (!this.#agent.isReady) {
-      this.#remote.tell({ kind: "wanted" });
-      if (this.#stopAgentTimer === null) this.#watchForAgent();
-    }
-    return this.#agent;
-  }
-
-  /** Null where Vivarium's own agent serves. @throws VivariumError when no guest could answer */
-  #presentQemuAgent(): QemuGuestAgent | null {
-    if (this.#closed !== null) throw this.#closed;
-    if (this.#status === "off") throw isOff();
-    return this.#qemuAgent;
   }
 
   #onClose(callback: (error: Error) => void): () => void {
     this.#closeCallbacks.add(callback);
     return () => void this.#closeCallbacks.delete(callback);
-  }
-
-  #watchForAgent(): void {
-    const cancel = this.#platform.schedule(() => {
-      this.#stopAgentTimer = null;
-      const message = `the guest's agent has not answered for ${AGENT_TIMEOUT_MS / 1000} s; does this guest have one?`;
-      if (!this.#agent.isReady) this.#agent.failAll(new VivariumError("agent/absent", message));
-    }, AGENT_TIMEOUT_MS);
-    this.#stopAgentTimer = () => {
-      cancel();
-      this.#stopAgentTimer = null;
-    };
-    this.#agent.whenReady(() => this.#stopAgentTimer?.());
   }
 
   #handle(event: WorkerEvent): void {
@@ -628,18 +519,16 @@ export class MachineBase {
         else this.#setStatus(event.status);
         return;
       case "halt":
-        this.#emit("halt", event.halt);
+        this.#listeners.emit("halt", event.halt);
         return;
       case "reboot":
-        this.#emit("reboot", undefined);
+        this.#listeners.emit("reboot", undefined);
         return;
       case "port-open":
-        if (event.port === AGENT_PORT) this.#agent.openChanged(event.open);
-        if (event.port === QEMU_AGENT_PORT) this.#qemuAgent?.openChanged(event.open);
+        this.#agents.openChanged(event.port, event.open);
         return;
       case "port":
-        if (event.port === AGENT_PORT) this.#agent.receive(event.bytes);
-        if (event.port === QEMU_AGENT_PORT) this.#qemuAgent?.receive(event.bytes);
+        this.#agents.receive(event.port, event.bytes);
         return;
       case "link":
         this.#networks[event.index]?.receive(event.message);
@@ -657,10 +546,10 @@ export class MachineBase {
         this.console.typed(event.byteLength);
         return;
       case "failure":
-        this.#emit("failure", unpackError(event.error));
+        this.#listeners.emit("failure", unpackError(event.error));
         return;
       case "recording-failure":
-        this.#emit("recordingFailure", unpackError(event.error));
+        this.#listeners.emit("recordingFailure", unpackError(event.error));
         return;
       default:
         unreachable(event);
@@ -668,23 +557,14 @@ export class MachineBase {
   }
 
   #setOff(why: string): void {
-    this.#stopAgentTimer?.();
-    this.#agent.openChanged(false);
-    const error = new VivariumError("agent/lost", `${why}: what became of the process is not known`);
-    this.#agent.failAll(error);
-    this.#qemuAgent?.openChanged(false);
-    this.#qemuAgent?.failAll(error);
+    this.#agents.lose(new VivariumError("agent/lost", `${why}: what became of the process is not known`));
     this.#setStatus("off");
   }
 
   #setStatus(status: MachineStatus): void {
     if (status === this.#status) return;
     this.#status = status;
-    this.#emit("status", status);
-  }
-
-  #emit<E extends keyof MachineEvents>(event: E, value: MachineEvents[E]): void {
-    for (const callback of [...this.#listeners[event]]) callback(value);
+    this.#listeners.emit("status", status);
   }
 }
 
@@ -696,16 +576,4 @@ async function hear(stream: ReadableStream<Uint8Array>, callback: (bytes: Uint8A
 
 function isOff(): VivariumError {
   return new VivariumError("machine/status", "the machine is off; start it first");
-}
-
-function withTexts(ended: Ended): ExecResult {
-  const decoder = new TextDecoder();
-  return { ...ended, stdout: decoder.decode(ended.stdoutBytes), stderr: decoder.decode(ended.stderrBytes) };
-}
-
-const DESCRIBED_LENGTH = 60;
-
-function describe(command: Command): string {
-  const text = typeof command === "string" ? command : command.join(" ");
-  return JSON.stringify(text.length > DESCRIBED_LENGTH ? `${text.slice(0, DESCRIBED_LENGTH)}...` : text);
 }

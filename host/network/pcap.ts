@@ -35,13 +35,15 @@ export function pcapFileHeader(): Uint8Array {
 
 /** @param nowNs since 1970 */
 export function pcapPacket(bytes: Uint8Array, nowNs: bigint): Uint8Array {
-  const packet = new Uint8Array(PACKET_HEADER_BYTE_LENGTH + bytes.length);
+  // Readers refuse a packet that is longer than the file's header allows.
+  const captured = bytes.subarray(0, FRAME_BYTE_LENGTH_MAX);
+  const packet = new Uint8Array(PACKET_HEADER_BYTE_LENGTH + captured.length);
   const view = dataView(packet);
   view.setUint32(0, Number(nowNs / NS_PER_SECOND), true);
   view.setUint32(4, Number(nowNs % NS_PER_SECOND), true);
-  view.setUint32(8, bytes.length, true);
+  view.setUint32(8, captured.length, true);
   view.setUint32(12, bytes.length, true);
-  packet.set(bytes, PACKET_HEADER_BYTE_LENGTH);
+  packet.set(captured, PACKET_HEADER_BYTE_LENGTH);
   return packet;
 }
 

@@ -85,6 +85,11 @@ export class FileTree {
   move(from: FileNode, name: string, to: FileNode, newName: string): void {
     if (from === to && name === newName) return;
     const node = from.children.get(name);
+    if (node !== undefined && isWithin(to, node)) {
+      // Somebody else has moved the target out of it, so that the client's picture is wrong: it has to look again.
+      this.detach(from, name);
+      return;
+    }
     this.detach(to, newName);
     if (node === undefined) return;
     this.closeBelow(node);
@@ -133,7 +138,8 @@ export class FileTree {
     const pending = [node];
     for (let each = pending.pop(); each !== undefined; each = pending.pop()) {
       this.closeDirectory(each);
-      pending.push(...each.children.values());
+      // One by one: there are more children than a call can have arguments.
+      for (const child of each.children.values()) pending.push(child);
     }
   }
 
@@ -166,6 +172,11 @@ export function pathTo(node: FileNode): readonly string[] {
   const names: string[] = [];
   for (let each = node; each.parent !== null; each = each.parent) names.push(each.name);
   return names.reverse();
+}
+
+function isWithin(node: FileNode, ancestor: FileNode): boolean {
+  for (let each: FileNode | null = node; each !== null; each = each.parent) if (each === ancestor) return true;
+  return false;
 }
 
 function depthOf(node: FileNode): number {

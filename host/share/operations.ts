@@ -118,23 +118,24 @@ function* walk(session: SessionState, request: RequestOf<"walk">, reply: WireWri
   if (request.names.length > WALK_NAMES_MAX) throw new FolderError(EINVAL);
   if (request.newFid !== request.fid && fids.has(request.newFid)) throw new FolderError(EINVAL);
   const found: FileAttributes[] = [];
-  let node = fid.node;
+  const start = fid.node;
+  let node = start;
   try {
     for (const name of request.names) {
-      const next = yield* step(session, node, name);
+      const next = yield* tryStep(session, node, name, found.length > 0);
+      if (next === null) break;
       // Not to be forgotten while the walk goes on.
       next.node.fidCount++;
-      leave(session, node, fid.node);
+      leave(session, node, start);
       node = next.node;
       found.push(next.attributes);
     }
-    if (request.newFid !== request.fid) fids.add(request.newFid, node, fid.uid);
-    else fids.move(fid, node);
-  } catch (error) {
-    // A walk that gets somewhere says how far; only the first step's failure is the walk's.
-    if (found.length === 0) throw error;
+    if (found.length === request.names.length) {
+      if (request.newFid !== request.fid) fids.add(request.newFid, node, fid.uid);
+      else fids.move(fid, node);
+    }
   } finally {
-    leave(session, node, fid.node);
+    leave(session, node, start);
   }
   reply.u16(found.length);
   for (const attributes of found) reply.qid(qidOf(attributes));
@@ -150,6 +151,16 @@ function leave({ tree }: SessionState, node: FileNode, start: FileNode): void {
 interface Step {
   readonly node: FileNode;
   readonly attributes: FileAttributes;
+}
+
+/** A walk that gets somewhere says how far; only the first step's failure is the walk's. */
+function* tryStep(session: SessionState, from: FileNode, name: string, mayFail: boolean): Task<Step | null> {
+  try {
+    return yield* step(session, from, name);
+  } catch (error) {
+    if (mayFail) return null;
+    throw error;
+  }
 }
 
 function* step(session: SessionState, from: FileNode, name: string): Task<Step> {

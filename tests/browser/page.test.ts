@@ -63,12 +63,12 @@ function status(page: Page): Promise<string> {
 }
 
 test(
-  "page: boots the default image to a shell, asks no other host, and keeps the machine for the next visit",
+  "page: a machine that has been booted is at its prompt, asks no other host, and is kept for the next visit",
   async (context) => {
     const { site, browser } = await start(context);
     const { page, context: profile, complaints, requests } = await visit(browser, site.url);
     await shows(page, /root@vivarium:~#/);
-    expect(await status(page)).toBe("Running");
+    await expect.poll(() => status(page)).toBe("Running");
     expect(await page.evaluate("crossOriginIsolated")).toBe(false);
 
     await type(page, "note=a-$((6*7)); echo $note");
@@ -148,13 +148,15 @@ test(
   async (context) => {
     const { site, browser } = await start(context);
 
-    // No image.
+    // Neither a machine that has been booted nor an image.
     const bare = await visit(browser, "about:blank");
-    await bare.context.route(/initrd/, (route) => route.fulfill({ status: 404 }));
+    const absent = (file: RegExp) => bare.context.route(file, (route) => route.fulfill({ status: 404 }));
+    await absent(/booted/);
+    await absent(/initrd/);
     await bare.page.goto(site.url);
     await says(bare.page, "/images/debian-mini/initrd.gzip: the server answered 404 Not Found.");
     expect(await status(bare.page)).toBe("Not running");
-    // The line goes when what was missing is there.
+    // The line goes when what was missing is there, and the image boots.
     await bare.context.unroute(/initrd/);
     await bare.page.click("#run");
     await shows(bare.page, /root@vivarium:~#/);
@@ -194,7 +196,7 @@ test(
 );
 
 test(
-  "page: what was recorded is replayed on the terminal to the same state, and the machine goes on where it was",
+  "page: what was recorded is replayed on the terminal to the same state or cancelled, and the machine goes on where it was",
   async (context) => {
     const { site, browser } = await start(context);
     const { page, context: profile, complaints } = await visit(browser, site.url);
@@ -206,6 +208,12 @@ test(
     await type(page, "clear; head -c 9 /dev/urandom | base64; seq -s- 40 42");
     await shows(page, /^40-41-42/m);
     const seen = await screen(page);
+
+    await page.click("#restore");
+    await page.click("#replay");
+    await page.click("#run:has-text('Cancel')");
+    await says(page, "Replay cancelled. The machine goes on where it is when it is resumed.");
+    expect(await status(page)).toBe("Paused");
 
     await page.click("#restore");
     await page.click("#replay");
@@ -245,7 +253,9 @@ test(
     await shows(page, /^after/m);
     await page.click("#snapshot");
     await says(page, "The browser gives this page no more room; delete snapshots, or free space on the disk.");
-    await page.setInputFiles("#file", { name: "a.viv", mimeType: "", buffer: Buffer.alloc(8 << 20) });
+    const tooLong = Buffer.alloc(40 << 20);
+    tooLong.write("SQLite format 3\0");
+    await page.setInputFiles("#file", { name: "a.viv", mimeType: "", buffer: tooLong });
     await says(page, "a.viv: the browser gives this page no more room; delete snapshots, or free space on the disk.");
     await type(page, "echo $where as ever");
     await shows(page, /^after as ever/m);
@@ -328,7 +338,7 @@ test(
 );
 
 test(
-  "page: boots in Firefox, and keeps the machine for the next visit",
+  "page: is at the prompt in Firefox, and keeps the machine for the next visit",
   async (context) => {
     needs(context, FIREFOX);
     const { site } = await start(context);
@@ -338,6 +348,7 @@ test(
     try {
       await firefox.open(site.url);
       await expect.poll(terminal, { timeout: 3 * WAIT_MS }).toMatch(/root@vivarium:~#/);
+      await expect.poll(() => text("status-text"), { timeout: WAIT_MS }).toBe("Running");
       await firefox.evaluate(`document.getElementById("snapshot").click()`);
       await expect.poll(() => text("notice-text"), { timeout: WAIT_MS }).toBe("Saved as snapshot-1.");
       await firefox.open(site.url);

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, truncate, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -204,8 +204,9 @@ test("image store: what a builder that died has left is removed, what one at wor
   const abandoned = join(images, ".tiny-3.building-abc");
   const atWork = join(images, ".tiny-3.building-def");
   for (const path of [abandoned, atWork]) await mkdir(path, { recursive: true });
-  const twoDaysAgo = new Date(Date.now() - 48 * 60 * 60 * 1000);
-  await utimes(abandoned, twoDaysAgo, twoDaysAgo);
+  const before = (minutes: number) => new Date(Date.now() - minutes * 60_000);
+  await utimes(abandoned, before(10), before(10));
+  await utimes(atWork, before(1), before(1));
   await store.open("tiny");
   expect((await readdir(images)).sort()).toEqual([".tiny-3.building-def", "tiny-3"]);
 });
@@ -220,6 +221,7 @@ test("cache directory: VIV_CACHE_DIR, or else an absolute XDG_CACHE_HOME, or els
 /** An image with a disk of its own, made only when asked for. */
 class DiskBuilder extends TestBuilder {
   readonly isMadeOnRequest = true;
+  readonly hasDisk = true;
 
   override async build(workDirectory: string, onProgress: (progress: ImageProgress) => void): Promise<ImageParts> {
     const parts = await super.build(workDirectory, onProgress);
@@ -254,6 +256,18 @@ describe("image store: an image that is made on request", () => {
     expect(onRequest.builds).toBe(2);
   });
 
+  test("is not taken for one with another disk, and one without a disk is given no length of it", async () => {
+    await store.build("large", { diskByteLength: 4096 }, false);
+    await store.build("large", { diskByteLength: 4096 }, false);
+    await expect(store.build("large", { diskByteLength: 8192 }, false)).rejects.toThrow(
+      "image large is there already, with a disk of 4KiB: --force makes it anew",
+    );
+    expect(onRequest.builds).toBe(1);
+    const without = new FileImageStore(images, new Map([["tiny", builder]]));
+    const error = await errorOf(without.build("tiny", { diskByteLength: 4096 }, false));
+    expect([error.code, error.message]).toEqual(["image/size", "--size: image tiny has no disk"]);
+  });
+
   test("whose disk is gone or cut is not there", async () => {
     const image = await store.build("large", {}, false);
     await writeFile(image.disk!, "short");
@@ -279,9 +293,31 @@ describe("image store: an image that is made on request", () => {
       ["large", "built"],
       ["mine", "imported"],
     ]);
+    await expect(store.open("theirs")).rejects.toThrow("there is large, mine, or give");
     await expect(store.import("mine", dirname(image.disk!))).rejects.toThrow("image mine is there already");
     await store.remove("mine");
     await expect(store.open("mine")).rejects.toThrow('no image is called "mine"');
+  });
+
+  test("is imported with the files that its manifest names, and what its disk has never held takes no room", async () => {
+    const image = await store.build("large", {}, false);
+    const source = dirname(image.disk!);
+    const byteLength = 64 << 20;
+    await truncate(image.disk!, byteLength);
+    const manifest = join(source, "manifest.json");
+    await writeFile(manifest, (await readFile(manifest, "utf8")).replace(/4096/, String(byteLength)));
+    await writeFile(join(source, "diary"), "not part of it");
+    await store.import("mine", source);
+    const { disk } = await store.open("mine");
+    expect(await readdir(dirname(disk!))).toHaveLength(4);
+    expect((await stat(disk!)).blocks * 512).toBeLessThan(1 << 20);
+    expect((await readFile(disk!)).equals(await readFile(image.disk!))).toBe(true);
+  });
+
+  test("that cannot be written where it is imported is one line", async () => {
+    const image = await store.build("large", {}, false);
+    const elsewhere = new FileImageStore("/dev/null/images", new Map());
+    expect((await errorOf(elsewhere.import("mine", dirname(image.disk!)))).code).toBe("image/cache");
   });
 
   test.each(["large", "../x", "a/b", "", ".hidden"])("cannot be imported as %j", async (name) => {

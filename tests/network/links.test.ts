@@ -2,9 +2,10 @@
 import { describe, expect, test } from "vitest";
 import { formatAddress, formatMac, parseAddress, parseCidr, parseMac } from "../../host/network/address.js";
 import { FrameReader, frameWithLength, packFrame, unpackFrame } from "../../host/network/frame-stream.js";
+import { ImpatientLink } from "../../host/network/impatient-link.js";
 import { LimitedLink, SharedRate } from "../../host/network/limited-link.js";
 import { type Frame, type Link, plainFrame, type Station } from "../../host/network/link.js";
-import { CapturedLink, pcapFileHeader } from "../../host/network/pcap.js";
+import { CapturedLink, pcapFileHeader, pcapPacket } from "../../host/network/pcap.js";
 import { type FramePeer, PeerLink, PeerStation } from "../../host/network/peer-link.js";
 import { plainFrames } from "../../host/network/plain-frames.js";
 import { Switch } from "../../host/network/switch.js";
@@ -46,6 +47,58 @@ function frame(to: number, from: number, byteLength = 60): Frame {
   bytes.set([2, 0, 0, 0, 0, from], 6);
   return plainFrame(bytes);
 }
+
+describe("a place at a switch that takes no frames any more", () => {
+  /** Two stations of which the second is full, and the clock. The first knows both. */
+  function pausedNeighbour() {
+    const outside = new FakeOutside();
+    const exchange = new Switch();
+    const ports = [exchange.port(), exchange.port(), exchange.port()].map((port) => new ImpatientLink(port, outside));
+    const stations = ports.map(plugged);
+    for (const [index, port] of ports.entries()) port.send(frame(255, index + 1));
+    for (const { frames } of stations) frames.length = 0;
+    stations[1]!.isFull = true;
+    return { outside, ports, stations };
+  }
+
+  test("holds its neighbours up for half a second, and then loses its frames until it takes some again", () => {
+    const { outside, ports, stations } = pausedNeighbour();
+    expect(ports[0]!.send(frame(2, 1))).toBe(false);
+    outside.advance(450);
+    expect(ports[0]!.send(frame(2, 1))).toBe(false);
+    expect(stations[0]!.resumeCount).toBe(0);
+    outside.advance(60);
+    expect(stations[0]!.resumeCount).toBe(1);
+    expect([ports[0]!.send(frame(2, 1)), ports[0]!.send(frame(3, 1))]).toEqual([true, true]);
+    expect(stations.map(({ frames }) => frames.length)).toEqual([0, 0, 1]);
+    stations[1]!.isFull = false;
+    ports[1]!.resume();
+    expect(ports[0]!.send(frame(2, 1))).toBe(true);
+    expect(stations[1]!.frames.length).toBe(1);
+  });
+
+  test("is no such place when it only was full for a moment", () => {
+    const { outside, ports, stations } = pausedNeighbour();
+    for (let turn = 0; turn < 5; turn++) {
+      stations[1]!.isFull = true;
+      expect(ports[0]!.send(frame(2, 1))).toBe(false);
+      outside.advance(400);
+      stations[1]!.isFull = false;
+      ports[1]!.resume();
+      expect(ports[0]!.send(frame(2, 1))).toBe(true);
+    }
+    expect(stations[1]!.frames.length).toBe(5);
+    expect(outside.timerCount).toBe(0);
+  });
+
+  test("leaves no timer when it is unplugged", async () => {
+    const { outside, ports } = pausedNeighbour();
+    ports[0]!.send(frame(2, 1));
+    expect(outside.timerCount).toBeGreaterThan(0);
+    for (const port of ports) await port.close();
+    expect(outside.timerCount).toBe(0);
+  });
+});
 
 describe("a switch", () => {
   function three() {
@@ -244,6 +297,13 @@ describe("a capture", () => {
     expect([24, 28, 32, 36].map((at) => pcap.readUInt32LE(at))).toEqual([1, 500_000_000, 60, 60]);
     expect(pcap.readUInt32LE(24 + 16 + 60 + 8)).toBe(61);
     expect(pcap.length).toBe(24 + 2 * 16 + 60 + 61);
+  });
+
+  test("has no packet that is longer than its header says, and says how long it was", () => {
+    const longest = Buffer.from(pcapFileHeader()).readUInt32LE(16);
+    const packet = Buffer.from(pcapPacket(new Uint8Array(longest + 100), 0n));
+    expect([packet.readUInt32LE(8), packet.readUInt32LE(12)]).toEqual([longest, longest + 100]);
+    expect(packet.length).toBe(16 + longest);
   });
 
   test("does not have what was refused", () => {

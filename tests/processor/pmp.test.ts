@@ -30,6 +30,8 @@ const NA4 = 2 << 3;
 const NAPOT = 3 << 3;
 const LOCK = 1 << 7;
 
+const MENVCFG_CBZE = 1n << 7n;
+
 const DATA = RAM + 0x4000n;
 
 interface Entry {
@@ -183,6 +185,26 @@ describe("address matching", () => {
     expect(await outcome("lw a0, 68(a1)", SUPERVISOR, csrs)).toBe("ecall");
     // For machine mode the same: a partial match fails irrespective of L.
     expect(await outcome("ld a0, 68(a1)", MACHINE, csrs)).toBe(fault(LOAD_ACCESS, DATA + 68n));
+  });
+
+  it("a cache block is zeroed whole or, where an entry ends amid it, not at all", async () => {
+    const block = new Uint8Array(64).fill(0xaa);
+    const zero = async (open: Entry) => {
+      const guest = await Guest.create("cbo.zero (a1); ecall\n.align 2\ntrap: wfi; j trap", {
+        privilege: SUPERVISOR,
+        csrs: { ...entries(open, napot(R | X, RAM, 4096n)), menvcfg: MENVCFG_CBZE },
+        registers: { a1: DATA + 5n },
+      });
+      guest.setCsr("mtvec", guest.symbol("trap"));
+      guest.core.ram.write(Number(DATA), block);
+      guest.run(10);
+      return { guest, contents: guest.core.ram.view(Number(DATA), 64) };
+    };
+    const whole = await zero(napot(R | W, DATA, 64n));
+    expect([...whole.contents]).toEqual([...new Uint8Array(64)]);
+    const half = await zero(napot(R | W, DATA, 32n));
+    expect(exception(half.guest)).toEqual({ cause: STORE_ACCESS, tval: DATA + 5n, pc: RAM });
+    expect([...half.contents]).toEqual([...block]);
   });
 
   it("code on a page that is open in part runs where it is open and faults where it is not", async () => {

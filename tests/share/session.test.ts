@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { MemoryFolder } from "../../host/share/memory-folder.js";
 import { Session } from "../../host/share/session.js";
-import type { FolderDirectory, FolderFile, SharedFolder } from "../../host/share/shared-folder.js";
+import type { FileAttributes, FolderDirectory, FolderFile, SharedFolder } from "../../host/share/shared-folder.js";
 import { encode, NOTAG, P9Client, Reply, RLERROR, raw, refused, str, T, u8, u16, u32, u64 } from "./p9-client.js";
 
 const nowNs = () => 1_700_000_000_000_000_000n;
@@ -22,6 +22,30 @@ async function put(name: string, text: string): Promise<void> {
   await client.create(900, name);
   await client.write(900, 0, text);
   await client.clunk(900);
+}
+
+/** A folder in which there is every name, and each is that of an empty directory. */
+function endlessFolder(): SharedFolder {
+  const root = folder.root() as FolderDirectory;
+  const attributes = root.find(".") as FileAttributes;
+  let identity = 1000n;
+  const directory = Object.assign(Object.create(root) as FolderDirectory, {
+    find: () => ({ ...attributes, identity: identity++ }),
+    openDirectory: () => directory,
+    rename: () => {},
+    close: () => {},
+  });
+  return { readOnly: false, root: () => directory, statistics: () => folder.statistics() };
+}
+
+/** Walks by two names, of which the second is a number: one message that is changed each time, for speed. */
+function manyWalks(session: Session, fid: number, first: string): (newFid: number, name: number) => Uint8Array {
+  const message = Buffer.from(encode(T.walk, 1, [u32(fid), u32(0), u16(2), str(first), str("0000000")]));
+  return (newFid, name) => {
+    message.writeUInt32LE(newFid, 11);
+    message.write(String(name).padStart(7, "0"), message.length - 7, "latin1");
+    return session.serve(message, 4096) as Uint8Array;
+  };
 }
 
 describe("9P: session", () => {
@@ -185,6 +209,21 @@ describe("9P: files", () => {
     expect((await client.getattr(7)).byteLength).toBe(11n);
   });
 
+  test("a directory renamed into one that somebody else has taken out of it meanwhile is there for who looks again", async () => {
+    await client.mkdir(0, "a");
+    await client.walk(0, 1, "a");
+    await client.mkdir(1, "b");
+    await client.walk(1, 2, "b");
+    await client.mkdir(2, "kept open");
+    const other = new P9Client(new Session(folder));
+    await other.begin();
+    await other.walk(0, 1, "a");
+    await other.call(T.renameat, [u32(1), str("b"), u32(0), str("b")]);
+    await client.call(T.renameat, [u32(0), str("a"), u32(2), str("a")]);
+    expect([await refused(client.getattr(1)), await refused(client.walk(2, 3, "a"))]).toEqual([ENOENT, ENOENT]);
+    expect((await client.walk(0, 4, "b", "a")).length).toBe(2);
+  });
+
   test("what is replaced by renaming is gone for who had it", async () => {
     await put("old", "old");
     await put("new", "new!");
@@ -314,14 +353,26 @@ describe("9P: bounds", () => {
     await client.open(5000);
   });
 
-  test("fids", async () => {
-    const session = new Session(folder);
+  test("a directory can be renamed however many of its files are referred to", async () => {
+    const session = new Session(endlessFolder());
     await new P9Client(session).begin();
-    const clone = (fid: number) => session.serve(encode(T.walk, 1, [u32(0), u32(fid), u16(0)]), 4096) as Uint8Array;
-    let fid = 1;
-    while (clone(fid)[4] === T.walk + 1) fid++;
-    expect(fid).toBe(1 << 18);
-    expect(Buffer.from(clone(fid)).readUInt32LE(7)).toBe(ENFILE);
+    const walk = manyWalks(session, 0, "directory");
+    for (let fid = 1; fid <= 150_000; fid++) walk(fid, fid);
+    const rename = encode(T.renameat, 1, [u32(0), str("directory"), u32(0), str("other")]);
+    expect((session.serve(rename, 4096) as Uint8Array)[4]).toBe(T.renameat + 1);
+    expect(walk(150_001, 1)[4]).toBe(T.walk + 1);
+  });
+
+  test("fids, without which a walk fails; and places that a fid has left are forgotten", async () => {
+    const session = new Session(endlessFolder());
+    await new P9Client(session).begin();
+    session.serve(encode(T.walk, 1, [u32(0), u32(1), u16(1), str("first")]), 4096);
+    const walk = manyWalks(session, 1, "..");
+    for (let count = 0; count < (1 << 18) + 10; count++) {
+      if (walk(1, count)[4] !== T.walk + 1) throw new Error(`walk ${count} failed`);
+    }
+    for (let fid = 2; fid < 1 << 18; fid++) walk(fid, 0);
+    expect(Buffer.from(walk(1 << 18, 0)).readUInt32LE(7)).toBe(ENFILE);
   });
 
   test("directories below each other", async () => {

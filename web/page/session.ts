@@ -3,6 +3,7 @@ import { DEBIAN_MINI } from "../../host/images/image-names.js";
 import {
   type BrowserSite,
   deleteKeptFile,
+  downloadBooted,
   type FilePlace,
   KeptMachine,
   type SavedSnapshot,
@@ -43,6 +44,8 @@ export class Session {
   #savedInstructions = 0n;
   #isBusy = false;
   #isRecording = false;
+  /** Gives up the replay under way. */
+  #replaying: AbortController | null = null;
   /** Whether the terminal shows what a replay wrote. */
   #showsReplay = false;
 
@@ -59,14 +62,16 @@ export class Session {
   /** Goes on with the machine that this browser keeps, or starts a new one. */
   begin(): Promise<void> {
     return this.#exclusively("Starting", async () => {
-      this.#place = { kind: "kept", name: await presentSlot() };
+      const { name, isEmpty } = await presentSlot();
+      this.#place = { kind: "kept", name };
+      const booted = isEmpty ? await this.#fetchBooted() : null;
       try {
-        await this.#enter(await this.#open(this.#place));
+        await this.#enter(await this.#openFirst(this.#place, booted));
       } catch (error) {
-        if (!(error instanceof VivariumError) || error.code !== "storage/none") throw error;
+        if (!isOneOf(error, "storage/none")) throw error;
         this.#view.error(`${sentence(error)} This machine is gone when the tab closes, unless you download it.`);
         this.#place = { kind: "memory" };
-        await this.#enter(await this.#open(this.#place));
+        await this.#enter(await this.#openFirst(this.#place, booted));
       }
     });
   }
@@ -113,16 +118,34 @@ export class Session {
   /** Runs the last recording again on the terminal; the machine waits, and goes on where it is when it is resumed. */
   replay(): Promise<void> {
     return this.#exclusively("Replaying", async () => {
+      const replaying = new AbortController();
+      this.#replaying = replaying;
+      this.#view.activity({ kind: "replaying" });
       if (this.#isRecording) await this.#requireKept().record(false);
       this.#setRecording(false);
-      await this.#machine.pause();
+      if (this.#machine.status === "running") await this.#machine.pause();
       this.#terminal.reset();
       this.#showsReplay = true;
-      const { reason, from, instructions } = await this.#requireKept().replay();
+      const report = await this.#requireKept()
+        .replay({ signal: replaying.signal })
+        .catch((error: unknown) => {
+          if (error instanceof VivariumError && error.code === "replay/cancelled") return null;
+          throw error;
+        });
+      this.#replaying = null;
+      if (report === null) {
+        this.#view.info("Replay cancelled. The machine goes on where it is when it is resumed.");
+        return;
+      }
+      const { reason, from, instructions } = report;
       const count = (instructions - from).toLocaleString();
       const outcome = reason === "cut" ? "to where the recording was cut off" : "to the same state";
       this.#view.info(`Replayed ${count} instructions, ${outcome}.`);
     });
+  }
+
+  cancelReplay(): void {
+    this.#replaying?.abort();
   }
 
   /** Takes a snapshot with the next free name. */
@@ -231,6 +254,24 @@ export class Session {
     return this.#kept;
   }
 
+  #fetchBooted(): Promise<Blob | null> {
+    const directory = new URL(`${DEBIAN_MINI}/`, this.#site.images);
+    return downloadBooted(directory, (progress) => this.#view.progress(progress));
+  }
+
+  /** What is kept there; else a new machine, at its prompt if a booted one can be had. */
+  async #openFirst(place: FilePlace, booted: Blob | null): Promise<KeptMachine> {
+    if (booted === null) return this.#open(place);
+    try {
+      return await this.#open(place, booted);
+    } catch (error) {
+      // It is another version's, or there is no room for it: the image boots.
+      if (!isOneOf(error, "file/not-a-machine", "file/damaged", "file/too-new", "file/full", "bad-state")) throw error;
+      await discard(place);
+      return this.#open(place);
+    }
+  }
+
   #open(place: FilePlace, contents?: Blob): Promise<KeptMachine> {
     const { columns, rows } = this.#terminal;
     return KeptMachine.open(this.#site, {
@@ -336,6 +377,10 @@ export class Session {
 }
 
 const BUSY_POLL_MS = 50;
+
+function isOneOf(error: unknown, ...codes: readonly string[]): boolean {
+  return error instanceof VivariumError && codes.includes(error.code);
+}
 
 async function discard(place: FilePlace): Promise<void> {
   if (place.kind === "kept") await deleteKeptFile(place.name);

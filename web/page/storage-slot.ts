@@ -3,14 +3,17 @@ import { deleteKeptFile, keptFiles } from "../../host/platform/browser/index.js"
 const PREFERENCE = "vivarium.machine";
 const FIRST = "machine";
 
-/** The file that this browser's machine is in. An opened one gets a file of its own before it takes the other's place. */
-export async function presentSlot(): Promise<string> {
+/**
+ * The file that this browser's machine is in, and whether there is none yet. An opened one gets a file of its own before
+ * it takes the other's place.
+ */
+export async function presentSlot(): Promise<{ readonly name: string; readonly isEmpty: boolean }> {
   const slots = await keptFiles();
   const preferred = readPreference();
   const present = preferred !== null && slots.includes(preferred) ? preferred : (slots[0] ?? FIRST);
   // What a tab that was closed in the middle has left. Another tab's file cannot be deleted.
   await Promise.all(slots.filter((slot) => slot !== present).map(deleteKeptFile));
-  return present;
+  return { name: present, isEmpty: slots.length === 0 };
 }
 
 /** A name that no file has. */

@@ -51,7 +51,7 @@ const EVENT_BYTE_LENGTH = 4;
 
 /** Connections that there can be; with their buffers this bounds our memory. */
 export const VSOCK_CONNECTIONS_MAX = 1024;
-/** Refusals that wait for the guest's buffers; then its packets wait, too. */
+/** Refusals and resets that wait for the guest's buffers; then its packets wait, too. */
 const REFUSALS_MAX = 128;
 /** 0, 1 and 2 mean something else; the last means any. */
 export const VSOCK_CID_MIN = 3;
@@ -127,8 +127,7 @@ export class VirtioVsock implements VirtioDevice<VsockFields> {
   connect(guestPort: number, events: VsockEvents): VsockStream {
     const connection = this.#createConnection({ hostPort: this.#ownPort(guestPort), guestPort });
     connection.request(events);
-    if (this.#connections.size > VSOCK_CONNECTIONS_MAX) connection.abort();
-    this.#forgetIfOver(connection);
+    if (this.#connections.size > VSOCK_CONNECTIONS_MAX) this.#drop(connection);
     return connection;
   }
 
@@ -210,12 +209,20 @@ export class VirtioVsock implements VirtioDevice<VsockFields> {
 
   #createConnection(ports: Ports): VsockConnection {
     const connection = new VsockConnection(ports.hostPort, ports.guestPort, (changed) => {
-      if (changed.hasPacket) this.#senders.add(changed);
-      this.#forgetIfOver(changed);
+      // What is over has but its reset to send: they are counted, or a guest that takes none could pile them up.
+      if (changed.isOver) this.#bury(changed);
+      else if (changed.hasPacket) this.#senders.add(changed);
       this.#deliver();
     });
     this.#connections.set(keyOf(ports), connection);
     return connection;
+  }
+
+  /** A connection is over, and the guest has to hear of it. */
+  #bury(connection: VsockConnection): void {
+    this.#senders.delete(connection);
+    this.#forgetIfOver(connection);
+    this.#refusals.push({ hostPort: connection.hostPort, guestPort: connection.guestPort });
   }
 
   #forgetIfOver(connection: VsockConnection): void {

@@ -12,6 +12,8 @@ export class DnsStream implements OutsideStream {
   readonly #events: StreamEvents;
   #input: Uint8Array = new Uint8Array();
   #openCount = 0;
+  /** The guest does not take the answers; questions are lost then, or what it is owed would grow without end. */
+  #isPaused = false;
   #isEnded = false;
   #isDead = false;
 
@@ -30,7 +32,7 @@ export class DnsStream implements OutsideStream {
       if (this.#input.length < end) return;
       const message = this.#input.slice(2, end);
       this.#input = this.#input.slice(end);
-      if (this.#openCount < QUESTIONS_MAX) void this.#answer(message);
+      if (this.#openCount < QUESTIONS_MAX && !this.#isPaused) void this.#answer(message);
     }
   }
 
@@ -39,9 +41,13 @@ export class DnsStream implements OutsideStream {
     this.#finish();
   }
 
-  pause(): void {}
+  pause(): void {
+    this.#isPaused = true;
+  }
 
-  resume(): void {}
+  resume(): void {
+    this.#isPaused = false;
+  }
 
   abort(): void {
     this.#isDead = true;

@@ -5,7 +5,9 @@
  *     id u16 | flags u16 | questions u16 | answers u16 | authorities u16 | additionals u16
  *     question: name | type u16 | class u16       answer: name | type | class | TTL s u32 | length u16 | data
  */
+import { cidrContains } from "../address.js";
 import { read16, write16, write32 } from "../octets.js";
+import { NETWORK4, NETWORK6 } from "./addresses.js";
 import type { EgressPolicy } from "./egress.js";
 import type { NameAnswer, Outside } from "./outside.js";
 
@@ -84,11 +86,16 @@ export class DnsServer {
       case "addresses": {
         const byteLength = question.type === TYPE_A ? 4 : 16;
         const addresses = found.addresses.filter(({ length }) => length === byteLength).slice(0, ANSWERS_MAX);
-        this.#egress.remember(question.name, addresses);
+        // Whoever keeps an allowed name could have it lead to the router, which is this host.
+        this.#egress.remember(question.name, addresses.filter(isOfOthers));
         return answerWith(message, question, addresses);
       }
     }
   }
+}
+
+function isOfOthers(address: Uint8Array): boolean {
+  return ![NETWORK4, NETWORK6].some((own) => cidrContains(own, address));
 }
 
 /** The answer, cut to what a guest can take in a datagram: it then asks by TCP. */

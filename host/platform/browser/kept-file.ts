@@ -74,9 +74,6 @@ export class KeptFile implements FileHolder {
    * @throws VivariumError `file/not-a-machine`, `file/full`
    */
   async replace(contents: Blob): Promise<void> {
-    // What there is no room for is cut off, and would look like any other damage.
-    const { quota, usage } = await navigator.storage.estimate();
-    if (quota !== undefined && contents.size > quota - (usage ?? 0)) throw full();
     const reader = contents.stream().getReader();
     try {
       await this.#pool.importDb(DATABASE, async () => (await reader.read()).value);
@@ -85,6 +82,8 @@ export class KeptFile implements FileHolder {
       if (isQuotaError(error)) throw full();
       throw new VivariumError("file/not-a-machine", "this is no machine file");
     }
+    // Chromium cuts off what there is no room for, and tells nobody; how much room there is, it does not tell, either.
+    if ((await this.contents()).length < contents.size) throw full();
   }
 
   #explainedDatabase(database: Database): Database {

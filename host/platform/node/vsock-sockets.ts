@@ -10,6 +10,7 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import type { VirtioVsock } from "../../devices/virtio/vsock.js";
 import type { VsockEvents, VsockStream } from "../../devices/virtio/vsock-connection.js";
 import { VivariumError } from "../../util/errors.js";
+import { removeDeadSocket } from "./dead-socket.js";
 
 const CONNECT = /^CONNECT (\d{1,10})\n/;
 const CONNECT_BYTE_LENGTH_MAX = 32;
@@ -33,6 +34,7 @@ export class VsockSockets {
 
   /** @throws VivariumError `vsock/socket` when there is no listening at the path */
   static async open(path: string): Promise<VsockSockets> {
+    await removeDeadSocket(path);
     const server = createServer({ allowHalfOpen: true });
     const sockets = new VsockSockets(path, server);
     await new Promise<void>((resolve, reject) => {

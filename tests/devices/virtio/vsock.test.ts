@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
-import { STATUS_NEEDS_RESET } from "../../../host/devices/virtio/mmio-transport.js";
+import { STATUS_NEEDS_RESET } from "../../../host/devices/virtio/mmio-registers.js";
 import { VirtioVsock, VSOCK_CONNECTIONS_MAX } from "../../../host/devices/virtio/vsock.js";
 import type { VsockEvents, VsockStream } from "../../../host/devices/virtio/vsock-connection.js";
 import { VirtioBench, virtioDeviceContract } from "../../contracts/virtio-device-contract.js";
@@ -275,6 +275,23 @@ describe("virtio-vsock", () => {
     }
     expect(refusedAndAccepted.get(RST)).toBeGreaterThan(0);
     expect(fromGuest.freeCount).toBe(64);
+  });
+
+  test("a guest that has many connections reset and takes none of the resets is heard no more", () => {
+    device.listen(1024, () => null);
+    let asked = 0;
+    for (let guestPort = 1; guestPort <= 3000 && fromGuest.freeCount > 0; guestPort++) {
+      fromGuest.send([packet(REQUEST, { guestPort })], []);
+      asked += fromGuest.takeUsed().length;
+    }
+    expect([asked, fromGuest.freeCount]).toEqual([128, 0]);
+    const reset: number[] = [];
+    for (let round = 0; round < 20; round++) {
+      offer(Math.min(32, toGuest.freeCount), 48);
+      reset.push(...received().map(({ op, guestPort }) => (op === RST ? guestPort : 0)));
+      fromGuest.takeUsed();
+    }
+    expect(reset).toEqual(Array.from({ length: 192 }, (_, index) => index + 1));
   });
 
   test("after a restore the guest is told that its connections are gone", () => {

@@ -278,6 +278,10 @@ describe("names", () => {
     expect(connect("192.0.2.1")).toBe(1);
     expect(connect("192.0.2.1", 81)).toBe(1);
     expect(connect("192.0.2.2")).toBe(1);
+    // Who keeps the name says that it is the router, which stands for this host.
+    outside.answer = { kind: "addresses", addresses: [parseAddress("10.0.2.2")!, parseAddress("fec0::2")!] };
+    expect((await ask(question("www.example.org")))!.subarray(-4).join(".")).toBe("10.0.2.2");
+    expect(connect("10.0.2.2")).toBe(1);
   });
 });
 

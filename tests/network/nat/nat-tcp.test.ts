@@ -383,6 +383,28 @@ describe("tcp: floods", () => {
     expect(outside.streams.length).toBeLessThanOrEqual(1024);
   });
 
+  test("a guest that asks for names and reads no answer is owed no more than its stream may hold", async () => {
+    outside.answer = {
+      kind: "addresses",
+      addresses: Array.from({ length: 60 }, (_, n) => Uint8Array.of(192, 0, 2, n)),
+    };
+    const name = Buffer.from("\u0004many\u0007example\0", "latin1");
+    const message = Buffer.concat([Buffer.from("abcd01000001000000000000", "hex"), name, u16(1), u16(1)]);
+    const question = Buffer.concat([u16(message.length), message]);
+    const to = { destination: "10.0.2.3", destinationPort: 53 };
+    send({ ...to, sequence: GUEST_START, flags: SYN, options: MSS });
+    const synAck = wire.takeTcp()[0] ?? send({ ...to, sequence: GUEST_START, flags: SYN, options: MSS })[0]!;
+    const acknowledgment = synAck.sequence + 1;
+    for (let count = 0; count < 5000; count++) {
+      const sequence = GUEST_START + 1 + count * question.length;
+      send({ ...to, sequence, acknowledgment, flags: ACK | PSH, window: 0, data: question });
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    // The 5,000 answers have 5 MB.
+    expect(nat.usage.byteLength).toBeGreaterThan(1 << 20);
+    expect(nat.usage.byteLength).toBeLessThan(2.2 * (1 << 20));
+  });
+
   test("data that never fits together is bounded by the window", () => {
     const { start } = open();
     for (let n = 1; n < 5000; n++) {

@@ -58,7 +58,9 @@ test("a QEMU guest by -netdev stream and one of ours share a switch with a NAT, 
 
   const qemu = execInQemu(
     image,
-    `wget -qO- ${url} | sha256sum; wget -qO /run/file ${url}; httpd -p 80 -h /run; ip -4 -o addr show eth0; sleep 15`,
+    `wget -qO- ${url} | sha256sum; wget -qO /run/file ${url}; httpd -p 80 -h /run; ip -4 -o addr show eth0;` +
+      // Until the other guest has had it, and says so.
+      "timeout 60 nc -l -p 81",
     new Uint8Array(),
     {
       args: [
@@ -71,7 +73,8 @@ test("a QEMU guest by -netdev stream and one of ours share a switch with a NAT, 
     context,
     `wget -qO- ${url} | sha256sum; ip -4 -o addr show eth0;` +
       "for n in $(seq 20); do for a in 15 16; do if ! ip -4 addr show eth0 | grep -q 10.0.2.$a/; then" +
-      " wget -T 1 -qO- http://10.0.2.$a/file > /run/got && sha256sum < /run/got && exit; fi; done; sleep 1; done",
+      " wget -T 1 -qO- http://10.0.2.$a/file > /run/got && sha256sum < /run/got &&" +
+      " until nc 10.0.2.$a 81 < /dev/null; do usleep 100000; done && exit; fi; done; sleep 1; done",
     { networks: [{ link: ours, mac: Buffer.from("525400000088", "hex") }] },
   );
   const expected = `${sha256(file)}  -`;

@@ -51,6 +51,7 @@ export class DebianBuilder implements ImageBuilder {
   readonly recipeVersion = DEBIAN_RECIPE_VERSION;
   /** It takes minutes and half a gigabyte. */
   readonly isMadeOnRequest = true;
+  readonly hasDisk = true;
   readonly #mirror: string | undefined;
 
   /** @param mirror the value of VIV_DEBIAN_MIRROR, if it is set */

@@ -1,10 +1,12 @@
-import { constants, rmSync } from "node:fs";
-import { cp, mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { formatByteLength } from "../../../control/byte-length.js";
 import type { Image, ImageProgress, ImageStore, OpenImageOptions } from "../../../images/image.js";
 import { VivariumError } from "../../../util/errors.js";
 import { withBuildLock } from "./build-lock.js";
 import {
+  copyImageDirectory,
   fingerprintImageDirectory,
   type ImageParts,
   readImageDirectory,
@@ -22,6 +24,8 @@ export interface ImageBuilder {
   readonly recipeVersion: number;
   /** Whether it is made only when somebody asks for that, and not when it is to be started. */
   readonly isMadeOnRequest?: boolean;
+  /** Whether it has a disk, whose length may be chosen. */
+  readonly hasDisk?: boolean;
   /**
    * @param workDirectory empty, and removed afterwards with all that is in it
    * @throws VivariumError when the operator can do something about it
@@ -47,8 +51,9 @@ export interface ImageListing {
 const IMAGE_NAME = /^[a-z0-9][a-z0-9-]{0,62}$/i;
 const IMPORTED_MARK = ".imported";
 
-/** Left-overs of builders that have died are removed when they are older than any build takes. */
-const ABANDONED_MS = 24 * 60 * 60 * 1000;
+/** Who makes an image shows so often that it is alive; what has not been touched for so long is nobody's. */
+const HEARTBEAT_MS = 10_000;
+const ABANDONED_MS = 5 * 60_000;
 
 /** For a directory in which a program that has been killed is still writing: these take a second. */
 const REMOVAL_RETRIES = 4;
@@ -87,7 +92,8 @@ export class FileImageStore implements ImageStore {
       return readImageDirectory(this.#importedDirectory(name));
     }
     if (name.includes("/") || (await exists(name))) return readImageDirectory(name);
-    const message = `no image is called ${JSON.stringify(name)}: there is ${this.names.join(", ")}, or give the directory of an image`;
+    const known = [...this.names, ...(await this.#importedNames())].sort().join(", ");
+    const message = `no image is called ${JSON.stringify(name)}: there is ${known}, or give the directory of an image`;
     throw new VivariumError("image/unknown", message, { name });
   }
 
@@ -95,7 +101,7 @@ export class FileImageStore implements ImageStore {
    * Makes an image, unless it is there already.
    *
    * @param force makes it in any case
-   * @throws VivariumError when there is no recipe of that name, or it cannot be built
+   * @throws VivariumError when there is no recipe of that name, it cannot be built, or it is there with another disk
    */
   async build(name: string, options: OpenImageOptions & BuildOptions, force: boolean): Promise<Image> {
     const builder = this.#builders.get(name);
@@ -103,8 +109,19 @@ export class FileImageStore implements ImageStore {
       const message = `no recipe is called ${JSON.stringify(name)}: expected ${this.names.join(" or ")}`;
       throw new VivariumError("image/unknown", message, { name });
     }
+    const { diskByteLength } = options;
+    if (diskByteLength !== undefined && builder.hasDisk !== true) {
+      throw new VivariumError("image/size", `--size: image ${name} has no disk`, { name });
+    }
     const directory = this.#builtDirectory(name, builder);
-    return (force ? null : await readIfSound(directory)) ?? this.#build(directory, builder, options, force);
+    const known = force ? null : await readIfSound(directory);
+    if (known === null) return this.#build(directory, builder, options, force);
+    const knownByteLength = known.manifest.disk?.byteLength;
+    if (diskByteLength !== undefined && diskByteLength !== knownByteLength) {
+      const message = `image ${name} is there already, with a disk of ${formatByteLength(knownByteLength ?? 0)}: --force makes it anew`;
+      throw new VivariumError("image/size", message, { name });
+    }
+    return known;
   }
 
   /** What can be started by its name, sorted by it. */
@@ -113,10 +130,8 @@ export class FileImageStore implements ImageStore {
     for (const [name, builder] of this.#builders) {
       listings.push(await listing(name, this.#builtDirectory(name, builder), "built"));
     }
-    for (const entry of await readdir(this.#directory).catch(() => [])) {
-      if (!entry.endsWith(IMPORTED_MARK)) continue;
-      const name = entry.slice(0, -IMPORTED_MARK.length);
-      listings.push(await listing(name, join(this.#directory, entry), "imported"));
+    for (const name of await this.#importedNames()) {
+      listings.push(await listing(name, this.#importedDirectory(name), "imported"));
     }
     return listings.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
@@ -128,7 +143,9 @@ export class FileImageStore implements ImageStore {
       entry === `${name}${IMPORTED_MARK}` ||
       (this.#builders.has(name) && entry.startsWith(`${name}-`) && /^\d+$/.test(entry.slice(name.length + 1)));
     const own = entries.filter(isOf);
-    for (const entry of own) await rm(join(this.#directory, entry), { recursive: true });
+    await this.#writing(async () => {
+      for (const entry of own) await rm(join(this.#directory, entry), { recursive: true });
+    });
     if (own.length > 0) return;
     const message = `no image ${JSON.stringify(name)} is in ${this.#directory}: "viv image ls" lists what is`;
     throw new VivariumError("image/unknown", message, { name });
@@ -145,20 +162,19 @@ export class FileImageStore implements ImageStore {
       throw new VivariumError("image/name", message, { name });
     }
     await readImageDirectory(source);
-    await makeDirectory(this.#directory);
     const directory = this.#importedDirectory(name);
     if (await exists(directory)) {
       throw new VivariumError("image/name", `image ${name} is there already: "viv image rm ${name}" removes it`, {
         name,
       });
     }
-    const temporary = await mkdtemp(temporaryPrefix(directory));
-    try {
-      await cp(source, join(temporary, "image"), { recursive: true, mode: constants.COPYFILE_FICLONE });
-      await rename(join(temporary, "image"), directory);
-    } finally {
-      await rm(temporary, { recursive: true, force: true });
-    }
+    await this.#writing(async () => {
+      await makeDirectory(this.#directory);
+      await withTemporary(directory, async (temporary) => {
+        await copyImageDirectory(source, join(temporary, "image"));
+        await rename(join(temporary, "image"), directory);
+      });
+    });
   }
 
   /** A text that changes with the image of that name; null when it would have to be built first, or has a disk. */
@@ -167,6 +183,13 @@ export class FileImageStore implements ImageStore {
     if (builder !== undefined) return fingerprintImageDirectory(this.#builtDirectory(name, builder));
     const isImported = IMAGE_NAME.test(name) && (await exists(this.#importedDirectory(name)));
     return fingerprintImageDirectory(isImported ? this.#importedDirectory(name) : name);
+  }
+
+  async #importedNames(): Promise<readonly string[]> {
+    const entries = await readdir(this.#directory).catch(() => []);
+    return entries
+      .filter((entry) => entry.endsWith(IMPORTED_MARK) && !entry.includes(TEMPORARY_MARK))
+      .map((entry) => entry.slice(0, -IMPORTED_MARK.length));
   }
 
   #builtDirectory(name: string, builder: ImageBuilder): string {
@@ -184,14 +207,21 @@ export class FileImageStore implements ImageStore {
     force = false,
   ): Promise<Image> {
     const { onProgress = () => {} } = options;
-    try {
+    return this.#writing(async () => {
       await makeDirectory(this.#directory);
-      return await withBuildLock(
+      return withBuildLock(
         `${directory}.lock`,
         async () =>
           (force ? null : await readIfSound(directory)) ?? this.#buildLocked(directory, builder, onProgress, options),
         () => onProgress({ stage: "waiting", doneBytes: 0, totalBytes: null }),
       );
+    });
+  }
+
+  /** Does what writes to the store; that it cannot be written is told in one line. */
+  async #writing<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
     } catch (error) {
       if (!isFileError(error)) throw error;
       const message = `${error.path ?? this.#directory}: cannot be written (${error.code}): set VIV_CACHE_DIR to a directory that can, with enough room`;
@@ -206,10 +236,7 @@ export class FileImageStore implements ImageStore {
     options: BuildOptions,
   ): Promise<Image> {
     await removeAbandoned(this.#directory);
-    const temporary = await mkdtemp(temporaryPrefix(directory));
-    const removeAtExit = () => rmSync(temporary, { recursive: true, force: true, maxRetries: REMOVAL_RETRIES });
-    process.once("exit", removeAtExit);
-    try {
+    await withTemporary(directory, async (temporary) => {
       const work = join(temporary, "work");
       await mkdir(work);
       const parts = await builder.build(work, onProgress, options);
@@ -219,10 +246,7 @@ export class FileImageStore implements ImageStore {
       // What has the name already is damaged, or as good as ours and made by a builder that took over our lock.
       await rename(directory, join(temporary, "replaced")).catch(() => {});
       await rename(image, directory);
-    } finally {
-      process.off("exit", removeAtExit);
-      await rm(temporary, { recursive: true, force: true });
-    }
+    });
     return readImageDirectory(directory);
   }
 }
@@ -262,8 +286,22 @@ async function readIfSound(directory: string): Promise<Image | null> {
 
 const TEMPORARY_MARK = ".building-";
 
-function temporaryPrefix(directory: string): string {
-  return join(dirname(directory), `.${basename(directory)}${TEMPORARY_MARK}`);
+/** Does `work` with a directory beside `directory` for what is not whole yet, which is gone afterwards. */
+async function withTemporary(directory: string, work: (temporary: string) => Promise<void>): Promise<void> {
+  const temporary = await mkdtemp(join(dirname(directory), `.${basename(directory)}${TEMPORARY_MARK}`));
+  const heartbeat = setInterval(() => {
+    const now = new Date();
+    utimes(temporary, now, now).catch(() => {});
+  }, HEARTBEAT_MS);
+  const removeAtExit = () => rmSync(temporary, { recursive: true, force: true, maxRetries: REMOVAL_RETRIES });
+  process.once("exit", removeAtExit);
+  try {
+    await work(temporary);
+  } finally {
+    clearInterval(heartbeat);
+    process.off("exit", removeAtExit);
+    await rm(temporary, { recursive: true, force: true });
+  }
 }
 
 async function removeAbandoned(directory: string): Promise<void> {

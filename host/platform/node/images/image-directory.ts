@@ -15,6 +15,7 @@ import {
   parseManifest,
 } from "../../../images/manifest.js";
 import { VivariumError } from "../../../util/errors.js";
+import { copySparse } from "./sparse-copy.js";
 
 const DISK_NAME_BYTE_LENGTH = 4;
 
@@ -90,6 +91,21 @@ export async function writeImageDirectory(
   const disk = parts.diskFile === undefined ? {} : { disk: await takeDisk(directory, parts.diskFile) };
   const manifest = { name, recipeVersion, architecture, packages, kernel, initrd, ...disk, commandLine, execProtocol };
   await writeFile(join(directory, MANIFEST_FILE), formatManifest(manifest));
+}
+
+/**
+ * Copies an image into a directory that does not exist yet: its manifest and the files that it names, whatever else lies
+ * beside them.
+ */
+export async function copyImageDirectory(source: string, directory: string): Promise<void> {
+  const manifestPath = join(source, MANIFEST_FILE);
+  const text = await readFile(manifestPath, "utf8");
+  const { kernel, initrd, disk } = parseManifest(text, manifestPath);
+  await mkdir(directory);
+  for (const named of [kernel, initrd, disk]) {
+    if (named !== undefined) await copySparse(join(source, named.file), join(directory, named.file));
+  }
+  await writeFile(join(directory, MANIFEST_FILE), text);
 }
 
 async function takeDisk(directory: string, diskFile: string): Promise<ImageDisk> {

@@ -1,5 +1,6 @@
 import type { OpenLink } from "../../../api/platform.js";
 import type { LinkRequest } from "../../../control/network-options.js";
+import { ImpatientLink } from "../../../network/impatient-link.js";
 import type { Link } from "../../../network/link.js";
 import { EgressPolicy } from "../../../network/nat/egress.js";
 import { Nat } from "../../../network/nat/nat.js";
@@ -57,13 +58,13 @@ async function openSwitchWithNat(
   if (!uplink) return closing(trunk);
   const nat = new Nat({ outside, mtu });
   const own = new Switch();
-  own.join(trunk);
+  own.join(new ImpatientLink(trunk, outside));
   own.join(nat);
   const close = async () => {
     await nat.close();
     await trunk.close();
   };
-  return { link: own.port(), close };
+  return { link: new ImpatientLink(own.port(), outside), close };
 }
 
 function closing(link: Link): OpenLink {

@@ -4,6 +4,7 @@ import { FrameReader, frameWithLength, packFrame, unpackFrame } from "../../../n
 import { type Frame, type Link, plainFrame } from "../../../network/link.js";
 import { type FramePeer, PeerLink } from "../../../network/peer-link.js";
 import { VivariumError } from "../../../util/errors.js";
+import { removeDeadSocket } from "../dead-socket.js";
 
 /** How long after a connection has gone, or could not be made, the next is tried. */
 const RECONNECT_MS = 1000;
@@ -64,6 +65,7 @@ export class SocketLink {
    * @throws VivariumError `network/connect` when the place cannot be listened on
    */
   static async listen(place: SocketPlace): Promise<Link> {
+    if (place.kind === "unix") await removeDeadSocket(place.path);
     const link = new SocketLink(place);
     const server = createServer((socket) => link.#welcome(socket));
     link.#server = server;

@@ -4,11 +4,13 @@ import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { SocketPlace } from "../../../control/network-options.js";
+import { ImpatientLink } from "../../../network/impatient-link.js";
 import type { Link } from "../../../network/link.js";
 import { PeerStation } from "../../../network/peer-link.js";
 import { Switch } from "../../../network/switch.js";
 import { VivariumError } from "../../../util/errors.js";
 import { FileLock } from "../machine-file/file-lock.js";
+import { NodeOutside } from "./outside.js";
 import { readFrames, SocketLink, socketPeer } from "./socket-link.js";
 
 /** Behind the name of the socket at which frames may have work left to do. */
@@ -75,6 +77,7 @@ class SwitchHub {
   readonly #lock: FileLock;
   readonly #servers: readonly { readonly path: string; readonly server: Server }[];
   readonly #exchange = new Switch();
+  readonly #clock = new NodeOutside();
   readonly #sockets = new Set<Socket>();
   isClosed = false;
 
@@ -118,7 +121,7 @@ class SwitchHub {
       return;
     }
     this.#sockets.add(socket);
-    const port = this.#exchange.port();
+    const port = new ImpatientLink(this.#exchange.port(), this.#clock);
     const station = new PeerStation(socketPeer(socket, isOurs), port);
     readFrames(socket, isOurs, (frame) => station.receivedFrame(frame));
     socket.on("drain", () => station.drained());
