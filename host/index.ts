@@ -54,7 +54,6 @@ export class Machine extends MachineBase {
   }
 }
 
-export type { ShareOptions, SocketOptions } from "./api/device-options.js";
 /** Many machines on one host: see `HypervisorBase` for what it can do, and docs/hypervisor.md. */
 export class Hypervisor extends HypervisorBase {
   /**
@@ -72,6 +71,7 @@ export class Hypervisor extends HypervisorBase {
 }
 
 export type { ExecOptions, ExecResult, ForkOptions, OpenOptions, ReplayOptions } from "./api/call-options.js";
+export type { ShareOptions, SocketOptions } from "./api/device-options.js";
 export type { GuestFileSystem, ReadOptions, WriteOptions } from "./api/guest-file-system.js";
 export type {
   Command,

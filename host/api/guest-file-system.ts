@@ -55,7 +55,7 @@ export class GuestFileSystem {
   }
 
   /** The whole content. */
-  read(path: string, { maxByteLength = READ_MAX_BYTE_LENGTH, ...limits }: ReadOptions = {}): Promise<Bytes> {
+  async read(path: string, { maxByteLength = READ_MAX_BYTE_LENGTH, ...limits }: ReadOptions = {}): Promise<Bytes> {
     const what = `read ${path}`;
     const qemuAgent = this.#qemuAgent();
     if (qemuAgent !== null) {
@@ -71,7 +71,7 @@ export class GuestFileSystem {
   }
 
   /** Writes a file, text as UTF-8, in place of what is there unless the options say otherwise. */
-  write(path: string, content: string | Uint8Array, options: WriteOptions = {}): Promise<void> {
+  async write(path: string, content: string | Uint8Array, options: WriteOptions = {}): Promise<void> {
     const { mode = FILE_MODE, append = false, exclusive = false, ...limits } = options;
     const qemuAgent = this.#qemuAgent();
     if (qemuAgent !== null) {
@@ -131,6 +131,7 @@ export class GuestFileSystem {
     return this.#with(`stat ${path}`, limits, (files) => files.stat(path, followSymlinks));
   }
 
+  /** Whether there is something; of a symbolic link, whether there is something where it leads to. */
   exists(path: string, limits: Limits = {}): Promise<boolean> {
     return this.#with(`exists ${path}`, limits, (files) => files.exists(path));
   }
@@ -164,6 +165,7 @@ export class GuestFileSystem {
     return this.#with(`setMode ${path}`, limits, (files) => files.setMode(path, mode));
   }
 
+  /** @param target as the link is to say it; nothing need be there */
   makeSymlink(target: string, path: string, limits: Limits = {}): Promise<void> {
     return this.#with(`makeSymlink ${path}`, limits, (files) => files.makeSymlink(target, path));
   }

@@ -48,7 +48,9 @@ export class GuestProcess {
   /** Takes bytes, and text as UTF-8. Writing waits while the process does not read. */
   readonly stdin: WritableStream<Uint8Array | string>;
   readonly stdout: ReadableStream<Bytes>;
+  /** Nothing for a process at a terminal: all that it writes is on `stdout`. */
   readonly stderr: ReadableStream<Bytes>;
+  /** Resolves when the process has ended and its outputs have been read, or cancelled. */
   readonly exited: Promise<ProcessExit>;
   readonly #process: AgentProcess;
 

@@ -194,12 +194,24 @@ export class MachineHolder implements PresentMachine {
     });
   }
 
-  /** Runs a history again: what its guest writes to the console is heard, and nothing else. */
-  async replay(file: MachineFile, { translate, ...request }: ReplaySetup) {
+  /**
+   * Runs a history again: what its guest writes to the console is heard, and nothing else.
+   *
+   * @param onBegun told how to give up, when it begins
+   */
+  async replay(
+    file: MachineFile,
+    { translate, ...request }: ReplaySetup,
+    onBegun: (cancel: () => void) => void = () => {},
+  ) {
     const { console } = this.wiring;
-    const core = await this.#maker.loadCore();
-    const done = await replay(file, request, { core, host: this.#host, serial: console, translate });
-    console.flush();
+    const cancellable = (cancel: () => void) =>
+      onBegun(() => {
+        cancel();
+        console.release();
+      });
+    const wires = { core: await this.#maker.loadCore(), host: this.#host, serial: console, translate };
+    const done = await replay(file, request, { ...wires, onBegun: cancellable }).finally(() => console.flush());
     return { state: await done.machine.capture(), identity: "renewed" as const, report: reportReplay(done) };
   }
 

@@ -150,9 +150,18 @@ export class MachineMaker {
 
   async #create(devices: ReturnType<MachineWiring["devices"]["atPowerOn"]>): Promise<Machine> {
     const { setup, boot, drives } = this.parts;
-    const { hartCount, memoryByteLength, clock } = setup;
+    const { hartCount, memoryByteLength, clock, virtio } = setup;
     const wires = await this.#wires(setup);
-    return Machine.create({ ...wires, ...devices, hartCount, memoryByteLength, clock, boot: await boot(), drives });
+    return Machine.create({
+      ...wires,
+      ...devices,
+      hartCount,
+      memoryByteLength,
+      clock,
+      virtio,
+      boot: await boot(),
+      drives,
+    });
   }
 
   async #wires({ ports, translate }: MachineSetup) {

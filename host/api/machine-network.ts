@@ -29,6 +29,8 @@ export class MachineNetwork {
   #opened: OpenLink | null = null;
   #limited: LimitedLink | null = null;
   #rate: LinkRate | null = null;
+  /** Why there is no such device any more. */
+  #ended: VivariumError | null = null;
 
   /** @internal */
   constructor(platform: Platform, { mtu }: NetworkSetup, post: PostLinkMessage) {
@@ -45,15 +47,20 @@ export class MachineNetwork {
   /**
    * Plugs the device into something else from now on; the guest sees its cable out and in again.
    *
-   * @throws VivariumError `network/...` when that cannot be opened; the cable is out then
+   * @throws VivariumError `network/...` when that cannot be opened; the cable is out then. `machine/closed`
    */
   async plug(options: LinkOptions & { readonly rate?: RateOption }): Promise<void> {
     const rate = readRateOption(options.rate);
     const request = linkRequestOf(options);
     await this.unplug();
+    if (this.#ended !== null) throw this.#ended;
     const clock = this.#platform.networkClock;
     const opened =
       request === null ? linkOf(options, clock) : await this.#platform.openLink(request, { mtu: this.mtu });
+    if (this.#ended !== null) {
+      await opened?.close();
+      throw this.#ended;
+    }
     this.#opened = opened;
     this.#options = options;
     if (options.rate !== undefined) this.#rate = rate;
@@ -70,6 +77,12 @@ export class MachineNetwork {
     this.#limited = null;
     this.#options = { kind: "unplugged" };
     await opened?.close();
+  }
+
+  /** @internal There is no machine any more. */
+  end(why: VivariumError): Promise<void> {
+    this.#ended = why;
+    return this.unplug();
   }
 
   /** Plugs the cable in or pulls it out; connections wait for it meanwhile. */

@@ -55,6 +55,8 @@ export interface MachineOptions {
   readonly harts?: number;
   /** `virtual`: guest time counts instructions; `host`, the default: it follows the host's. */
   readonly clock?: "host" | "virtual";
+  /** What the drivers of virtio devices find: `modern` unless given; `legacy`, version 1, is for systems that know no other. */
+  readonly virtio?: "modern" | "legacy";
   /** At most 6. */
   readonly drives?: readonly (Source | DriveOptions)[];
   /** Network devices, at most 4: what they are plugged into. */
@@ -95,6 +97,7 @@ const NAMES: OptionNames<MachineOptions> = {
   memoryMiB: true,
   harts: true,
   clock: true,
+  virtio: true,
   drives: true,
   networks: true,
   shares: true,
@@ -121,18 +124,27 @@ const PAGES_PER_MIB = 256;
  */
 export function setupOf(options: MachineOptions, randomBytes: (into: Uint8Array) => void): MachineSetup {
   checkOptions("create", options, NAMES);
-  const { memoryMiB = MEMORY_MIB, harts = 1, clock = "host", drives = [], agent = "vivarium" } = options;
+  const {
+    memoryMiB = MEMORY_MIB,
+    harts = 1,
+    clock = "host",
+    virtio = "modern",
+    drives = [],
+    agent = "vivarium",
+  } = options;
   if (typeof memoryMiB !== "number" || !(memoryMiB > 0) || !Number.isInteger(memoryMiB * PAGES_PER_MIB)) {
     throw badOption("memoryMiB", memoryMiB, "a number of MiB above 0, a multiple of 1/256");
   }
   if (!Number.isInteger(harts) || harts < 1 || harts > MAX_HARTS) throw badOption("harts", harts, `1 to ${MAX_HARTS}`);
   if (clock !== "host" && clock !== "virtual") throw badOption("clock", clock, '"host" or "virtual"');
+  if (virtio !== "modern" && virtio !== "legacy") throw badOption("virtio", virtio, '"modern" or "legacy"');
   if (agent !== "vivarium" && agent !== "qemu") throw badOption("agent", agent, '"vivarium" or "qemu"');
   return {
     guest: guestOf(options),
     memoryByteLength: memoryMiB * MIB,
     hartCount: harts,
     clock,
+    virtio,
     drives: checkList("drives", drives).map(driveOf),
     ports: [PORT_CONTROL, AGENT_PORT, ...(agent === "qemu" ? [QEMU_AGENT_PORT] : [])],
     networks: checkList("networks", options.networks ?? []).map((network) => networkSetupOf(network, randomBytes)),

@@ -37,9 +37,10 @@ export interface ServedMachine {
   /**
    * Runs the newest history of a file again, to the console. The machine itself stands still meanwhile.
    *
+   * @param onBegun told how to give up, when it begins
    * @throws VivariumError as `snapshot/replay.ts` says
    */
-  replay(file: MachineFile): Promise<ReplayReport>;
+  replay(file: MachineFile, onBegun: (cancel: () => void) => void): Promise<ReplayReport>;
 }
 
 /** A machine whose worker decides about it, not the caller: one of many that a worker serves. */
@@ -145,10 +146,10 @@ class MachineServer implements HostedServer {
     return this.#inTurn(() => this.#holder.record(file));
   }
 
-  replay(file: MachineFile): Promise<ReplayReport> {
+  replay(file: MachineFile, onBegun: (cancel: () => void) => void): Promise<ReplayReport> {
     return this.#inTurn(async () => {
       if (this.status === "running") await this.#holder.halt("paused");
-      const { report } = await this.#holder.replay(file, { translate: "on" });
+      const { report } = await this.#holder.replay(file, { translate: "on" }, onBegun);
       return report;
     });
   }
@@ -198,7 +199,11 @@ class MachineServer implements HostedServer {
       case "start":
         return answer(await holder.start());
       case "pause":
+        this.#refuseOff();
         return answer(await holder.halt("paused"));
+      case "resume":
+        this.#refuseOff();
+        return answer(await holder.start());
       case "stop":
         return answer(await holder.halt("off"));
       case "reset":
@@ -229,6 +234,10 @@ class MachineServer implements HostedServer {
       default:
         return unreachable(name);
     }
+  }
+
+  #refuseOff(): void {
+    if (this.status === "off") throw new VivariumError("machine/status", "the machine is off; start it first");
   }
 
   async #adoptFork(argument: Calls["adopt"]["argument"]): Promise<void> {

@@ -58,6 +58,13 @@ export class MachineSockets {
     });
   }
 
+  /**
+   * Takes connections of the guest's.
+   *
+   * @param port of the host, as the guest knows it
+   * @returns ends it; connections that there are stay
+   * @throws VivariumError `vsock/port` for one that is listened on already, `option/invalid` for what is none
+   */
   listen(port: number, listener: SocketListener): () => void {
     checkPort(port);
     if (this.#listeners.has(port)) {

@@ -264,17 +264,17 @@ export class MachineBase {
     await this.#remote.call("start", undefined);
   }
 
-  /** The machine stands still amid everything, until `resume`. */
+  /** The machine stands still amid everything, until `resume`. @throws VivariumError `machine/status` when it is off */
   async pause(): Promise<void> {
     await this.#remote.call("pause", undefined);
   }
 
-  /** A machine that is paused goes on. */
+  /** A machine that is paused goes on. @throws VivariumError `machine/status` when it is off */
   async resume(): Promise<void> {
-    await this.#remote.call("start", undefined);
+    await this.#remote.call("resume", undefined);
   }
 
-  /** Off and on again at once, as by a switch. What was not written to disks is lost. */
+  /** Off and on again at once, as by a switch; on, when it is off. What was not written to disks is lost. */
   async reset(): Promise<void> {
     await this.#remote.call("reset", undefined);
   }
@@ -285,9 +285,10 @@ export class MachineBase {
   }
 
   /**
-   * Asks the guest to switch itself off, and waits until it has.
+   * Asks the guest to switch itself off, and waits until it has. One that is paused does when it is resumed.
    *
-   * @throws VivariumError `timeout` when it does not within `timeoutMs`, 30 seconds unless given; it runs on then
+   * @throws VivariumError `timeout` when it does not within `timeoutMs`, 30 seconds unless given; it runs on then.
+   *   `machine/status` when it is off
    */
   async shutdown({ timeoutMs = SHUTDOWN_TIMEOUT_MS, ...rest }: Limits = {}): Promise<Halt> {
     return within(this.#platform, "shutdown", { timeoutMs, ...rest }, async (onGiveUp) => {
@@ -374,6 +375,7 @@ export class MachineBase {
    * Keeps the machine as it is now, in memory, to come back to; it runs on.
    *
    * @param name for people
+   * @throws VivariumError `machine/status` when it has been switched off
    */
   async snapshot(name = ""): Promise<MachineSnapshot> {
     const { id, instructions } = await this.#remote.call("snapshot", undefined);
@@ -399,12 +401,15 @@ export class MachineBase {
   /**
    * Other machines that go on from here, each with random numbers and addresses of its own, in a worker of its own.
    * They run if this one does.
+   *
+   * @throws VivariumError `machine/status` when it has been switched off, unless they go on from a snapshot
    */
   async fork(options: ForkOptions = {}): Promise<this[]> {
     const { count = 1, snapshot, identity = "renewed", networks } = checkOptions("fork", options, FORK_NAMES);
     if (!Number.isInteger(count) || count < 1) {
       throw new VivariumError("option/invalid", `count: ${count}; expected 1 or more`, { option: "count" });
     }
+    if (this.#closed !== null) throw this.#closed;
     const id = snapshot === undefined ? null : this.#ownSnapshot(snapshot);
     const isRunning = this.#status === "running";
     // Their workers come up while the state is packed.
@@ -433,7 +438,7 @@ export class MachineBase {
    *
    * @param file a new one; unless given, the one that the machine was opened from or last saved to
    * @param options `name`: keeps this point in the file under a name, also when the machine is saved again
-   * @throws VivariumError `file/exists` when there is such a file already
+   * @throws VivariumError `file/exists` when there is such a file already, `machine/status` when it has been switched off
    */
   async save(file?: string, { name }: { readonly name?: string } = {}): Promise<void> {
     if (file !== undefined) checkText("save", file);
@@ -463,7 +468,8 @@ export class MachineBase {
     }
     this.#remote.terminate(this.#closed);
     for (const sockets of this.#sockets) sockets.closeAll();
-    await Promise.all(this.#networks.map((network) => network.unplug()));
+    const closed = this.#closed;
+    await Promise.all(this.#networks.map((network) => network.end(closed)));
     this.#setOff("the machine was closed");
     this.console.end();
   }

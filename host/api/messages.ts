@@ -7,6 +7,7 @@ import type { WasmModule } from "../core/wasm.js";
 import type { BalloonStatistics } from "../devices/virtio/balloon.js";
 import type { InputKind } from "../devices/virtio/input.js";
 import type { InputEvent } from "../devices/virtio/input-events.js";
+import type { VirtioInterface } from "../devices/virtio/mmio-registers.js";
 import type { ImageProgress } from "../images/image.js";
 import type { Identity, MachineStats } from "../machine/machine.js";
 import type { Halt } from "../machine/run-loop.js";
@@ -48,6 +49,7 @@ export interface MachineSetup {
   readonly memoryByteLength: number;
   readonly hartCount: number;
   readonly clock: "host" | "virtual";
+  readonly virtio: VirtioInterface;
   readonly drives: readonly DriveSetup[];
   /** Names of virtio-console ports. */
   readonly ports: readonly string[];
@@ -99,6 +101,7 @@ export const NO_SETUP: MachineSetup = {
   memoryByteLength: 0,
   hartCount: 1,
   clock: "host",
+  virtio: "modern",
   drives: [],
   ports: [],
   networks: [],
@@ -160,7 +163,10 @@ export interface Calls {
   };
   /** Switches the machine on, or lets one that is paused go on. */
   start: { readonly argument: undefined; readonly answer: undefined };
+  /** Not of a machine that is off. */
   pause: { readonly argument: undefined; readonly answer: undefined };
+  /** Not of a machine that is off. */
+  resume: { readonly argument: undefined; readonly answer: undefined };
   /** Switches the machine off at once. */
   stop: { readonly argument: undefined; readonly answer: undefined };
   /** Off and on again at once. */

@@ -1,5 +1,6 @@
 /** What a machine that goes on is made of: one out of a file, or a fork. */
 import type { BoardState } from "../machine/board-state.js";
+import { outsideSlots } from "../snapshot/outside-disks.js";
 import { VivariumError } from "../util/errors.js";
 import type { Connections, MachineSetup } from "./messages.js";
 
@@ -10,14 +11,26 @@ import type { Connections, MachineSetup } from "./messages.js";
  */
 export function setupOfBoard(board: BoardState, connections: Connections): MachineSetup {
   refuseUnknown(board, connections);
-  const { memoryByteLength, hartCount, clock, drives, ports, networks, shares, socketCids, balloonCount, inputs } =
-    board;
+  const {
+    memoryByteLength,
+    hartCount,
+    clock,
+    virtio,
+    drives,
+    ports,
+    networks,
+    shares,
+    socketCids,
+    balloonCount,
+    inputs,
+  } = board;
   const outside = outsideSlots(board);
   return {
     guest: { kind: "saved" },
     memoryByteLength,
     hartCount,
     clock,
+    virtio,
     drives: drives.map(({ readOnly, captured, serial }, slot) => {
       const source = captured ? "" : (connections.drives[outside.indexOf(slot)] ?? "");
       return { source, readOnly, overlay: captured, serial };
@@ -59,11 +72,6 @@ function refuseUnknown(board: BoardState, connections: Connections): void {
     const message = `${connections.sockets.length} sockets; this machine has ${socketCids.length} socket devices`;
     throw new VivariumError("machine/sockets", message, { count: socketCids.length });
   }
-}
-
-/** The disks that are not in the machine's state. */
-function outsideSlots({ drives }: BoardState): number[] {
-  return drives.flatMap(({ captured }, slot) => (captured ? [] : [slot]));
 }
 
 /**

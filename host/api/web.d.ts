@@ -61,3 +61,12 @@ declare class TextEncoder {
 declare class TextDecoder {
   decode(bytes: Uint8Array): string;
 }
+
+declare const performance: { now(): number };
+
+/** What a timer is called: a number in browsers, an object in Node. */
+interface TimerHandle {
+  readonly timer: never;
+}
+declare function setTimeout(callback: () => void, delayMs: number): TimerHandle;
+declare function clearTimeout(timer: TimerHandle): void;

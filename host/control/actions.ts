@@ -86,6 +86,8 @@ export interface OpenAction {
   readonly keepIdentity: boolean;
   /** What its network devices are plugged into, in their order; the cables of those beyond are out. */
   readonly networks: readonly NetworkRequest[];
+  /** Where the disks are now that its file does not have, in their order. */
+  readonly drives: readonly DriveRequest[];
   /** The folders that are given to it again, by their tags. */
   readonly shares: readonly ShareRequest[];
   /** As a `MachineRequest` has them. */
@@ -183,6 +185,8 @@ export interface MachineRequest {
   readonly capture?: string;
   /** `virtual` makes guest time a function of retired instructions. */
   readonly clock: ClockChoice;
+  /** What the drivers of virtio devices find. */
+  readonly virtio: VirtioChoice;
   /** Whether code is translated to Wasm. */
   readonly translate: TranslationMode;
   /** Translated code that is kept, in bytes of Wasm. */
@@ -196,6 +200,7 @@ export interface MachineRequest {
 }
 
 export type ClockChoice = "host" | "virtual";
+export type VirtioChoice = "modern" | "legacy";
 export type TranslationMode = "on" | "off" | "eager";
 
 /** What the machine starts. */

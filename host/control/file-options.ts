@@ -1,12 +1,13 @@
 import { checkName } from "../snapshot/snapshot-name.js";
 import { VivariumError } from "../util/errors.js";
-import type { Action } from "./actions.js";
+import type { Action, DriveRequest } from "./actions.js";
 import { readSocketPath } from "./device-options.js";
 import { type KeepOptions, readKeep } from "./keep-options.js";
 import { readNetworks } from "./network-options.js";
 import {
   MAXIMUM_NETWORK_COUNT,
   readCapture,
+  readDrives,
   readFileName,
   readTranslate,
   readTranslationCache,
@@ -18,6 +19,7 @@ export interface OpenOptions extends KeepOptions {
   readonly exec?: string;
   readonly discard?: boolean;
   readonly keepIdentity?: boolean;
+  readonly drive?: readonly string[];
   readonly net?: readonly string[];
   readonly share?: readonly string[];
   readonly limits?: string;
@@ -51,6 +53,7 @@ export function readOpenOptions(file: string, options: OpenOptions): Action {
     discard,
     keepIdentity: options.keepIdentity ?? false,
     networks: readNetworks(options.net ?? [], MAXIMUM_NETWORK_COUNT),
+    drives: readOutsideDrives(options.drive ?? [], discard),
     shares: readShares(options.share ?? []).map(({ request }) => request),
     ...(options.limits === undefined ? {} : { limits: readFileName("--limits", options.limits) }),
     ...(options.pcap === undefined ? {} : { capture: readCapture(options) }),
@@ -59,6 +62,20 @@ export function readOpenOptions(file: string, options: OpenOptions): Action {
     translationByteLengthMax: readTranslationCache(options.translationCache),
     stats: options.stats ?? false,
   };
+}
+
+/** Of a disk that a machine goes on with, the serial number is known, and what is saved has to hold what it held. */
+function readOutsideDrives(texts: readonly string[], discard: boolean): readonly DriveRequest[] {
+  const drives = readDrives(texts);
+  for (const { file, snapshot, serial } of drives) {
+    if (serial !== undefined) {
+      throw badOption(`--drive ${file}: serial= is for viv run; the disk of a machine in a file has one`);
+    }
+    if (snapshot && !discard) {
+      throw badOption(`--drive ${file}: snapshot needs --discard, or the saved machine would miss what it wrote there`);
+    }
+  }
+  return drives;
 }
 
 /** @throws VivariumError `option/invalid`, `snapshot/name` */

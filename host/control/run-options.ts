@@ -8,6 +8,7 @@ import type {
   MachineAction,
   MachineRequest,
   TranslationMode,
+  VirtioChoice,
 } from "./actions.js";
 import { formatByteLength, KIB, MIB, parseByteLength } from "./byte-length.js";
 import { readBalloon, readInputs, readSocket } from "./device-options.js";
@@ -38,6 +39,7 @@ export interface RunOptions {
   readonly limits?: string;
   readonly pcap?: string;
   readonly clock?: string;
+  readonly virtio?: string;
   readonly translate?: string;
   readonly translationCache?: string;
   readonly dumpRegion?: string;
@@ -82,6 +84,7 @@ export function readRunOptions(options: RunOptions): MachineAction {
     ...(options.netRate === undefined ? {} : { sharedRate: readSharedRate(options.netRate) }),
     ...(options.limits === undefined ? {} : { limits: readFileName("--limits", options.limits) }),
     clock: readClock(options.clock),
+    virtio: readVirtio(options.virtio),
     translate: readTranslate(options.translate),
     translationByteLengthMax: readTranslationCache(options.translationCache),
     stats: options.stats ?? false,
@@ -179,7 +182,7 @@ function readHartCount(text: string | undefined): number {
   throw badOption(`--harts: ${JSON.stringify(text)} is not a number of harts; expected 1 to ${MAX_HARTS}`);
 }
 
-function readDrives(texts: readonly string[]): readonly DriveRequest[] {
+export function readDrives(texts: readonly string[]): readonly DriveRequest[] {
   if (texts.length > MAXIMUM_DRIVE_COUNT) {
     throw badOption(`--drive: ${texts.length} drives; expected at most ${MAXIMUM_DRIVE_COUNT}`);
   }
@@ -196,6 +199,12 @@ function readClock(text: string | undefined): ClockChoice {
   if (text === undefined || text === "host") return "host";
   if (text === "virtual") return "virtual";
   throw badOption(`--clock: ${JSON.stringify(text)} is not a clock; expected host or virtual`);
+}
+
+function readVirtio(text: string | undefined): VirtioChoice {
+  if (text === undefined || text === "modern") return "modern";
+  if (text === "legacy") return "legacy";
+  throw badOption(`--virtio: ${JSON.stringify(text)} is no interface; expected modern or legacy`);
 }
 
 export function readTranslationCache(text: string | undefined): number {

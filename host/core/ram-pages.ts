@@ -42,18 +42,14 @@ export class RamPages {
     return this.#flags[page] === PAGE_WRITTEN;
   }
 
-  /** Whether four pages, from `quad * PAGES_PER_QUAD` on, are all present and not written: one look instead of four. */
-  isQuadQuiet(quad: number): boolean {
-    return this.#quads[quad] === 0;
-  }
-
   isAbsent(page: number): boolean {
     return this.#flags[page] === PAGE_ABSENT;
   }
 
   /** Whether none of these pages is written or absent. */
   arePlain(first: number, pageCount: number): boolean {
-    if (pageCount === PAGES_PER_QUAD && first % PAGES_PER_QUAD === 0) return this.isQuadQuiet(first / PAGES_PER_QUAD);
+    // One look instead of four.
+    if (pageCount === PAGES_PER_QUAD && first % PAGES_PER_QUAD === 0) return this.#quads[first / PAGES_PER_QUAD] === 0;
     for (let page = first; page < first + pageCount; page++) if (this.#flags[page] !== 0) return false;
     return true;
   }

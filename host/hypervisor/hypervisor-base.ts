@@ -51,6 +51,13 @@ export interface HypervisorOptions {
 
 /** What a program sees of a hypervisor's machines. */
 export interface HypervisorMachines {
+  /**
+   * Makes a machine and, unless `start` is false, switches it on; it does not wait for the guest to come up.
+   *
+   * @param options `onProgress`: told how far an image is that has to be fetched or made first
+   * @throws VivariumError `machine/exists`, `machine/name`, `admission/processors`, `admission/memory`, and those of
+   *   `Machine.create`
+   */
   create(
     request: MachineRequest,
     options?: { readonly onProgress?: (progress: ImageProgress) => void },
@@ -58,6 +65,7 @@ export interface HypervisorMachines {
   /** @throws VivariumError `machine/unknown` */
   get(name: string): HypervisorMachine;
   list(): readonly HypervisorMachine[];
+  /** Ends a machine at once, and deletes its file with all of its snapshots. @throws VivariumError `machine/unknown` */
   destroy(name: string): Promise<void>;
 }
 

@@ -43,9 +43,13 @@ export interface HypervisorForkOptions {
 
 /** The points of a machine's history in its file. */
 export interface FileSnapshots {
+  /** Oldest first. */
   list(): Promise<readonly SnapshotView[]>;
+  /** Keeps the machine as it is, also while it runs. @throws VivariumError `snapshot/name`, `file/full` */
   create(name: string): Promise<SnapshotView>;
+  /** The machine goes on from there; one that does not run sleeps there. @throws VivariumError `snapshot/unknown` */
   restore(name: string): Promise<void>;
+  /** @throws VivariumError `snapshot/unknown`, `snapshot/present` for the one that the machine goes on from */
   delete(name: string): Promise<void>;
 }
 

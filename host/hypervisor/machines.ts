@@ -5,7 +5,8 @@ import type { EventLog } from "./event-log.js";
 import type { HypervisorMachine } from "./hypervisor-machine.js";
 import { withoutForwards } from "./machine-setup.js";
 import { specOf } from "./machine-spec.js";
-import { type MachineSurroundings, ManagedMachine } from "./managed-machine.js";
+import type { MachineSurroundings } from "./machine-surroundings.js";
+import { ManagedMachine } from "./managed-machine.js";
 import { NO_USAGE } from "./meter.js";
 import type { MachineRecord, Store } from "./store.js";
 

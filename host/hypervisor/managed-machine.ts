@@ -1,8 +1,5 @@
-import type { FromWorker, MachineSetup } from "../api/messages.js";
-import { buffersOf, type PackedState } from "../api/packed-state.js";
-import type { Transit } from "../api/transit.js";
+import type { FromWorker } from "../api/messages.js";
 import type { MachineSpec, MachineStatus, MachineView, SnapshotView } from "../control/hypervisor/schemas.js";
-import type { WasmModule } from "../core/wasm.js";
 import type { ImageProgress } from "../images/image.js";
 import type { Halt } from "../machine/run-loop.js";
 import { unreachable, VivariumError } from "../util/errors.js";
@@ -10,40 +7,24 @@ import { ConsoleHub } from "./console-hub.js";
 import type { EventKind } from "./event-log.js";
 import { controlsOf, plugIn, throughLane, unplug } from "./handle-wires.js";
 import type { HostWorker } from "./host-worker.js";
-import { HypervisorMachine, type MachineControls } from "./hypervisor-machine.js";
-import { KernelWatch } from "./kernel-watch.js";
+import { HypervisorMachine } from "./hypervisor-machine.js";
 import { Lane, type LanePlace } from "./lane.js";
-import { IMPORTED_IMAGE, refuseImported, setupOfSpec } from "./machine-setup.js";
+import { IMPORTED_IMAGE, refuseImported } from "./machine-setup.js";
+import type {
+  AdoptedState,
+  HibernationReason,
+  MachineSurroundings,
+  Origin,
+  PackedForFork,
+} from "./machine-surroundings.js";
+import { ManagedFile } from "./managed-file.js";
 import type { FileFacts, ImportedMachine, LaneReading } from "./messages.js";
 import { Meter } from "./meter.js";
-import type { HypervisorPlatform } from "./platform.js";
-import { BackOff, endOf, isRestarted, type MachineEnd } from "./restart.js";
+import { Recovery } from "./recovery.js";
+import { type Arrival, type Arrived, isWorkerEnd, Residence } from "./residence.js";
+import { endOf, type MachineEnd } from "./restart.js";
 import type { MachineRecord } from "./store.js";
 import { Turns } from "./turns.js";
-
-/** What a machine needs of its hypervisor. */
-export interface MachineSurroundings {
-  readonly platform: HypervisorPlatform;
-  /** The worker that a machine is to come to now. */
-  chooseWorker(machine: ManagedMachine): HostWorker;
-  /** Lets a machine come when there is room for it. @throws VivariumError `admission/memory` */
-  makeRoom(machine: ManagedMachine, come: () => Promise<void>): Promise<void>;
-  /** What the workers know the machine's file by. */
-  fileOf(machine: string): string;
-  /** The worker that had the machine's file open has ended. */
-  abandonFile(machine: string): void;
-  /** Writes down what has changed: what is answered is kept. */
-  flush(): void;
-  /** The machine is not what it was: it is to be written down. */
-  changed(machine: ManagedMachine): void;
-  tell(kind: EventKind, machine: string, message: string, data?: Record<string, unknown>): void;
-}
-
-/** Why a machine is hibernated: one that had to make room, or whose hypervisor ends, goes on as soon as it can. */
-export type HibernationReason = "asked" | "memory" | "closing";
-
-/** Where a new machine comes from. */
-export type Origin = Pick<MachineControls, "fork" | "set"> & { readonly record: MachineRecord };
 
 /** A machine that its hypervisor keeps: off, in one of the workers, or asleep in its file. */
 export class ManagedMachine {
@@ -54,11 +35,10 @@ export class ManagedMachine {
   readonly #around: MachineSurroundings;
   readonly #lane: Lane;
   readonly #turns = new Turns();
-  readonly #backOff = new BackOff();
-  readonly #kernel = new KernelWatch();
+  readonly #recovery: Recovery;
+  readonly #file: ManagedFile;
+  readonly #residence: Residence;
   #spec: MachineSpec;
-  /** Complete, once the machine has been in a worker. */
-  #setup: MachineSetup | null = null;
   #status: MachineStatus = "off";
   #startedAt: number | null;
   #failure: string | null;
@@ -68,13 +48,7 @@ export class ManagedMachine {
   #wasRunning = false;
   /** Why it sleeps in its file. */
   #sleepsFor: HibernationReason = "asked";
-  /** The worker that it is about to come to. */
-  #heading: HostWorker | null = null;
   #balloon = { byteLength: 0, isOurs: false };
-  /** Whether a worker has ended in its turn since somebody started it. */
-  #isKeptApart: boolean;
-  #transit: Transit | null = null;
-  #cancelRestart: () => void = () => {};
   #onProgress: (progress: ImageProgress) => void = () => {};
 
   constructor(around: MachineSurroundings, { record, fork, set }: Origin) {
@@ -84,14 +58,16 @@ export class ManagedMachine {
     this.#startedAt = record.startedAt;
     this.#failure = record.failure;
     this.#goesOn = record.goesOn;
-    this.#isKeptApart = record.isKeptApart;
+    this.#recovery = new Recovery(around.platform, record.isKeptApart);
+    this.#file = new ManagedFile(around, this);
     this.meter = new Meter(record.usage, around.platform.nowMs());
     this.meter.savedByteLength(record.savedByteLength);
     this.#lane = new Lane(
       () => this.#wanted(),
       (message, from) => this.#hear(message, from),
     );
-    const setup = setupOfSpec(record.spec, (into) => around.platform.randomBytes(into));
+    this.#residence = new Residence(around, this, this.#file, this.#lane);
+    const { setup } = this.#residence;
     this.handle = new HypervisorMachine(
       throughLane(around.platform, this.#lane),
       setup,
@@ -127,7 +103,7 @@ export class ManagedMachine {
 
   /** The worker that it is in, or is about to come to. */
   get heading(): HostWorker | null {
-    return this.worker ?? this.#heading;
+    return this.#residence.heading;
   }
 
   /** Its number there. */
@@ -155,7 +131,7 @@ export class ManagedMachine {
       failure: this.#failure,
       usage: this.meter.usage,
       savedByteLength: this.meter.load.savedByteLength,
-      isKeptApart: this.#isKeptApart,
+      isKeptApart: this.isKeptApart,
     };
   }
 
@@ -175,8 +151,8 @@ export class ManagedMachine {
 
   /** Switches it on, lets it go on or wakes it. */
   start(onProgress: (progress: ImageProgress) => void = () => {}): Promise<void> {
-    this.#backOff.reset();
-    if (!this.isPresent) this.#isKeptApart = false;
+    this.#recovery.beginAnew();
+    if (!this.isPresent) this.#recovery.forgive();
     return this.#turns.run(() => this.#start(onProgress));
   }
 
@@ -201,7 +177,7 @@ export class ManagedMachine {
   }
 
   stop(): Promise<void> {
-    this.#cancelRestart();
+    this.#recovery.cancel();
     return this.#turns.run(() => this.#stop());
   }
 
@@ -236,13 +212,13 @@ export class ManagedMachine {
 
   /** Whether it has a worker for itself: it was its turn when one ended. */
   get isKeptApart(): boolean {
-    return this.#isKeptApart;
+    return this.#recovery.isKeptApart;
   }
 
   /** @internal The worker has ended with all that ran there. @param suspect in whose turn, if that is known */
   workerEnded(worker: HostWorker, error: Error, suspect: ManagedMachine | null): void {
     if (this.worker !== worker) return;
-    if (suspect === this) this.#isKeptApart = true;
+    if (suspect === this) this.#recovery.keepApart();
     const isBlameless = suspect !== null && suspect !== this;
     void this.#turns.run(async () => {
       if (this.worker !== worker) return;
@@ -255,9 +231,8 @@ export class ManagedMachine {
   pack(count: number, snapshot: string | null): Promise<PackedForFork> {
     return this.#turns.run(async () => {
       if (snapshot !== null) {
-        const { worker, argument } = this.#fileCall({ name: snapshot, count });
-        const packed = await this.#closingFile(worker, () => worker.call("packPoint", argument));
-        return { ...packed, setup: this.#setup ?? this.#freshSetup() };
+        const packed = await this.#file.packPoint(snapshot, count);
+        return { ...packed, setup: this.#residence.setup };
       }
       if (this.#status === "hibernated") await this.#wake(this.#wasRunning);
       const { worker, lane } = this.#place();
@@ -266,21 +241,13 @@ export class ManagedMachine {
   }
 
   /** Goes on from another machine's state. */
-  adopt({ core, setup, state }: AdoptedState, isRunning: boolean): Promise<void> {
-    return this.#turns.run(() =>
-      this.#coming(async (worker, lane) => {
-        this.#setup = setup;
-        const argument = { lane, name: this.name, core, setup, state, identity: "renewed" } as const;
-        await worker.call("adopt", argument, buffersOf(state));
-        return { isNew: true, isRunning };
-      }),
-    );
+  adopt(state: AdoptedState, isRunning: boolean): Promise<void> {
+    return this.#turns.run(() => this.#come(this.#residence.adopt(state, isRunning)));
   }
 
   snapshots(): Promise<readonly SnapshotView[]> {
     return this.#turns.run(async () => {
-      const { worker, argument } = this.#fileCall({});
-      const points = await this.#closingFile(worker, () => worker.call("points", argument));
+      const points = await this.#file.points();
       return points.map((point) => ({ ...point, present: point.present && this.#goesOn }));
     });
   }
@@ -292,9 +259,8 @@ export class ManagedMachine {
 
   restore(name: string): Promise<void> {
     return this.#turns.run(async () => {
-      const { worker, argument } = this.#fileCall({ name, lane: this.lane });
-      await this.#closingFile(worker, () => worker.call("restore", argument));
-      this.#kernel.reset();
+      await this.#file.restore(name);
+      this.#recovery.kernel.reset();
       this.#goesOn = true;
       if (this.lane === null) this.#sleepInFile();
       this.#told("snapshot-changed", `${this.name} was put back to ${JSON.stringify(name)}`);
@@ -304,8 +270,7 @@ export class ManagedMachine {
 
   deleteSnapshot(name: string): Promise<void> {
     return this.#turns.run(async () => {
-      const { worker, argument } = this.#fileCall({ name });
-      this.#saved(await this.#closingFile(worker, () => worker.call("deletePoint", argument)));
+      this.#saved(await this.#file.delete(name));
       this.#told("snapshot-changed", `snapshot ${JSON.stringify(name)} of ${this.name} was deleted`);
       this.#around.flush();
     });
@@ -315,18 +280,16 @@ export class ManagedMachine {
   withFile<T>(work: (worker: HostWorker, file: string) => Promise<T>): Promise<T> {
     return this.#turns.run(async () => {
       if (this.lane !== null) await this.#save(null);
-      const { worker, argument } = this.#fileCall({});
-      await this.#keepUsage(worker);
-      return this.#closingFile(worker, () => work(worker, argument.file));
+      return this.#file.use(async (worker, file) => {
+        await this.#file.keepUsage(worker);
+        return work(worker, file);
+      });
     });
   }
 
   /** Puts a file in the place of its own, which is not there yet. */
   withNewFile<T>(bring: (worker: HostWorker, file: string) => Promise<T>): Promise<T> {
-    return this.#turns.run(() => {
-      const { worker, argument } = this.#fileCall({});
-      return this.#closingFile(worker, () => bring(worker, argument.file));
-    });
+    return this.#turns.run(() => this.#file.use(bring));
   }
 
   /** Typed at its serial console. */
@@ -336,7 +299,7 @@ export class ManagedMachine {
 
   /** Asks the guest to switch itself off, and waits until it is. */
   async shutdown(timeoutMs?: number): Promise<void> {
-    this.#cancelRestart();
+    this.#recovery.cancel();
     const { restart } = this.#spec;
     await this.handle.shutdown(timeoutMs === undefined ? {} : { timeoutMs });
     // What it was asked for is no reason to start it again.
@@ -374,11 +337,10 @@ export class ManagedMachine {
 
   /** Ends it and deletes its file. */
   destroy(): Promise<void> {
-    this.#cancelRestart();
+    this.#recovery.cancel();
     return this.#turns.run(async () => {
       await this.#stop();
-      const { worker, argument } = this.#fileCall({});
-      await worker.call("removeFile", argument);
+      await this.#file.remove();
       await this.#release();
     });
   }
@@ -390,19 +352,19 @@ export class ManagedMachine {
 
   /** The hypervisor ends: nobody asks anything of it any more. */
   release(): Promise<void> {
-    this.#cancelRestart();
+    this.#recovery.cancel();
     return this.#turns.run(() => this.#release());
   }
 
   /** @param entitlement processors that it has a right to */
   read(reading: LaneReading, entitlement: number): void {
     this.meter.take(reading, this.#around.platform.nowMs(), entitlement);
-    const end = this.#kernel.look(reading);
+    const end = this.#recovery.kernel.look(reading);
     if (end !== null) this.#ending(this.#lane.place, () => this.#failed(end));
   }
 
   async #start(onProgress: (progress: ImageProgress) => void): Promise<void> {
-    this.#cancelRestart();
+    this.#recovery.cancel();
     switch (this.#status) {
       case "running":
       case "starting":
@@ -422,49 +384,21 @@ export class ManagedMachine {
   async #boot(onProgress: (progress: ImageProgress) => void): Promise<void> {
     refuseImported(this.#spec);
     this.#onProgress = onProgress;
-    const setup = this.#freshSetup();
-    await this.#coming(async (worker, lane) => {
-      this.#setup = await worker.call("create", { lane, name: this.name, setup });
-      return { isNew: true, isRunning: true };
-    });
+    await this.#come(this.#residence.boot());
   }
 
   async #wake(isRunning: boolean): Promise<void> {
-    const [transit, known] = [this.#transit, this.#setup];
-    const setup = known ?? this.#freshSetup();
-    await this.#coming(async (worker, lane) => {
-      const file = this.#around.fileOf(this.name);
-      const argument = { lane, name: this.name, file, setup, isComplete: known !== null, transit };
-      this.#setup = await worker.call("wake", argument);
-      this.#transit = null;
-      return { isNew: transit === null, isRunning };
-    });
+    await this.#come(this.#residence.wake(isRunning));
   }
 
-  /** The machine comes to a worker, where `make` makes it. */
-  async #coming(
-    make: (worker: HostWorker, lane: number) => Promise<{ readonly isNew: boolean; readonly isRunning: boolean }>,
-  ): Promise<void> {
+  async #come(arrive: Arrival): Promise<void> {
     const before = this.#status;
     if (before !== "hibernated") this.#setStatus("starting");
-    let worker = null as HostWorker | null;
-    let lane = 0;
     try {
-      await this.#around.makeRoom(this, async () => {
-        worker = this.#around.chooseWorker(this);
-        this.#heading = worker;
-        // What the machine's first words are answered with waits until it is there.
-        this.#lane.hold();
-        await plugIn(this.handle, this.#spec);
-        lane = this.#lane.open(worker);
-        const { isNew, isRunning } = await make(worker, lane);
-        this.#arrived(worker, lane, isNew);
-        if (isRunning) await worker.call("start", { lane });
-        this.#setStatus(isRunning ? "running" : "paused");
-      });
+      const { isRunning } = await this.#residence.come(arrive, (arrived) => this.#arrived(arrived));
+      this.#setStatus(isRunning ? "running" : "paused");
     } catch (error) {
-      worker?.closeLane(lane);
-      if (before === "hibernated" && worker?.isAlive !== false) throw error;
+      if (before === "hibernated" && !isWorkerEnd(error)) throw error;
       if (error instanceof VivariumError && error.code.startsWith("admission/")) {
         this.#lane.switchOff(error);
         this.#setStatus(before);
@@ -472,16 +406,13 @@ export class ManagedMachine {
       }
       this.#broken(messageOf(error));
       throw error;
-    } finally {
-      this.#heading = null;
     }
   }
 
-  #arrived(worker: HostWorker, lane: number, isNew: boolean): void {
+  #arrived({ isNew }: Arrived): void {
     const nowMs = this.#around.platform.nowMs();
     this.meter.begin(nowMs);
-    if (isNew) this.#kernel.reset();
-    this.#lane.release(worker, lane, isNew);
+    if (isNew) this.#recovery.kernel.reset();
     this.#startedAt = nowMs;
     this.#failure = null;
   }
@@ -499,28 +430,20 @@ export class ManagedMachine {
 
   async #hibernate(reason: HibernationReason): Promise<void> {
     const place = this.#place();
-    this.#lane.hold();
     try {
-      const file = this.#around.fileOf(this.name);
-      const { transit, isRunning, reading, ...facts } = await place.worker.call("hibernate", {
-        lane: place.lane,
-        file,
-      });
-      place.worker.closeLane(place.lane);
+      const { facts, reading, isRunning } = await this.#residence.sleep(place);
       this.#took(reading);
-      this.#transit = transit;
       this.#wasRunning = isRunning;
       this.#sleepsFor = reason;
       this.#goesOn = true;
       this.handle.forgetSnapshots();
       this.meter.end();
       this.#saved(facts);
-      await this.#keepUsage(place.worker);
+      await this.#file.keepUsage(place.worker);
       this.#setStatus("hibernated");
       this.#around.flush();
     } catch (error) {
-      if (place.worker.isAlive) this.#lane.release(place.worker, place.lane, false);
-      else this.#broken(messageOf(error));
+      if (isWorkerEnd(error)) this.#broken(messageOf(error));
       throw error;
     }
   }
@@ -528,38 +451,29 @@ export class ManagedMachine {
   async #move(to: HostWorker): Promise<void> {
     const from = this.#place();
     if (from.worker === to) return;
-    this.#lane.hold();
-    let lane = 0;
     try {
-      const { core, machine, reading } = await from.worker.call("detach", { lane: from.lane });
-      from.worker.closeLane(from.lane);
-      this.#took(reading);
-      lane = this.#lane.open(to);
-      await to.call("attach", { lane, name: this.name, core, machine }, buffersOf(machine.state));
-      this.meter.begin(this.#around.platform.nowMs());
-      this.#lane.release(to, lane, false);
-      this.handle.forgetSnapshots();
-      this.#isKeptApart = false;
-      const data = { from: from.worker.number, to: to.number };
-      this.#around.tell("machine-moved", this.name, `${this.name} moved to worker ${to.number}`, data);
+      await this.#residence.move(from, to, (reading) => this.#took(reading));
     } catch (error) {
-      to.closeLane(lane);
       this.#broken(messageOf(error));
       throw error;
     }
+    this.meter.begin(this.#around.platform.nowMs());
+    this.handle.forgetSnapshots();
+    this.#recovery.forgive();
+    const data = { from: from.worker.number, to: to.number };
+    this.#around.tell("machine-moved", this.name, `${this.name} moved to worker ${to.number}`, data);
   }
 
   async #save(name: string | null): Promise<void> {
     const place = this.#lane.place;
     if (place !== null) {
-      const file = this.#around.fileOf(this.name);
+      const file = this.#file.path;
       this.#saved(await place.worker.call("save", { lane: place.lane, file, name }));
-      await this.#keepUsage(place.worker);
+      await this.#file.keepUsage(place.worker);
     } else if (!this.#goesOn) {
       throw this.#notThere();
     } else if (name !== null) {
-      const { worker, argument } = this.#fileCall({ name });
-      this.#saved(await this.#closingFile(worker, () => worker.call("namePoint", argument)));
+      this.#saved(await this.#file.name(name));
     }
     this.#goesOn = true;
     if (name !== null) this.#told("snapshot-changed", `snapshot ${JSON.stringify(name)} of ${this.name} was taken`);
@@ -585,12 +499,10 @@ export class ManagedMachine {
   }
 
   #restartAfter(end: MachineEnd, isBlameless = false): void {
-    const { platform } = this.#around;
-    if (!isRestarted(this.#spec.restart, end)) return;
-    const ranMs = this.#startedAt === null ? 0 : platform.nowMs() - this.#startedAt;
-    const delayMs = isBlameless ? 0 : this.#backOff.next(ranMs);
-    const restart = () => void this.#turns.run(() => this.#start(() => {})).catch(() => {});
-    this.#cancelRestart = platform.schedule(restart, delayMs);
+    const ranMs = this.#startedAt === null ? 0 : this.#around.platform.nowMs() - this.#startedAt;
+    this.#recovery.ended(this.#spec.restart, { end, ranMs, isBlameless }, () => {
+      void this.#turns.run(() => this.#start(() => {})).catch(() => {});
+    });
   }
 
   /** It is in no worker any more. @param goesOn whether its file still says how it goes on */
@@ -598,7 +510,7 @@ export class ManagedMachine {
     this.#lane.switchOff(new VivariumError("machine/status", why));
     this.handle.forgetSnapshots();
     this.meter.end();
-    this.#transit = null;
+    this.#residence.forgetTransit();
     this.#balloon = { byteLength: 0, isOurs: false };
     this.#goesOn = goesOn;
     unplug(this.handle);
@@ -607,7 +519,7 @@ export class ManagedMachine {
 
   /** From now on it goes on from its file, and wakes when something is asked of it. */
   #sleepInFile(reason: HibernationReason = "asked"): void {
-    this.#transit = null;
+    this.#residence.forgetTransit();
     this.#wasRunning = true;
     this.#sleepsFor = reason;
     this.#lane.hold();
@@ -630,7 +542,7 @@ export class ManagedMachine {
       case "console": {
         const bytes = Uint8Array.from(message.bytes);
         this.console.write(bytes);
-        this.#kernel.write(bytes);
+        this.#recovery.kernel.write(bytes);
         return;
       }
       case "reboot":
@@ -649,8 +561,8 @@ export class ManagedMachine {
 
   /** The guest has asked for a restart, which it has had: unless its kernel asked for want of anything better. */
   #restarted(from: LanePlace | null): void {
-    const { panic } = this.#kernel;
-    this.#kernel.reset();
+    const { panic } = this.#recovery.kernel;
+    this.#recovery.kernel.reset();
     if (panic !== null) this.#ending(from, () => this.#failed(panic));
     else this.#told("machine-status", `${this.name} was restarted by its guest`);
   }
@@ -679,17 +591,6 @@ export class ManagedMachine {
     if (reading !== null) this.read(reading, 0);
   }
 
-  /** What it has used goes where its file goes. */
-  async #keepUsage(worker: HostWorker): Promise<void> {
-    const argument = { file: this.#around.fileOf(this.name), usage: this.meter.usage };
-    try {
-      await this.#closingFile(worker, () => worker.call("keepUsage", argument));
-    } catch (error) {
-      // The machine itself is saved, and the hypervisor's own store has its readings.
-      this.#around.tell("machine-failure", this.name, `${this.name}: readings not in its file: ${messageOf(error)}`);
-    }
-  }
-
   #saved({ byteLength }: FileFacts): void {
     this.meter.savedByteLength(byteLength);
   }
@@ -710,27 +611,6 @@ export class ManagedMachine {
     return new VivariumError("machine/status", message, { machine: this.name, status: this.#status });
   }
 
-  /** A call about the machine's file goes to the worker that has it open, or to any. */
-  #fileCall<T extends object>(
-    rest: T,
-  ): { readonly worker: HostWorker; readonly argument: T & { readonly file: string } } {
-    const worker = this.worker ?? this.#around.chooseWorker(this);
-    return { worker, argument: { ...rest, file: this.#around.fileOf(this.name) } };
-  }
-
-  /** A file stays open only where its machine is. */
-  async #closingFile<T>(worker: HostWorker, work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } finally {
-      if (this.worker === null) await worker.call("closeFile", { file: this.#around.fileOf(this.name) });
-    }
-  }
-
-  #freshSetup(): MachineSetup {
-    return setupOfSpec(this.#spec, (into) => this.#around.platform.randomBytes(into));
-  }
-
   #setStatus(status: MachineStatus): void {
     if (status === this.#status) return;
     this.#status = status;
@@ -741,18 +621,6 @@ export class ManagedMachine {
     this.#around.changed(this);
     this.#around.tell(kind, this.name, message, { status: this.#status });
   }
-}
-
-export interface PackedForFork {
-  readonly core: WasmModule;
-  readonly setup: MachineSetup;
-  readonly states: readonly PackedState[];
-}
-
-export interface AdoptedState {
-  readonly core: WasmModule;
-  readonly setup: MachineSetup;
-  readonly state: PackedState;
 }
 
 function messageOf(error: unknown): string {

@@ -20,6 +20,20 @@ export type CpioEntry =
       readonly minor: number;
     };
 
+/** A directory that everybody may read. */
+export function directory(path: string): CpioEntry {
+  return { kind: "directory", path, mode: 0o755 };
+}
+
+/** A file of text. */
+export function file(path: string, mode: number, text: string): CpioEntry {
+  return { kind: "file", path, mode, content: utf8(text) };
+}
+
+export function symlink(path: string, target: string): CpioEntry {
+  return { kind: "symlink", path, target };
+}
+
 const MAGIC = "070701";
 const HEADER_LENGTH = 110;
 const ALIGNMENT = 4;

@@ -1,8 +1,7 @@
 /** The initial RAM disks of `debian`: that of the guest which installs it, and the image's own. */
 
-import { utf8 } from "../util/bytes.js";
 import { readAppletNames } from "./busybox.js";
-import { type CpioEntry, writeCpio } from "./cpio.js";
+import { type CpioEntry, directory, file, symlink, writeCpio } from "./cpio.js";
 import { debianFiles } from "./debian.js";
 import { type DebianMiniParts, kernelModules } from "./debian-mini.js";
 import { BOOT_INIT, INSTALL_INIT, type PackagePlace } from "./debian-scripts.js";
@@ -83,16 +82,4 @@ function baseSystem(parts: DebianMiniParts, init: string, without: readonly stri
       .map((name) => symlink(`usr/bin/${name}`, "busybox")),
     ...kernelModules(parts),
   ];
-}
-
-function directory(path: string): CpioEntry {
-  return { kind: "directory", path, mode: 0o755 };
-}
-
-function file(path: string, mode: number, text: string): CpioEntry {
-  return { kind: "file", path, mode, content: utf8(text) };
-}
-
-function symlink(path: string, target: string): CpioEntry {
-  return { kind: "symlink", path, target };
 }

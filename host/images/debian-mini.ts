@@ -1,9 +1,8 @@
 /** The recipe of the default guest: Debian's kernel and busybox, and the little around them that makes a system. */
 
 import { buildAgentProgram } from "../guest-agent/program.js";
-import { utf8 } from "../util/bytes.js";
 import { readAppletNames } from "./busybox.js";
-import { type CpioEntry, writeCpio } from "./cpio.js";
+import { type CpioEntry, directory, file, symlink, writeCpio } from "./cpio.js";
 import { DHCP_SCRIPT, INIT_SCRIPT, POWER_SCRIPT } from "./init-script.js";
 import { withoutSignature } from "./module-info.js";
 import { formatModulesAlias, formatModulesDep, type KernelModule } from "./modules.js";
@@ -171,16 +170,4 @@ export function kernelModules({
     file(`${root}/modules.dep`, 0o644, formatModulesDep(modules)),
     file(`${root}/modules.alias`, 0o644, formatModulesAlias(modules)),
   ];
-}
-
-function directory(path: string): CpioEntry {
-  return { kind: "directory", path, mode: 0o755 };
-}
-
-function file(path: string, mode: number, text: string): CpioEntry {
-  return { kind: "file", path, mode, content: utf8(text) };
-}
-
-function symlink(path: string, target: string): CpioEntry {
-  return { kind: "symlink", path, target };
 }

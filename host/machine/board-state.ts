@@ -23,11 +23,12 @@ const MTU_MAX = 65535;
 /** What a machine is made of, as far as it cannot change while it runs: what its state needs around it to be loaded. */
 export const boardSchema = schema(
   "board",
-  2,
+  3,
   {
     hartCount: uint("harts", MAX_HARTS),
     memoryByteLength: uint("RAM", MAX_RAM_BYTE_LENGTH),
     clock: choice("what guest time follows", ["host", "virtual"]),
+    virtio: choice("which interface of virtio's the guest finds", ["modern", "legacy"]),
     firmware: choice("who answers environment calls from S-mode", ["machine", "guest"]),
     htif: optional(
       struct("host-target interface of a bare program", {
@@ -70,6 +71,7 @@ export const boardSchema = schema(
       balloonCount: 0,
       inputs: [],
     }),
+    2: (old) => ({ ...old, virtio: "modern" }),
   },
 );
 export type BoardState = StateOf<typeof boardSchema.fields>;
@@ -112,6 +114,7 @@ export function boardOf(options: MachineOptions, htif: HtifAddresses | null): Bo
     hartCount: options.hartCount,
     memoryByteLength: options.memoryByteLength,
     clock: options.clock,
+    virtio: options.virtio ?? "modern",
     firmware: options.boot.kind === "linux" ? "machine" : "guest",
     htif,
     ports: (options.ports ?? []).map(({ name }) => name),

@@ -58,7 +58,8 @@ export class GuestMemory {
     const { chunks } = this.#base;
     // Without an iterator: this is done for every machine every few seconds.
     for (let index = 0; index < chunks.length; index++) {
-      if (chunks[index] === null && (pages.isQuadQuiet(index) || !this.#isWritten(index))) continue;
+      const isZero = chunks[index] === null;
+      if (isZero && (pages.arePlain(firstPage(index), PAGES_PER_CHUNK) || !this.#isWritten(index))) continue;
       touched += this.#pageCount(index);
       if (!pages.isAbsent(firstPage(index))) resident += this.#pageCount(index);
     }

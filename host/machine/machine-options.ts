@@ -1,4 +1,5 @@
 /** What a machine is made from, or goes on from. */
+import { MAX_HARTS, MAX_RAM_BYTE_LENGTH, PAGE_BYTE_LENGTH } from "../../assembly/shared/layout.js";
 import type { CommitRecord } from "../core/commit-tracer.js";
 import type { TranslationMode } from "../core/core.js";
 import type { TranslatedRegion } from "../core/translated-region.js";
@@ -6,13 +7,16 @@ import type { WasmModule } from "../core/wasm.js";
 import type { ByteSink } from "../devices/device.js";
 import type { ConsolePort } from "../devices/virtio/console-port.js";
 import type { VirtioInputOptions } from "../devices/virtio/input.js";
+import type { VirtioInterface } from "../devices/virtio/mmio-registers.js";
 import type { Link } from "../network/link.js";
 import type { CapturableBackend } from "../storage/captured-disk.js";
+import { VivariumError } from "../util/errors.js";
 import type { Drive, Network, Share } from "./board.js";
 import type { Boot } from "./boot.js";
 import type { Recorder } from "./history/recorder.js";
 import type { Replayer } from "./history/replayer.js";
 import type { HostServices } from "./host-services.js";
+import { mebibytes } from "./placement.js";
 import type { ProcessorTurns } from "./processor-turns.js";
 
 /** What a machine is connected to and how it is run, whether it is made or goes on from a state. */
@@ -50,6 +54,11 @@ export interface MachineOptions extends MachineWires {
    * takes random numbers from a seed, so that every run is the same run.
    */
   readonly clock: "host" | "virtual";
+  /**
+   * What the drivers of virtio devices find: "modern" unless given. "legacy" is version 1 of the registers, for systems
+   * that know no other; QEMU's virt has it unless it is told otherwise.
+   */
+  readonly virtio?: VirtioInterface;
   readonly boot: Boot;
   /** Virtio disks, in this order; at most 6. */
   readonly drives: readonly Drive[];
@@ -87,4 +96,20 @@ export interface ResumeOptions extends MachineWires {
   readonly shares?: readonly Share[];
   /** By keyboard or tablet: told of what the guest answers to it. */
   readonly inputs?: readonly (Pick<VirtioInputOptions, "onEvent"> | undefined)[];
+}
+
+/** @throws VivariumError `machine/harts`, `machine/memory` */
+export function checkMachineOptions({ hartCount, memoryByteLength }: MachineOptions): void {
+  if (!Number.isInteger(hartCount) || hartCount < 1 || hartCount > MAX_HARTS) {
+    throw new VivariumError("machine/harts", `${hartCount} harts; expected 1 to ${MAX_HARTS}`, { hartCount });
+  }
+  const isWholePages = memoryByteLength % PAGE_BYTE_LENGTH === 0;
+  if (!isWholePages || memoryByteLength <= 0 || memoryByteLength > MAX_RAM_BYTE_LENGTH) {
+    throw new VivariumError(
+      "machine/memory",
+      `memory of ${memoryByteLength} bytes; expected a multiple of ${PAGE_BYTE_LENGTH}, at most ` +
+        mebibytes(MAX_RAM_BYTE_LENGTH),
+      { memoryByteLength },
+    );
+  }
 }

@@ -1,7 +1,4 @@
-import { MAX_HARTS, MAX_RAM_BYTE_LENGTH, PAGE_BYTE_LENGTH } from "../../assembly/shared/layout.js";
-import { CommitTracer } from "../core/commit-tracer.js";
-import { Core, coreSchema, EXIT_BUDGET } from "../core/core.js";
-import { hartSchema } from "../core/hart.js";
+import type { Core } from "../core/core.js";
 import type { TranslationStats } from "../core/region-linker.js";
 import type { VirtioBalloon } from "../devices/virtio/balloon.js";
 import type { BlkTraffic } from "../devices/virtio/blk.js";
@@ -12,43 +9,33 @@ import type { VirtioVsock } from "../devices/virtio/vsock.js";
 import type { SystemReset } from "../firmware/platform.js";
 import { SbiFirmware } from "../firmware/sbi.js";
 import { startSupervisor } from "../firmware/supervisor.js";
-import { isCapturable } from "../storage/captured-disk.js";
-import { assert, unreachable, VivariumError } from "../util/errors.js";
-import { decode, encode, type SavedState } from "../util/schema.js";
+import { assert, unreachable } from "../util/errors.js";
+import { decode } from "../util/schema.js";
 import { Board, type Drive, type Network, type Share } from "./board.js";
 import { type BoardState, boardOf, boardSchema, checkBoard, slotsOf } from "./board-state.js";
 import { type Boot, type BootPlan, PRIVILEGE_S, planBoot } from "./boot.js";
 import { Bus } from "./bus.js";
-import { type GuestClock, HostClock, VIRTUAL_TICKS_PER_INSTRUCTION, VirtualClock } from "./clock.js";
+import { type GuestClock, VIRTUAL_TICKS_PER_INSTRUCTION, VirtualClock } from "./clock.js";
 import type { Component } from "./component.js";
 import { KASLR_SEED_BYTE_LENGTH, RNG_SEED_BYTE_LENGTH } from "./device-tree.js";
 import { GuestMemory, type MemoryUsage } from "./guest-memory.js";
 import { type BorderedMachine, type Context, randomOf } from "./history/border.js";
-import { HistoryClock, HistoryVirtualClock } from "./history/history-clock.js";
+import { clockOf } from "./history/history-clock.js";
 import type { Input } from "./history/input.js";
 import { type RecordEnd, Recorder, type RecordSink } from "./history/recorder.js";
 import { type ReplayEnd, Replayer } from "./history/replayer.js";
 import type { HostServices } from "./host-services.js";
 import { Htif } from "./htif.js";
-import type { MachineOptions, MachineWires, ResumeOptions } from "./machine-options.js";
+import { MachineContents } from "./machine-contents.js";
+import { checkMachineOptions, type MachineOptions, type MachineWires, type ResumeOptions } from "./machine-options.js";
 import { MachinePort } from "./machine-port.js";
 import type { MachineState } from "./machine-state.js";
 import { memoryMapWith } from "./memory-map.js";
-import { mebibytes } from "./placement.js";
-import {
-  checkContents,
-  driveOf,
-  hartName,
-  networksOf,
-  portsOf,
-  refuseOtherBoard,
-  refuseUnknownParts,
-  sharesOf,
-} from "./resume.js";
-import { type ExitReason, type Halt, RunLoop, type RunnableProcessor, type SliceHooks } from "./run-loop.js";
+import { createCore, processorOf } from "./processor.js";
+import { driveOf, networksOf, portsOf, refuseOtherBoard, sharesOf } from "./resume.js";
+import { type ExitReason, type Halt, RunLoop, type SliceHooks } from "./run-loop.js";
 import { SeededRandom } from "./seeded-random.js";
 import { SerialInput, SerialOutput } from "./serial-line.js";
-import { StateHash } from "./state-hash.js";
 
 export type { Identity, MachineOptions, MachineWires, ResumeOptions } from "./machine-options.js";
 export type { Boot, ConsolePort, Drive, Halt, HostServices, MachineState, Network, Share };
@@ -102,9 +89,9 @@ export class Machine {
   readonly #host: HostServices;
   /** Null for a machine whose history is neither recorded nor run again. */
   readonly #border: Recorder | Replayer | null;
-  readonly #drives: readonly Drive[];
   readonly #shares: readonly Share[];
   readonly #memory: GuestMemory;
+  readonly #contents: MachineContents;
   readonly #board: Board;
   readonly #output: SerialOutput;
   readonly #firmware: SbiFirmware | null;
@@ -121,7 +108,7 @@ export class Machine {
    *   be or does not fit
    */
   static async create(options: MachineOptions): Promise<Machine> {
-    checkOptions(options);
+    checkMachineOptions(options);
     const random = options.clock === "virtual" ? new SeededRandom() : null;
     const seed = new Uint8Array(RNG_SEED_BYTE_LENGTH + KASLR_SEED_BYTE_LENGTH);
     fillRandom(seed, options.host, random);
@@ -153,7 +140,7 @@ export class Machine {
     const bus = new Bus();
     const core = await createCore(board, options, bus);
     const machine = new Machine(board, options, { drives, networks, shares, inputs, bus, core, random });
-    machine.#load(state);
+    machine.#contents.load(state);
     if (options.identity !== "kept") machine.#renewIdentity();
     return machine;
   }
@@ -169,41 +156,16 @@ export class Machine {
     this.#clock = clock;
     this.#host = host;
     this.#border = border;
-    this.#drives = drives;
     this.#memory = new GuestMemory(core, (error) => this.#loop.fail(error));
     this.#output = new SerialOutput(wires.serial);
     this.#htif = board.htif === null ? null : new Htif(core.ram, board.htif, this.#output);
-    const hooks: SliceHooks = {
-      budgetMax: this.#htif === null ? Number.MAX_SAFE_INTEGER : HTIF_BUDGET_MAX,
-      prepareSlice: () => border?.prepareSlice() ?? null,
-      beforeSlice: () => {
-        border?.beginSlice();
-        this.serialInput.feed(this.#board.uart);
-        this.#board.pollNetworks();
-      },
-      serveCall: (hart) => this.#serveCall(hart),
-      afterSlice: () => this.#afterSlice(),
-      // With virtual time, input and output end with the slice in which they were begun: at the same instruction
-      // in every run.
-      drainSlice: () => border?.drainSlice() ?? (virtualClock === null ? Promise.resolve() : this.#board.drain()),
-      drain: () => (border ?? this.#board).drain(),
-      isDead: () => border?.isLive !== false && core.harts.every((hart) => hart.runState === "stopped"),
-      isUncut: border !== null,
-      get deviceAccesses() {
-        return bus.accessCount;
-      },
-      // A history has no word of it: its guest is not told.
-      wasHeldBack: (ms) => {
-        if (border === null) this.#reportSteal(ms);
-      },
-    };
-    const processor = bounded(processorOf(core, wires.onCommit), border);
-    this.#loop = new RunLoop(processor, clock, host, hooks, wires.turns ?? null);
+    this.#loop = new RunLoop(processorOf(core, wires), clock, host, this.#hooks(bus), wires.turns ?? null);
     if (wires.turns !== undefined) bus.onAccesses = () => this.#loop.checkDeadline();
     this.#board = new Board(bus, {
       core,
       clock,
       serial: this.#output,
+      virtio: board.virtio,
       slots: slotsOf(board),
       drives,
       inOrder: board.clock === "virtual",
@@ -222,21 +184,54 @@ export class Machine {
       border === null ? undefined : (bytes) => border.enter({ kind: "serial", bytes }),
     );
     this.#firmware = board.firmware === "machine" ? this.#createFirmware() : null;
-    this.devices = new Map<string, Component>([
-      ...this.#board.devices,
-      ["serial-input", this.serialInput],
-      ...(this.#firmware === null
-        ? []
-        : [["sbi-hsm", this.#firmware.hsm] as const, ["sbi-sta", this.#firmware.sta] as const]),
-      ...(virtualClock === null ? [] : [["clock", virtualClock] as const]),
-      ...(random === null ? [] : [["random", random] as const]),
-    ]);
+    const devices = this.#components(virtualClock, random);
+    this.devices = devices;
+    this.#contents = new MachineContents({ board, core, memory: this.#memory, devices, drives, clock });
     for (const name of board.ports) {
       const port = this.#board.console?.port(name);
       assert(port !== undefined, `the console has no port ${name}`);
       this.#ports.set(name, new MachinePort(port, border === null ? undefined : (input) => border.enter(input)));
     }
     border?.attach(this.#bordered(board));
+  }
+
+  /** What the loop has done before, in and after each slice. */
+  #hooks(bus: Bus): SliceHooks {
+    const core = this.#core;
+    const border = this.#border;
+    return {
+      budgetMax: this.#htif === null ? Number.MAX_SAFE_INTEGER : HTIF_BUDGET_MAX,
+      prepareSlice: () => border?.prepareSlice() ?? null,
+      beforeSlice: () => {
+        border?.beginSlice();
+        this.serialInput.feed(this.#board.uart);
+        this.#board.pollNetworks();
+      },
+      serveCall: (hart) => this.#serveCall(hart),
+      afterSlice: () => this.#afterSlice(),
+      drainSlice: () => border?.drainSlice() ?? this.#drainSlice(),
+      drain: () => (border ?? this.#board).drain(),
+      isDead: () => border?.isLive !== false && core.harts.every((hart) => hart.runState === "stopped"),
+      isUncut: border !== null,
+      get deviceAccesses() {
+        return bus.accessCount;
+      },
+      // A history has no word of it: its guest is not told.
+      wasHeldBack: (ms) => {
+        if (border === null) this.#reportSteal(ms);
+      },
+    };
+  }
+
+  #components(virtualClock: VirtualClock | null, random: SeededRandom | null): ReadonlyMap<string, Component> {
+    const components = new Map<string, Component>([...this.#board.devices, ["serial-input", this.serialInput]]);
+    if (this.#firmware !== null) {
+      components.set("sbi-hsm", this.#firmware.hsm);
+      components.set("sbi-sta", this.#firmware.sta);
+    }
+    if (virtualClock !== null) components.set("clock", virtualClock);
+    if (random !== null) components.set("random", random);
+    return components;
   }
 
   /** The whole machine as it is, between two instructions; also while it runs, which it goes on to do. */
@@ -257,9 +252,9 @@ export class Machine {
       refuseOtherBoard(this.#boardState, decode(boardSchema, state.board));
       const before = this.#capture();
       try {
-        this.#load(state);
+        this.#contents.load(state);
       } catch (error) {
-        this.#load(before);
+        this.#contents.load(before);
         throw error;
       }
       if (options.identity !== "kept") this.#renewIdentity();
@@ -292,7 +287,7 @@ export class Machine {
     assert(border instanceof Recorder, "the machine has no recorder");
     const state = await this.#loop.between(() => {
       // What is under way in devices is not part of a state: from here on it is not there for this machine either.
-      this.#load(this.#capture());
+      this.#contents.load(this.#capture());
       const nowNs = this.#clock.now();
       this.#clock.fireAlarms(nowNs);
       const begin = {
@@ -321,6 +316,13 @@ export class Machine {
     const end = await border.finish(halt);
     this.#loop.assertSound();
     return end;
+  }
+
+  /** Ends `replay` where it is, which throws `replay/cancelled`; this machine is of no use then. */
+  cancelReplay(): void {
+    const border = this.#border;
+    assert(border instanceof Replayer, "the machine has no history to run again");
+    border.cancel();
   }
 
   hasPort(name: string): boolean {
@@ -374,8 +376,7 @@ export class Machine {
 
   /** What the contents of its disks take up in memory; costs a look at all of their chunks. */
   get diskMemoryByteLength(): number {
-    const captured = this.#drives.map(({ backend }) => (isCapturable(backend) ? backend.heldByteLength : 0));
-    return captured.reduce((sum, byteLength) => sum + byteLength, 0);
+    return this.#contents.diskMemoryByteLength;
   }
 
   /** Tells the guest the size of its virtio console, in characters. */
@@ -396,21 +397,8 @@ export class Machine {
 
   /** A hash over harts, RAM and devices. Not while `run` is running. */
   stateHash(): string {
-    const hash = this.#hashWithoutRam();
-    hash.ram(this.#core.ram);
+    const hash = this.#contents.hash();
     this.#loop.assertSound();
-    return hash.toString();
-  }
-
-  #hashWithoutRam(): StateHash {
-    const hash = new StateHash();
-    const { turn, mtime, retired } = this.#core;
-    hash.value({ turn: { ...turn }, mtime: mtime.toString(), retired: retired.toString() });
-    for (const hart of this.#core.harts) hash.value(encode(hartSchema, hart.save()));
-    for (const [name, device] of this.devices) {
-      hash.text(name);
-      hash.value(encode(device.schema, device.save()));
-    }
     return hash;
   }
 
@@ -431,7 +419,7 @@ export class Machine {
       now: () => this.#clock.now(),
       settle: () => this.#isSettled() && this.#board.settle(),
       forgetWritten: () => void this.#memory.capture(),
-      checkHash: () => this.#hashWithoutRam().toString(),
+      checkHash: () => this.#contents.hashWithoutRam(),
       stateHash: () => this.stateHash(),
       context: () => this.#context(),
       wake: () => this.#loop.wake(),
@@ -521,47 +509,8 @@ export class Machine {
 
   #capture(): MachineState {
     const moment = this.#border?.captured() ?? null;
-    const parts = new Map<string, SavedState>([["core", encode(coreSchema, this.#core.save())]]);
-    for (const hart of this.#core.harts) parts.set(hartName(hart.id), encode(hartSchema, hart.save()));
-    for (const [name, device] of this.devices) parts.set(name, encode(device.schema, device.save()));
-    return {
-      board: encode(boardSchema, this.#boardState),
-      parts,
-      ram: this.#memory.capture(),
-      drives: this.#drives.map(({ backend }) => (isCapturable(backend) ? backend.capture() : null)),
-      instructions: this.#core.retired,
-      ...(moment === null ? {} : { moment }),
-    };
-  }
-
-  #load(state: MachineState): void {
-    const part = (name: string): unknown => state.parts.get(name);
-    refuseUnknownParts(state, ["core", ...this.#core.harts.map(({ id }) => hartName(id)), ...this.devices.keys()]);
-    const core = decode(coreSchema, part("core"));
-    const harts = this.#core.harts.map(({ id }) => decode(hartSchema, part(hartName(id))));
-    // A device that was not there when the state was captured is as after power-on: its guest does not know of it.
-    const devices = [...this.devices].map(([name, device]) => ({
-      device,
-      saved: state.parts.has(name) ? decode(device.schema, part(name)) : null,
-    }));
-    checkContents(state, this.#boardState);
-
-    this.#core.reset();
-    this.#memory.restore(state.ram);
-    for (const [index, { backend }] of this.#drives.entries()) {
-      const contents = state.drives[index] ?? null;
-      if (isCapturable(backend) && contents !== null) backend.restore(contents);
-    }
-    this.#core.load(core);
-    this.#clock.resume();
-    for (const { device, saved } of devices) {
-      if (saved === null) device.reset();
-      else device.load(saved);
-    }
-    // Devices have driven their lines anew, which is nothing new: the interrupt controller and the harts know of them.
-    const plic = this.devices.get("plic")!;
-    if (state.parts.has("plic")) plic.load(decode(plic.schema, part("plic")));
-    for (const [id, hart] of harts.entries()) this.#core.harts[id]!.load(hart);
+    const state = this.#contents.capture();
+    return moment === null ? state : { ...state, moment };
   }
 
   /** To be called between slices. */
@@ -585,6 +534,11 @@ export class Machine {
     });
   }
 
+  /** With virtual time, input and output end with the slice in which they were begun: at the same instruction in every run. */
+  async #drainSlice(): Promise<void> {
+    if (this.#boardState.clock === "virtual") await this.#board.drain();
+  }
+
   #serveCall(hart: number): void {
     assert(this.#firmware !== null, "an environment call for a firmware that is not there");
     this.#firmware.call(this.#core.harts[hart]!);
@@ -602,52 +556,6 @@ export class Machine {
   }
 }
 
-function clockOf(
-  core: Core,
-  host: HostServices,
-  virtual: VirtualClock | null,
-  border: Recorder | Replayer | null,
-): GuestClock {
-  if (border === null) return virtual ?? new HostClock(core, host);
-  if (virtual !== null) return new HistoryVirtualClock(virtual, border);
-  return new HistoryClock(core, border, border.isLive ? (processor) => new HostClock(processor, host) : null);
-}
-
-/** A processor that stops where its history is to be run no further. */
-function bounded(processor: RunnableProcessor, border: Recorder | Replayer | null): RunnableProcessor {
-  if (!(border instanceof Replayer)) return processor;
-  return {
-    run(budget) {
-      const { left } = border;
-      if (left === null || left >= budget) return processor.run(budget);
-      return left > 0n ? processor.run(Number(left)) : EXIT_BUDGET;
-    },
-    get exitHart() {
-      return processor.exitHart;
-    },
-    get retired() {
-      return processor.retired;
-    },
-    requestStop: () => processor.requestStop(),
-  };
-}
-
-/** The core as the loop runs it: instruction by instruction where somebody wants to see each. */
-function processorOf(core: Core, onCommit: MachineOptions["onCommit"]): RunnableProcessor {
-  if (onCommit === undefined) return core;
-  const tracer = new CommitTracer(core, onCommit);
-  return {
-    run: (budget) => tracer.run(budget),
-    get exitHart() {
-      return core.exitHart;
-    },
-    get retired() {
-      return core.retired;
-    },
-    requestStop: () => core.requestStop(),
-  };
-}
-
 /** @param random null for a machine that need not run the same way again */
 function fillRandom(into: Uint8Array, host: HostServices, random: SeededRandom | null): void {
   if (random === null) host.randomBytes(into);
@@ -663,45 +571,5 @@ function haltOf(request: SystemReset): Halt {
       return { kind: "fail", code: 1 };
     default:
       return unreachable(request);
-  }
-}
-
-function checkOptions({ hartCount, memoryByteLength }: MachineOptions): void {
-  if (!Number.isInteger(hartCount) || hartCount < 1 || hartCount > MAX_HARTS) {
-    throw new VivariumError("machine/harts", `${hartCount} harts; expected 1 to ${MAX_HARTS}`, { hartCount });
-  }
-  const isWholePages = memoryByteLength % PAGE_BYTE_LENGTH === 0;
-  if (!isWholePages || memoryByteLength <= 0 || memoryByteLength > MAX_RAM_BYTE_LENGTH) {
-    throw new VivariumError(
-      "machine/memory",
-      `memory of ${memoryByteLength} bytes; expected a multiple of ${PAGE_BYTE_LENGTH}, at most ` +
-        mebibytes(MAX_RAM_BYTE_LENGTH),
-      { memoryByteLength },
-    );
-  }
-}
-
-async function createCore(board: BoardState, wires: MachineWires, mmio: Bus): Promise<Core> {
-  const { memoryByteLength, hartCount, firmware } = board;
-  const { translationByteLengthMax, onTranslationRefused } = wires;
-  try {
-    const core = await Core.create({
-      module: wires.core,
-      memoryByteLength,
-      hartCount,
-      mmio,
-      hostFirmware: firmware === "machine",
-      translate: wires.translate ?? "on",
-      ...(translationByteLengthMax === undefined ? {} : { translationByteLengthMax }),
-      ...(onTranslationRefused === undefined ? {} : { onTranslationRefused }),
-      nowMs: () => wires.host.monotonicMs(),
-    });
-    core.onTranslation = wires.onTranslation;
-    return core;
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    throw new VivariumError("machine/memory", `memory: the host cannot give ${mebibytes(memoryByteLength)}`, {
-      memoryByteLength,
-    });
   }
 }

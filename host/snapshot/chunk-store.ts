@@ -1,6 +1,7 @@
 import { Chunk, type ChunkMap, chunkByteLength, chunkCount } from "../storage/chunk.js";
 import { dataView, toHex } from "../util/bytes.js";
 import { VivariumError } from "../util/errors.js";
+import { damagedFile } from "./damaged.js";
 import type { Database, FileServices, Row, Statement } from "./database.js";
 
 /** Chunks that are compressed at a time, while the machine has its turn. */
@@ -18,6 +19,11 @@ export interface ChunkWrite {
   /** Chunks new to the file. */
   added: number;
   addedByteLength: number;
+}
+
+/** A write that has put nothing into the file yet. */
+export function noWrite(): ChunkWrite {
+  return { ids: new Map(), added: 0, addedByteLength: 0 };
 }
 
 /**
@@ -96,7 +102,7 @@ export class ChunkStore {
 
   /** The numbers in a list of chunks, 0 for zeros. @throws VivariumError `file/damaged` */
   ids(list: Uint8Array, byteLength: number): number[] {
-    if (byteLength < 0 || byteLength > CONTENTS_BYTE_LENGTH_MAX) throw damaged(`contents of ${byteLength} bytes`);
+    if (byteLength < 0 || byteLength > CONTENTS_BYTE_LENGTH_MAX) throw damagedFile(`contents of ${byteLength} bytes`);
     const count = chunkCount(byteLength);
     const view = dataView(this.#inflate(list, count * ID_BYTE_LENGTH, "a list of chunks"));
     return Array.from({ length: count }, (_, index) => view.getUint32(index * ID_BYTE_LENGTH, true));
@@ -110,7 +116,7 @@ export class ChunkStore {
     for (const [index, id] of ids.entries()) {
       if (id === 0) continue;
       const hash = known.get(id);
-      if (hash?.length !== HASH_BYTE_LENGTH) throw damaged(`chunk ${id} is missing`);
+      if (hash?.length !== HASH_BYTE_LENGTH) throw damagedFile(`chunk ${id} is missing`);
       hashes.set(hash, index * HASH_BYTE_LENGTH);
     }
     return hashes;
@@ -194,13 +200,13 @@ export class ChunkStore {
 
   #load(id: number, byteLength: number): Uint8Array {
     const row: Row | null = this.#read.get(id);
-    if (row === null) throw damaged(`chunk ${id} is missing`);
+    if (row === null) throw damagedFile(`chunk ${id} is missing`);
     const { hash, packed } = row;
     if (row.byte_length !== byteLength || !(hash instanceof Uint8Array) || !(packed instanceof Uint8Array)) {
-      throw damaged(`chunk ${id} is not one of ${byteLength} bytes`);
+      throw damagedFile(`chunk ${id} is not one of ${byteLength} bytes`);
     }
     const bytes = this.#inflate(packed, byteLength, `chunk ${id}`);
-    if (!isSame(this.#services.digest(bytes), hash)) throw damaged(`chunk ${id} is not what was written`);
+    if (!isSame(this.#services.digest(bytes), hash)) throw damagedFile(`chunk ${id} is not what was written`);
     return bytes;
   }
 
@@ -208,13 +214,9 @@ export class ChunkStore {
     try {
       return this.#services.inflate(packed, byteLength);
     } catch {
-      throw damaged(`${what} cannot be decompressed`);
+      throw damagedFile(`${what} cannot be decompressed`);
     }
   }
-}
-
-function damaged(problem: string): VivariumError {
-  return new VivariumError("file/damaged", `the file is damaged: ${problem}`);
 }
 
 /** Whether all of a chunk's bytes are 0. */

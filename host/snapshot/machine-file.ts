@@ -3,51 +3,21 @@ import type { Entry } from "../machine/history/record-entry.js";
 import type { RecordSink } from "../machine/history/recorder.js";
 import type { Drive, Identity } from "../machine/machine.js";
 import type { MachineState } from "../machine/machine-state.js";
-import type { ChunkMap } from "../storage/chunk.js";
-import { concatBytes, toHex, utf8 } from "../util/bytes.js";
 import { VivariumError } from "../util/errors.js";
-import { decode, encode, type SavedState } from "../util/schema.js";
-import { ChunkStore, type ChunkWrite } from "./chunk-store.js";
-import type { Database, FileServices, Row, Statement } from "./database.js";
+import { decode } from "../util/schema.js";
+import { ChunkStore } from "./chunk-store.js";
+import { damagedFile } from "./damaged.js";
+import type { Database, FileServices } from "./database.js";
 import { checkFormat, createFormat, FORMAT_VERSION, upgradeFormat } from "./format.js";
 import { type History, HistoryStore, type Point } from "./history-store.js";
-import {
-  checkOutsideDisks,
-  decodeOutsideDisks,
-  encodeOutsideDisks,
-  lookAtDisks,
-  OUTSIDE_DISKS,
-} from "./outside-disks.js";
+import { checkOutsideDisks, lookAtDisks } from "./outside-disks.js";
 import { checkName } from "./snapshot-name.js";
-import { readState, writeState } from "./state-text.js";
+import { type NewSnapshot, type Snapshot, type SnapshotKind, SnapshotStore } from "./snapshot-store.js";
 import type { StreamRecord } from "./stream-format.js";
 import { exportRecords, importRecords } from "./transfer.js";
-import { type UsageState, usageSchema } from "./usage-state.js";
+import type { UsageState } from "./usage-state.js";
 
-/** How a point of a machine's history came to be in its file. */
-export type SnapshotKind =
-  /** Somebody named it. */
-  | "named"
-  /** A schedule took it, and retires it. */
-  | "automatic"
-  /** Where the machine was left; the next save takes its place. */
-  | "present";
-
-/** A point of a machine's history. */
-export interface Snapshot {
-  readonly id: number;
-  /** The one it was reached from, or null. */
-  readonly parent: number | null;
-  /** Null for where the machine was left, if nobody named it. */
-  readonly name: string | null;
-  readonly kind: SnapshotKind;
-  /** Milliseconds since 1970. */
-  readonly takenMs: number;
-  /** Instructions retired since power-on. */
-  readonly instructions: bigint;
-  /** Whether the machine goes on from here. */
-  readonly present: boolean;
-}
+export type { Snapshot, SnapshotKind } from "./snapshot-store.js";
 
 export interface SaveOptions {
   /** Names the point; it stays until it is deleted. Without a name it is where the machine was left. */
@@ -58,15 +28,6 @@ export interface SaveOptions {
   readonly console?: Uint8Array;
 }
 
-export const CONSOLE_BYTE_LENGTH_MAX = 64 * 1024;
-/** Texts of a snapshot in a file are no longer than this. */
-const TEXT_LENGTH_MAX = 32 * 1024 * 1024;
-const SNAPSHOT_COUNT_MAX = 100_000;
-const RAM = "ram";
-/** A part of a snapshot that is no component's: `usageSchema`. */
-const USAGE = "usage";
-/** Of a snapshot that only a history has. */
-const IS_HIDDEN = "name IS NULL AND kind = 'automatic'";
 /** The format version that brought histories. */
 const HISTORIES_SINCE = 2;
 
@@ -80,8 +41,7 @@ export class MachineFile {
   readonly #database: Database;
   readonly #services: FileServices;
   readonly #chunks: ChunkStore;
-  readonly #list: Statement;
-  readonly #texts: Statement;
+  readonly #snapshots: SnapshotStore;
   /** Changes of the file one after the other. */
   #last: Promise<unknown> = Promise.resolve();
   #afterCommit: () => void = () => {};
@@ -96,14 +56,7 @@ export class MachineFile {
     this.#formatVersion = formatVersion;
     this.#histories = formatVersion < HISTORIES_SINCE ? null : new HistoryStore(database, services);
     this.#chunks = new ChunkStore(database, services);
-    this.#list = database.prepare(
-      `SELECT id, parent, name, kind, taken_ms, instructions,
-         id = (SELECT present FROM machine) AS is_present
-       FROM snapshot WHERE ? OR NOT (${IS_HIDDEN}) ORDER BY id LIMIT ${SNAPSHOT_COUNT_MAX}`,
-    );
-    this.#texts = database.prepare(
-      `SELECT name, state FROM part WHERE snapshot = ? AND length(state) <= ? AND name <> '${USAGE}' LIMIT 1000`,
-    );
+    this.#snapshots = new SnapshotStore(database, services, this.#chunks);
   }
 
   /** Makes an empty database a machine file without a machine yet. @param writtenBy program and version */
@@ -159,7 +112,7 @@ export class MachineFile {
 
   /** Oldest first. Those that only histories have are left out. */
   get snapshots(): readonly Snapshot[] {
-    return this.#list.all(0).map(snapshotOf);
+    return this.#snapshots.list();
   }
 
   /** Histories that can be run again, oldest first. */
@@ -170,7 +123,7 @@ export class MachineFile {
   /** The points of a history from which it can be run, in their order. @throws VivariumError `file/damaged` */
   pointsOf({ id }: History): readonly (Point & { readonly snapshot: Snapshot })[] {
     const points = this.#histories?.points(id) ?? [];
-    const snapshots = new Map(this.#everySnapshot.map((snapshot) => [snapshot.id, snapshot]));
+    const snapshots = new Map(this.#snapshots.listAll().map((snapshot) => [snapshot.id, snapshot]));
     return points.flatMap((point) => {
       const snapshot = snapshots.get(point.snapshotId);
       return snapshot === undefined ? [] : [{ ...point, snapshot }];
@@ -179,7 +132,7 @@ export class MachineFile {
 
   /** What is recorded of a history from a point on, read as it is asked for. */
   entriesOf({ id }: History, from: Point): Generator<Entry> {
-    if (this.#histories === null) throw damaged("it has no histories");
+    if (this.#histories === null) throw damagedFile("it has no histories");
     return this.#histories.entries(id, from.piece);
   }
 
@@ -191,7 +144,7 @@ export class MachineFile {
   async record(): Promise<RecordSink> {
     const { histories, history } = await this.#change(async () => {
       const store = this.#histories ?? new HistoryStore(this.#database, this.#services);
-      this.#delete(store.retire());
+      this.#snapshots.delete(store.retire());
       return { histories: store, history: store.begin() };
     }, upgradeFormat);
     this.#histories = histories;
@@ -203,15 +156,15 @@ export class MachineFile {
         const packed = await histories.pack(piece);
         await this.#change(async () => {
           histories.add(history, packed, retired);
-          this.#delete(histories.trim(history));
+          this.#snapshots.delete(histories.trim(history));
         });
       },
       keep: (state) =>
         this.#change(async () => {
           if (state.moment === undefined) return;
           const parent = state.moment.piece === 0 ? origin : null;
-          await this.#insertState(state, { kind: "automatic", name: null, parent, console: new Uint8Array() });
-          this.#delete(histories.thin(history));
+          await this.#insert(state, { kind: "automatic", name: null, parent, console: new Uint8Array() });
+          this.#snapshots.delete(histories.thin(history));
         }),
       end: (end) => this.#change(async () => histories.end(history, end)),
     };
@@ -220,15 +173,15 @@ export class MachineFile {
   /** Deletes histories and what only they used. */
   deleteHistories(histories: readonly History[]): Promise<void> {
     return this.#change(async () => {
-      for (const { id } of histories) this.#delete(this.#histories?.delete(id) ?? []);
+      for (const { id } of histories) this.#snapshots.delete(this.#histories?.delete(id) ?? []);
     });
   }
 
   /** Where the machine goes on from; null for a file without a machine yet. @throws VivariumError `file/damaged` */
   get present(): Snapshot | null {
     const row = this.#database.prepare("SELECT present FROM machine").get();
-    if (row === null) throw damaged("it does not say what it is");
-    return row.present === null ? null : this.#byId(Number(row.present));
+    if (row === null) throw damagedFile("it does not say what it is");
+    return row.present === null ? null : this.#snapshots.byId(Number(row.present));
   }
 
   /**
@@ -273,23 +226,15 @@ export class MachineFile {
 
   /** What the machine had used when `keepUsage` was called last; null if it never was. @throws VivariumError `bad-state` */
   get usage(): UsageState | null {
-    const row = this.#database
-      .prepare(
-        `SELECT state FROM part WHERE snapshot = (SELECT present FROM machine) AND name = '${USAGE}'
-         AND length(state) <= ?`,
-      )
-      .get(TEXT_LENGTH_MAX);
-    return row === null ? null : decode(usageSchema, readState(String(row.state), USAGE));
+    const { present } = this;
+    return present === null ? null : this.#snapshots.usageAt(present);
   }
 
   /** Writes down what the machine has used, if there is one. Saves carry it along. */
   keepUsage(usage: UsageState): Promise<void> {
     return this.#change(async () => {
       const { present } = this;
-      if (present === null) return;
-      this.#database
-        .prepare(`INSERT OR REPLACE INTO part (snapshot, name, state) VALUES (?, '${USAGE}', ?)`)
-        .run(present.id, writeState(encode(usageSchema, usage)));
+      if (present !== null) this.#snapshots.keepUsage(present, usage);
     });
   }
 
@@ -300,12 +245,12 @@ export class MachineFile {
       this.#refuseName(name);
       if (present.name !== null) {
         // Named twice: the second name is a point of its own that shares everything with the first.
-        const copy = this.#copySnapshot(present, name);
+        const copy = this.#snapshots.copy(present, name);
         this.#setPresent(copy);
-        return this.#byId(copy);
+        return this.#snapshots.byId(copy.id);
       }
-      this.#database.prepare("UPDATE snapshot SET name = ?, kind = 'named' WHERE id = ?").run(name, present.id);
-      return this.#byId(present.id);
+      this.#snapshots.name(present, name);
+      return this.#snapshots.byId(present.id);
     });
   }
 
@@ -316,9 +261,10 @@ export class MachineFile {
   restore(snapshot: Snapshot): Promise<void> {
     return this.#change(async () => {
       const { present } = this;
-      this.#setPresent(snapshot.id);
+      this.#setPresent(snapshot);
       this.#database.exec("UPDATE machine SET identity = 'renewed'");
-      if (present !== null && present.kind === "present" && present.id !== snapshot.id) this.#delete([present]);
+      if (present !== null && present.kind === "present" && present.id !== snapshot.id)
+        this.#snapshots.delete([present]);
     });
   }
 
@@ -330,7 +276,7 @@ export class MachineFile {
         const message = `the machine goes on from ${JSON.stringify(present.name)}; restore another before deleting it`;
         throw new VivariumError("snapshot/present", message, { name: present.name ?? "" });
       }
-      this.#delete(snapshots);
+      this.#snapshots.delete(snapshots);
     });
   }
 
@@ -342,23 +288,7 @@ export class MachineFile {
   /** The state at a snapshot. Its RAM and disks are read as they are needed, so the file must stay open. */
   load(snapshot: Snapshot): MachineState {
     this.#assertOpen();
-    const row = this.#database
-      .prepare("SELECT board FROM snapshot WHERE id = ? AND length(board) <= ?")
-      .get(snapshot.id, TEXT_LENGTH_MAX);
-    if (row === null) throw damaged(`snapshot ${snapshot.id} cannot be read`);
-    const board = readState(String(row.board), "board");
-    const { drives } = decode(boardSchema, board);
-    const parts = this.#parts(snapshot.id);
-    const outside = parts.get(OUTSIDE_DISKS);
-    parts.delete(OUTSIDE_DISKS);
-    return {
-      board,
-      parts,
-      ...(outside === undefined ? {} : { outside: decodeOutsideDisks(outside) }),
-      ram: this.#contents(snapshot.id, RAM),
-      drives: drives.map(({ captured }, index) => (captured ? this.#contents(snapshot.id, driveName(index)) : null)),
-      instructions: snapshot.instructions,
-    };
+    return this.#snapshots.load(snapshot);
   }
 
   /**
@@ -383,34 +313,17 @@ export class MachineFile {
 
   /** What the guest had written last to its console at a snapshot. */
   consoleOf(snapshot: Snapshot): Uint8Array {
-    const row = this.#database
-      .prepare("SELECT substr(console, 1, ?) AS console FROM snapshot WHERE id = ?")
-      .get(CONSOLE_BYTE_LENGTH_MAX, snapshot.id);
-    return row?.console instanceof Uint8Array ? row.console : new Uint8Array();
+    return this.#snapshots.consoleOf(snapshot);
   }
 
   /** Chunks of RAM and disks at a snapshot, by number, each once. */
   chunksOf(snapshot: Pick<Snapshot, "id">): ReadonlySet<number> {
-    const ids = new Set<number>();
-    for (const { chunks, byte_length } of this.#contentRows(snapshot.id)) {
-      for (const id of this.#chunks.ids(chunks as Uint8Array, Number(byte_length))) if (id !== 0) ids.add(id);
-    }
-    return ids;
+    return this.#snapshots.chunksOf(snapshot);
   }
 
   /** A hash over all of a snapshot, whichever file it is in. */
   hashOf(snapshot: Snapshot): string {
-    const digest = (bytes: Uint8Array) => this.#services.digest(bytes);
-    const parts = [...this.#texts.all(snapshot.id, TEXT_LENGTH_MAX)]
-      .map(({ name, state }) => `${name} ${state}`)
-      .sort();
-    const contents = this.#contentRows(snapshot.id).map((row) =>
-      concatBytes([
-        utf8(`${row.name} ${row.byte_length} `),
-        this.#chunks.hashes(row.chunks as Uint8Array, Number(row.byte_length)),
-      ]),
-    );
-    return toHex(digest(concatBytes([...parts.map(utf8), ...contents].map(digest))));
+    return this.#snapshots.hashOf(snapshot);
   }
 
   /** Compressed length of every chunk in the file, by number. */
@@ -421,7 +334,7 @@ export class MachineFile {
   /** When the file was made, and by what. */
   get origin(): { readonly createdMs: number; readonly writtenBy: string } {
     const row = this.#database.prepare("SELECT created_ms, written_by FROM machine").get();
-    if (row === null) throw damaged("it does not say what it is");
+    if (row === null) throw damagedFile("it does not say what it is");
     return { createdMs: Number(row.created_ms), writtenBy: String(row.written_by) };
   }
 
@@ -431,7 +344,7 @@ export class MachineFile {
     await this.#last;
     try {
       // What a machine still read when its snapshot was deleted.
-      if (this.#chunks.hasSpared) await this.#change(async () => this.#chunks.sweepAll(this.#usedChunks()));
+      if (this.#chunks.hasSpared) await this.#change(async () => this.#chunks.sweepAll(this.#snapshots.usedChunks()));
     } finally {
       this.#isClosed = true;
       this.#database.close();
@@ -444,61 +357,25 @@ export class MachineFile {
     // The point that the new one takes the place of is no ancestor of it.
     const parent = before !== null && before.kind === "present" ? before.parent : (before?.id ?? null);
     const kind: SnapshotKind = automatic ? "automatic" : name === undefined ? "present" : "named";
-    const id = await this.#insertState(state, {
+    const added = await this.#insert(state, {
       kind,
       name: name ?? null,
       parent,
       console: console ?? new Uint8Array(),
     });
-    if (before !== null) {
-      this.#database
-        .prepare(`INSERT INTO part SELECT ?, name, state FROM part WHERE snapshot = ? AND name = '${USAGE}'`)
-        .run(id, before.id);
-    }
-    this.#setPresent(id);
+    if (before !== null) this.#snapshots.carryUsage(before, added);
+    this.#setPresent(added);
     this.#database.exec("UPDATE machine SET identity = 'kept'");
-    if (before !== null && before.kind === "present") this.#delete([before]);
-    return this.#byId(id);
+    if (before !== null && before.kind === "present") this.#snapshots.delete([before]);
+    return this.#snapshots.byId(added.id);
   }
 
-  /** Within a transaction. @returns the snapshot's number */
-  async #insertState(
-    state: MachineState,
-    { kind, name, parent, console }: Pick<Snapshot, "kind" | "name" | "parent"> & { readonly console: Uint8Array },
-  ): Promise<number> {
-    const written: ChunkWrite = { ids: new Map(), added: 0, addedByteLength: 0 };
-    const lists: [string, ChunkMap, Uint8Array][] = [[RAM, state.ram, await this.#chunks.write(state.ram, written)]];
-    for (const [index, contents] of state.drives.entries()) {
-      if (contents !== null) lists.push([driveName(index), contents, await this.#chunks.write(contents, written)]);
-    }
-    const inserted = this.#database
-      .prepare(
-        `INSERT INTO snapshot (parent, name, kind, taken_ms, instructions, board, console)
-         VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id`,
-      )
-      .get(
-        parent,
-        name,
-        kind,
-        this.#services.nowMs(),
-        state.instructions.toString(),
-        writeState(state.board),
-        console.slice(-CONSOLE_BYTE_LENGTH_MAX),
-      );
-    const id = Number(inserted!.id);
-    const insertPart = this.#database.prepare("INSERT INTO part (snapshot, name, state) VALUES (?, ?, ?)");
-    for (const [part, saved] of state.parts) insertPart.run(id, part, writeState(saved));
-    const { outside } = state;
-    if (outside?.some((disk) => disk !== null) === true) {
-      insertPart.run(id, OUTSIDE_DISKS, writeState(encodeOutsideDisks(outside)));
-    }
-    const insertContents = this.#database.prepare(
-      "INSERT INTO contents (snapshot, name, byte_length, chunks) VALUES (?, ?, ?, ?)",
-    );
-    for (const [part, { byteLength }, list] of lists) insertContents.run(id, part, byteLength, list);
+  /** Within a transaction. */
+  async #insert(state: MachineState, snapshot: NewSnapshot): Promise<Pick<Snapshot, "id">> {
+    const { id, written } = await this.#snapshots.insert(state, snapshot);
     if (state.moment !== undefined) this.#histories?.addPoint(id, state.moment);
     this.#afterCommit = () => this.#chunks.settle(written);
-    return id;
+    return { id };
   }
 
   /** Does `work` after all changes before it, in a transaction: all of it or, when it throws, nothing. */
@@ -530,74 +407,8 @@ export class MachineFile {
     }
   }
 
-  #delete(snapshots: readonly Pick<Snapshot, "id">[]): void {
-    if (snapshots.length === 0) return;
-    const candidates = new Set(snapshots.flatMap((snapshot) => [...this.chunksOf(snapshot)]));
-    // Where a history began is known as long as that snapshot is there.
-    const reparent = this.#database.prepare(
-      `UPDATE snapshot SET parent = CASE WHEN ${IS_HIDDEN} THEN NULL ELSE ? END WHERE parent = ?`,
-    );
-    const remove = this.#database.prepare("DELETE FROM snapshot WHERE id = ?");
-    for (const { id } of snapshots) {
-      reparent.run(this.#byId(id).parent, id);
-      remove.run(id);
-    }
-    this.#chunks.sweep(candidates, this.#usedChunks());
-  }
-
-  #usedChunks(): ReadonlySet<number> {
-    return new Set(this.#everySnapshot.flatMap((snapshot) => [...this.chunksOf(snapshot)]));
-  }
-
-  get #everySnapshot(): readonly Snapshot[] {
-    return this.#list.all(1).map(snapshotOf);
-  }
-
-  #setPresent(id: number): void {
+  #setPresent({ id }: Pick<Snapshot, "id">): void {
     this.#database.prepare("UPDATE machine SET present = ?").run(id);
-  }
-
-  #copySnapshot(snapshot: Snapshot, name: string): number {
-    const row = this.#database
-      .prepare(
-        `INSERT INTO snapshot (parent, name, kind, taken_ms, instructions, board, console)
-         SELECT id, ?, 'named', taken_ms, instructions, board, console FROM snapshot WHERE id = ? RETURNING id`,
-      )
-      .get(name, snapshot.id);
-    const id = Number(row!.id);
-    this.#database
-      .prepare("INSERT INTO part (snapshot, name, state) SELECT ?, name, state FROM part WHERE snapshot = ?")
-      .run(id, snapshot.id);
-    this.#database
-      .prepare(
-        `INSERT INTO contents (snapshot, name, byte_length, chunks)
-         SELECT ?, name, byte_length, chunks FROM contents WHERE snapshot = ?`,
-      )
-      .run(id, snapshot.id);
-    return id;
-  }
-
-  #parts(snapshot: number): Map<string, SavedState> {
-    const rows = this.#texts.all(snapshot, TEXT_LENGTH_MAX);
-    return new Map(rows.map(({ name, state }) => [String(name), readState(String(state), String(name))]));
-  }
-
-  #contents(snapshot: number, name: string): ChunkMap {
-    const row = this.#contentRows(snapshot).find((each) => each.name === name);
-    if (row === undefined) throw damaged(`${name} of snapshot ${snapshot} is missing`);
-    return this.#chunks.read(row.chunks as Uint8Array, Number(row.byte_length));
-  }
-
-  #contentRows(snapshot: number): readonly Row[] {
-    return this.#database
-      .prepare("SELECT name, byte_length, chunks FROM contents WHERE snapshot = ? AND length(chunks) <= ? LIMIT 100")
-      .all(snapshot, TEXT_LENGTH_MAX);
-  }
-
-  #byId(id: number): Snapshot {
-    const found = this.#everySnapshot.find((snapshot) => snapshot.id === id);
-    if (found === undefined) throw damaged(`snapshot ${id} is missing`);
-    return found;
   }
 
   #presentOrThrow(): Snapshot {
@@ -615,28 +426,4 @@ export class MachineFile {
   #assertOpen(): void {
     if (this.#isClosed) throw new VivariumError("file/closed", "the machine's file is closed");
   }
-}
-
-function driveName(index: number): string {
-  return `drive${index}`;
-}
-
-function snapshotOf(row: Row): Snapshot {
-  return {
-    id: Number(row.id),
-    parent: row.parent === null ? null : Number(row.parent),
-    name: row.name === null ? null : String(row.name),
-    kind: row.kind as SnapshotKind,
-    takenMs: Number(row.taken_ms),
-    instructions: readInstructions(row.instructions),
-    present: row.is_present === 1,
-  };
-}
-
-function readInstructions(text: unknown): bigint {
-  return typeof text === "string" && /^\d{1,20}$/.test(text) ? BigInt(text) : 0n;
-}
-
-function damaged(problem: string): VivariumError {
-  return new VivariumError("file/damaged", `the file is damaged: ${problem}`);
 }

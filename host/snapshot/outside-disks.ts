@@ -35,6 +35,11 @@ export function decodeOutsideDisks(saved: SavedState): readonly (OutsideDisk | n
   return decode(outsideDisks, saved).disks;
 }
 
+/** The slots of the disks that are not in the machine's state. */
+export function outsideSlots({ drives }: BoardState): readonly number[] {
+  return drives.flatMap(({ captured }, slot) => (captured ? [] : [slot]));
+}
+
 type Digests = Pick<FileServices, "digest" | "yield">;
 
 /**

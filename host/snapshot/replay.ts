@@ -21,10 +21,14 @@ export interface ReplayRequest {
 }
 
 /** How the machine is run; nothing of it reaches the world. */
-export type ReplayWires = Pick<
-  ResumeOptions,
-  "core" | "host" | "serial" | "translate" | "translationByteLengthMax" | "onTranslationRefused"
->;
+export interface ReplayWires
+  extends Pick<
+    ResumeOptions,
+    "core" | "host" | "serial" | "translate" | "translationByteLengthMax" | "onTranslationRefused"
+  > {
+  /** Told how to give up, when it begins. */
+  readonly onBegun?: (cancel: () => void) => void;
+}
 
 /** What was run again. */
 export interface Replay {
@@ -43,9 +47,13 @@ type StartingPoint = Point & { readonly snapshot: Snapshot };
  * outside comes from the record.
  *
  * @throws VivariumError `replay/nothing` when there is no such history, `replay/range` when it does not go there,
- *   `replay/diverged` when the machine does not do again what it did, `file/damaged`
+ *   `replay/diverged` when the machine does not do again what it did, `replay/cancelled`, `file/damaged`
  */
-export async function replay(file: MachineFile, request: ReplayRequest, wires: ReplayWires): Promise<Replay> {
+export async function replay(
+  file: MachineFile,
+  request: ReplayRequest,
+  { onBegun, ...wires }: ReplayWires,
+): Promise<Replay> {
   const history = historyOf(file, request);
   const until = endOf(history, request);
   const point = pointOf(file, history, request, until);
@@ -64,6 +72,7 @@ export async function replay(file: MachineFile, request: ReplayRequest, wires: R
       captured ? undefined : { backend: new AbsentDisk(byteLength, readOnly) },
     ),
   });
+  onBegun?.(() => machine.cancelReplay());
   return { history, start: point.snapshot, end: await machine.replay(), machine };
 }
 

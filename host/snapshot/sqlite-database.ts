@@ -1,5 +1,6 @@
 /** `Database` over the official Wasm build of SQLite, which a platform loads and gives a place for files. */
 import { VivariumError } from "../util/errors.js";
+import { damagedFile } from "./damaged.js";
 import type { Database, Row, SqlValue, Statement } from "./database.js";
 
 /** What of its `oo1` interface is used: https://sqlite.org/wasm/doc/trunk/api-oo1.md. */
@@ -103,7 +104,7 @@ function statementOf(statement: SqliteStatement): Statement {
 function rowOf(statement: SqliteStatement): Row {
   const row = statement.get({}) as Record<string, SqlValue | bigint>;
   for (const [name, value] of Object.entries(row)) {
-    if (typeof value === "bigint") throw new VivariumError("file/damaged", `the file is damaged: ${name} is ${value}`);
+    if (typeof value === "bigint") throw damagedFile(`${name} is ${value}`);
   }
   return row as Row;
 }
@@ -124,7 +125,7 @@ function typed(error: unknown): unknown {
     case SQLITE_CORRUPT:
     case SQLITE_CONSTRAINT:
     case SQLITE_TOOBIG:
-      return new VivariumError("file/damaged", `the file is damaged: ${detail}`);
+      return damagedFile(detail);
     case SQLITE_NOTADB:
       return new VivariumError("file/not-a-machine", "this is no machine file");
     case SQLITE_FULL:

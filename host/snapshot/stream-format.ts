@@ -9,8 +9,9 @@
  * of the segment as nonce and the flags as additional data, under a key that PBKDF2 with SHA-256 makes of passphrase
  * and salt. Payloads, one after the other, are records: type u8 | length u32 | body. Integers are little-endian.
  */
-import { concatBytes, dataView, utf8 } from "../util/bytes.js";
+import { concatBytes, dataView, littleEndian32, utf8 } from "../util/bytes.js";
 import { VivariumError } from "../util/errors.js";
+import { damagedStream } from "./damaged.js";
 import type { FileServices } from "./database.js";
 
 const MAGIC = utf8("VIVSTRM1");
@@ -60,14 +61,14 @@ export async function* writeStream(
   } else {
     const salt = new Uint8Array(SALT_BYTE_LENGTH);
     services.randomBytes(salt);
-    yield concatBytes([MAGIC, Uint8Array.of(KIND_ENCRYPTED), salt, u32(ITERATIONS)]);
+    yield concatBytes([MAGIC, Uint8Array.of(KIND_ENCRYPTED), salt, littleEndian32(ITERATIONS)]);
     const cipher = await services.cipher(passphrase, salt, ITERATIONS);
     seal = (number, flags, payload) => cipher.seal(nonceOf(number), Uint8Array.of(flags), payload);
   }
   let number = 0;
   for (const { payload, flags } of segments(records)) {
     const stored = await seal(number++, flags, payload);
-    yield concatBytes([Uint8Array.of(flags), u32(stored.length), stored]);
+    yield concatBytes([Uint8Array.of(flags), littleEndian32(stored.length), stored]);
   }
 }
 
@@ -88,11 +89,11 @@ export async function* readStream(
     const header = await reader.take(SEGMENT_HEADER_BYTE_LENGTH);
     const flags = header[0]!;
     const length = dataView(header).getUint32(1, true);
-    if (flags > LAST || length > STORED_BYTE_LENGTH_MAX) throw damaged(`segment ${number} cannot be one`);
+    if (flags > LAST || length > STORED_BYTE_LENGTH_MAX) throw damagedStream(`segment ${number} cannot be one`);
     isLast = flags === LAST;
     yield* recordsOf(await open(number, flags, await reader.take(length)));
   }
-  if (!(await reader.isAtEnd())) throw damaged("it goes on after its end");
+  if (!(await reader.isAtEnd())) throw damagedStream("it goes on after its end");
 }
 
 type Sealer = (number: number, flags: number, payload: Uint8Array) => Promise<Uint8Array>;
@@ -112,7 +113,7 @@ function verifying({ digest }: FileServices): Sealer {
     check = digest(concatBytes([check, Uint8Array.of(flags), payload]));
     const found = stored.subarray(payload.length);
     if (found.length !== check.length || found.some((byte, index) => byte !== check[index])) {
-      throw damaged(`segment ${number} is not what was written`);
+      throw damagedStream(`segment ${number} is not what was written`);
     }
     return payload;
   };
@@ -128,10 +129,10 @@ async function readHeader(reader: ByteReader, services: StreamServices, passphra
     if (passphrase !== null) throw passphraseError("it is not encrypted, but there is a passphrase");
     return verifying(services);
   }
-  if (kind !== KIND_ENCRYPTED) throw damaged("it is neither plain nor encrypted");
+  if (kind !== KIND_ENCRYPTED) throw damagedStream("it is neither plain nor encrypted");
   const salt = await reader.take(SALT_BYTE_LENGTH);
   const iterations = dataView(await reader.take(4)).getUint32(0, true);
-  if (iterations < 1 || iterations > ITERATIONS_MAX) throw damaged(`a key of ${iterations} iterations`);
+  if (iterations < 1 || iterations > ITERATIONS_MAX) throw damagedStream(`a key of ${iterations} iterations`);
   if (passphrase === null) throw passphraseError("it is encrypted: a passphrase is needed");
   const cipher = await services.cipher(passphrase, salt, iterations);
   return async (number, flags, sealed) => {
@@ -139,7 +140,7 @@ async function readHeader(reader: ByteReader, services: StreamServices, passphra
       return await cipher.open(nonceOf(number), Uint8Array.of(flags), sealed);
     } catch {
       if (number === 0) throw passphraseError("the passphrase is not the one it was encrypted with, or it is damaged");
-      throw damaged(`segment ${number} is not what was written`);
+      throw damagedStream(`segment ${number} is not what was written`);
     }
   };
 }
@@ -154,7 +155,7 @@ function* segments(records: Iterable<StreamRecord>): Generator<{ payload: Uint8A
       parts = [];
       byteLength = 0;
     }
-    parts.push(Uint8Array.of(type), u32(body.length), body);
+    parts.push(Uint8Array.of(type), littleEndian32(body.length), body);
     byteLength += RECORD_HEADER_BYTE_LENGTH + body.length;
   }
   yield { payload: concatBytes(parts), flags: LAST };
@@ -164,11 +165,11 @@ function* recordsOf(payload: Uint8Array): Generator<StreamRecord> {
   const view = dataView(payload);
   let at = 0;
   while (at < payload.length) {
-    if (payload.length - at < RECORD_HEADER_BYTE_LENGTH) throw damaged("a record is cut short");
+    if (payload.length - at < RECORD_HEADER_BYTE_LENGTH) throw damagedStream("a record is cut short");
     const type = payload[at]!;
     const length = view.getUint32(at + 1, true);
     at += RECORD_HEADER_BYTE_LENGTH;
-    if (length > RECORD_BYTE_LENGTH_MAX || length > payload.length - at) throw damaged("a record is cut short");
+    if (length > RECORD_BYTE_LENGTH_MAX || length > payload.length - at) throw damagedStream("a record is cut short");
     yield { type, body: payload.subarray(at, at + length) };
     at += length;
   }
@@ -186,7 +187,7 @@ class ByteReader {
   /** @throws VivariumError `stream/damaged` when there are fewer */
   async take(byteLength: number): Promise<Uint8Array> {
     const bytes = await this.takeUpTo(byteLength);
-    if (bytes.length < byteLength) throw damaged("it ends too early");
+    if (bytes.length < byteLength) throw damagedStream("it ends too early");
     return bytes;
   }
 
@@ -220,16 +221,6 @@ function nonceOf(number: number): Uint8Array {
   const nonce = new Uint8Array(NONCE_BYTE_LENGTH);
   dataView(nonce).setUint32(NONCE_BYTE_LENGTH - 4, number, true);
   return nonce;
-}
-
-function u32(value: number): Uint8Array {
-  const bytes = new Uint8Array(4);
-  dataView(bytes).setUint32(0, value, true);
-  return bytes;
-}
-
-function damaged(problem: string): VivariumError {
-  return new VivariumError("stream/damaged", `the stream is damaged: ${problem}`);
 }
 
 function passphraseError(problem: string): VivariumError {

@@ -1,8 +1,9 @@
 /** A machine file as records of a stream, and back. */
 import type { Identity } from "../machine/machine.js";
 import { CHUNK_BYTE_LENGTH } from "../storage/chunk.js";
-import { concatBytes, dataView, fromUtf8, utf8 } from "../util/bytes.js";
+import { concatBytes, dataView, fromUtf8, littleEndian32, utf8 } from "../util/bytes.js";
 import { VivariumError } from "../util/errors.js";
+import { damagedStream } from "./damaged.js";
 import type { Database, FileServices, Row } from "./database.js";
 import { FORMAT_VERSION } from "./format.js";
 import { checkName } from "./snapshot-name.js";
@@ -41,13 +42,17 @@ export function* exportRecords(database: Database, { snapshots, chunks }: Export
   for (const { id } of database.prepare("SELECT id FROM chunk ORDER BY id").all()) {
     if (!chunks.has(Number(id))) continue;
     const row = chunk.get(id!)!;
-    const header = concatBytes([u32(Number(row.id)), u32(Number(row.byte_length)), row.hash as Uint8Array]);
+    const header = concatBytes([
+      littleEndian32(Number(row.id)),
+      littleEndian32(Number(row.byte_length)),
+      row.hash as Uint8Array,
+    ]);
     yield { type: RECORD_CHUNK, body: concatBytes([header, row.packed as Uint8Array]) };
   }
   for (const { console, ...row } of database.prepare("SELECT * FROM snapshot ORDER BY id").all()) {
     if (!snapshots.has(Number(row.id))) continue;
     yield json(RECORD_SNAPSHOT, row);
-    yield { type: RECORD_CONSOLE, body: concatBytes([u32(Number(row.id)), console as Uint8Array]) };
+    yield { type: RECORD_CONSOLE, body: concatBytes([littleEndian32(Number(row.id)), console as Uint8Array]) };
   }
   for (const row of database.prepare("SELECT * FROM part").all()) {
     if (snapshots.has(Number(row.snapshot))) yield json(RECORD_PART, row);
@@ -57,7 +62,7 @@ export function* exportRecords(database: Database, { snapshots, chunks }: Export
     const name = utf8(String(row.name));
     const byteLength = new Uint8Array(8);
     dataView(byteLength).setFloat64(0, Number(row.byte_length), true);
-    const header = [u32(Number(row.snapshot)), u32(name.length), name, byteLength];
+    const header = [littleEndian32(Number(row.snapshot)), littleEndian32(name.length), name, byteLength];
     yield { type: RECORD_CONTENTS, body: concatBytes([...header, row.chunks as Uint8Array]) };
   }
 }
@@ -97,7 +102,7 @@ class Importer {
   }
 
   take({ type, body }: StreamRecord): void {
-    if ((type === RECORD_MACHINE) !== (this.#present === null)) throw damaged("its records are out of order");
+    if ((type === RECORD_MACHINE) !== (this.#present === null)) throw damagedStream("its records are out of order");
     switch (type) {
       case RECORD_MACHINE:
         this.#present = presentOf(parse(body));
@@ -120,32 +125,32 @@ class Importer {
         this.#contents(body);
         return;
       default:
-        throw damaged(`it has a record of the unknown type ${type}`);
+        throw damagedStream(`it has a record of the unknown type ${type}`);
     }
   }
 
   finish(identity: Identity): void {
-    if (this.#present === null) throw damaged("there is no machine in it");
+    if (this.#present === null) throw damagedStream("there is no machine in it");
     this.#insert("UPDATE machine SET present = ?, identity = ?", this.#present, identity);
     const missing = this.#database.prepare("SELECT 1 AS found FROM snapshot WHERE id = ?").get(this.#present);
-    if (missing === null) throw damaged("the point where the machine goes on is missing");
+    if (missing === null) throw damagedStream("the point where the machine goes on is missing");
   }
 
   /** What it says of itself is checked here, so that a damaged stream shows now rather than when the guest needs it. */
   #chunk(body: Uint8Array): void {
-    if (body.length < CHUNK_HEADER_BYTE_LENGTH) throw damaged("a chunk is cut short");
+    if (body.length < CHUNK_HEADER_BYTE_LENGTH) throw damagedStream("a chunk is cut short");
     const id = number(body, 0);
     const byteLength = number(body, 4);
-    if (byteLength > CHUNK_BYTE_LENGTH) throw damaged(`chunk ${id} is too long`);
+    if (byteLength > CHUNK_BYTE_LENGTH) throw damagedStream(`chunk ${id} is too long`);
     const hash = body.slice(8, CHUNK_HEADER_BYTE_LENGTH);
     const packed = rest(body, CHUNK_HEADER_BYTE_LENGTH);
     let found: Uint8Array;
     try {
       found = this.#services.digest(this.#services.inflate(packed, byteLength));
     } catch {
-      throw damaged(`chunk ${id} cannot be decompressed`);
+      throw damagedStream(`chunk ${id} cannot be decompressed`);
     }
-    if (found.some((byte, index) => byte !== hash[index])) throw damaged(`chunk ${id} is not what was written`);
+    if (found.some((byte, index) => byte !== hash[index])) throw damagedStream(`chunk ${id} is not what was written`);
     this.#insert("INSERT INTO chunk (id, hash, byte_length, packed) VALUES (?, ?, ?, ?)", id, hash, byteLength, packed);
   }
 
@@ -166,10 +171,10 @@ class Importer {
   }
 
   #contents(body: Uint8Array): void {
-    if (body.length < 8) throw damaged("a list of chunks is cut short");
+    if (body.length < 8) throw damagedStream("a list of chunks is cut short");
     const nameLength = number(body, 4);
     const start = 8 + nameLength;
-    if (nameLength > 32 || body.length < start + 8) throw damaged("a list of chunks is cut short");
+    if (nameLength > 32 || body.length < start + 8) throw damagedStream("a list of chunks is cut short");
     const name = String.fromCharCode(...body.subarray(8, start));
     const byteLength = dataView(body).getFloat64(start, true);
     this.#insert(
@@ -187,7 +192,7 @@ class Importer {
     } catch (error) {
       // What the tables refuse, such as a name twice, was never written by an export.
       if (error instanceof VivariumError && error.code === "file/damaged")
-        throw damaged("its records contradict each other");
+        throw damagedStream("its records contradict each other");
       throw error;
     }
   }
@@ -212,34 +217,24 @@ function parse(body: Uint8Array): Readonly<Record<string, unknown>> {
   } catch {
     // Told below.
   }
-  throw damaged("a record is no JSON");
+  throw damagedStream("a record is no JSON");
 }
 
 function integer(value: unknown): number {
   if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number;
-  throw damaged("a number in it is none");
+  throw damagedStream("a number in it is none");
 }
 
 function text(value: unknown): string {
   if (typeof value === "string" && value.length <= TEXT_LENGTH_MAX) return value;
-  throw damaged("a text in it is none");
+  throw damagedStream("a text in it is none");
 }
 
 function number(body: Uint8Array, offset: number): number {
-  if (body.length < offset + 4) throw damaged("a record is cut short");
+  if (body.length < offset + 4) throw damagedStream("a record is cut short");
   return dataView(body).getUint32(offset, true);
 }
 
 function rest(body: Uint8Array, offset: number): Uint8Array {
   return body.slice(offset);
-}
-
-function u32(value: number): Uint8Array {
-  const bytes = new Uint8Array(4);
-  dataView(bytes).setUint32(0, value, true);
-  return bytes;
-}
-
-function damaged(problem: string): VivariumError {
-  return new VivariumError("stream/damaged", `the stream is damaged: ${problem}`);
 }

@@ -10,6 +10,13 @@ export interface BlockBackend {
   readonly readOnly: boolean;
   /** Fills `into` from `offset`. */
   read(offset: number, into: Uint8Array): Promise<void>;
+  /**
+   * As `read`, but at once, if the disk has nothing to wait for but memory or the host's files.
+   *
+   * @returns false when `read` has to be asked; what is in `into` is then undefined
+   * @throws as `read` rejects
+   */
+  tryRead?(offset: number, into: Uint8Array): boolean;
   /** Writes `from` at `offset`; visible to every read that starts after it resolves. */
   write(offset: number, from: Uint8Array): Promise<void>;
   /** The range reads as zeros afterwards; `unmap` allows giving the storage back. */

@@ -10,6 +10,13 @@ export interface ByteStore {
   readonly readOnly: boolean;
   /** Fills `into` from `offset`; rejects when that is not within the store. */
   read(offset: number, into: Uint8Array): Promise<void>;
+  /**
+   * As `read`, but at once, if there is nothing to wait for but memory or the host's files.
+   *
+   * @returns false when `read` has to be asked; what is in `into` is then undefined
+   * @throws as `read` rejects
+   */
+  tryRead?(offset: number, into: Uint8Array): boolean;
   /** Writes `from` at `offset`. Bytes skipped beyond the end read as zeros. */
   write(offset: number, from: Uint8Array): Promise<void>;
   /** Resolves when everything written before is on stable storage. */
@@ -22,4 +29,15 @@ export async function readOrZeroes(store: Pick<ByteStore, "byteLength" | "read">
   const there = Math.min(into.length, Math.max(0, store.byteLength - offset));
   into.fill(0, there);
   if (there > 0) await store.read(offset, into.subarray(0, there));
+}
+
+/** As `readOrZeroes`, but at once. @returns false when the store cannot; @throws as its `tryRead` does */
+export function tryReadOrZeroes(
+  store: Pick<ByteStore, "byteLength" | "tryRead">,
+  offset: number,
+  into: Uint8Array,
+): boolean {
+  const there = Math.min(into.length, Math.max(0, store.byteLength - offset));
+  into.fill(0, there);
+  return there === 0 || store.tryRead?.(offset, into.subarray(0, there)) === true;
 }

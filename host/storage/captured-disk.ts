@@ -75,6 +75,18 @@ export class CapturedDisk implements CapturableBackend {
     }
   }
 
+  tryRead(offset: number, into: Uint8Array): boolean {
+    this.#check(offset, into.length);
+    for (const piece of pieces(offset, into.length)) {
+      const target = into.subarray(piece.at, piece.at + piece.byteLength);
+      const place = this.#places[piece.index]!;
+      if (place === null) target.fill(0);
+      else if (place === IN_BASE) this.#base!.readNow(offset + piece.at, target);
+      else target.set(bytesOf(place).subarray(piece.start, piece.start + piece.byteLength));
+    }
+    return true;
+  }
+
   async write(offset: number, from: Uint8Array): Promise<void> {
     this.#checkWrite(offset, from.length);
     for (const piece of pieces(offset, from.length)) {

@@ -26,6 +26,10 @@ export class MemoryStore implements ByteStore {
   }
 
   async read(offset: number, into: Uint8Array): Promise<void> {
+    this.tryRead(offset, into);
+  }
+
+  tryRead(offset: number, into: Uint8Array): boolean {
     this.#assertOpen();
     if (!(offset >= 0) || offset + into.length > this.#byteLength) throw new Error("a read beyond the end");
     visitChunks(offset, into, (index, start, part) => {
@@ -33,6 +37,7 @@ export class MemoryStore implements ByteStore {
       if (chunk === undefined) part.fill(0);
       else part.set(chunk.subarray(start, start + part.length));
     });
+    return true;
   }
 
   async write(offset: number, from: Uint8Array): Promise<void> {

@@ -30,6 +30,11 @@ export class MemoryBlockBackend implements BaseImage {
     into.set(this.#range(offset, into.length));
   }
 
+  tryRead(offset: number, into: Uint8Array): boolean {
+    this.readNow(offset, into);
+    return true;
+  }
+
   readNow(offset: number, into: Uint8Array): void {
     into.set(this.#range(offset, into.length));
   }

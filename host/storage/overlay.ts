@@ -1,7 +1,7 @@
 import { Mutex } from "../util/mutex.js";
 import { AccessRules } from "./access.js";
 import type { BlockBackend } from "./block-backend.js";
-import { type ByteStore, readOrZeroes } from "./byte-store.js";
+import { type ByteStore, readOrZeroes, tryReadOrZeroes } from "./byte-store.js";
 
 /** What is copied at a time: the block of most file systems, so that their writes need no copy. */
 const BLOCK_BYTE_LENGTH = 4096;
@@ -38,17 +38,19 @@ export class OverlayDisk implements BlockBackend {
   async read(offset: number, into: Uint8Array): Promise<void> {
     this.#access.checkRead(offset, into.length);
     const reads: Promise<void>[] = [];
-    for (let done = 0; done < into.length; ) {
-      const isWritten = this.#isWritten(blockOf(offset + done));
-      let end = done;
-      while (end < into.length && this.#isWritten(blockOf(offset + end)) === isWritten) {
-        end = Math.min(into.length, (blockOf(offset + end) + 1) * BLOCK_BYTE_LENGTH - offset);
-      }
-      const part = into.subarray(done, end);
-      reads.push(isWritten ? readOrZeroes(this.#top, offset + done, part) : this.#base.read(offset + done, part));
-      done = end;
+    for (const { start, part, isWritten } of this.#runs(offset, into)) {
+      reads.push(isWritten ? readOrZeroes(this.#top, start, part) : this.#base.read(start, part));
     }
     await allSettled(reads);
+  }
+
+  tryRead(offset: number, into: Uint8Array): boolean {
+    this.#access.checkRead(offset, into.length);
+    for (const { start, part, isWritten } of this.#runs(offset, into)) {
+      const isRead = isWritten ? tryReadOrZeroes(this.#top, start, part) : this.#base.tryRead?.(start, part);
+      if (isRead !== true) return false;
+    }
+    return true;
   }
 
   async write(offset: number, from: Uint8Array): Promise<void> {
@@ -117,9 +119,29 @@ export class OverlayDisk implements BlockBackend {
     }
   }
 
+  /** A range cut where blocks that are in `#top` meet those that are not. */
+  *#runs(offset: number, into: Uint8Array): Generator<OverlayRun> {
+    for (let done = 0; done < into.length; ) {
+      const isWritten = this.#isWritten(blockOf(offset + done));
+      let end = done;
+      while (end < into.length && this.#isWritten(blockOf(offset + end)) === isWritten) {
+        end = Math.min(into.length, (blockOf(offset + end) + 1) * BLOCK_BYTE_LENGTH - offset);
+      }
+      yield { start: offset + done, part: into.subarray(done, end), isWritten };
+      done = end;
+    }
+  }
+
   #isWritten(block: number): boolean {
     return (this.#written[block >> 3]! & (1 << (block & 7))) !== 0;
   }
+}
+
+/** A part of a range, from `start` on the disk on, that is all in one place. */
+interface OverlayRun {
+  readonly start: number;
+  readonly part: Uint8Array;
+  readonly isWritten: boolean;
 }
 
 function blockOf(offset: number): number {

@@ -35,6 +35,11 @@ export class RawDisk implements BlockBackend {
     await this.#store.read(offset, into);
   }
 
+  tryRead(offset: number, into: Uint8Array): boolean {
+    this.#access.checkRead(offset, into.length);
+    return this.#store.tryRead?.(offset, into) === true;
+  }
+
   async write(offset: number, from: Uint8Array): Promise<void> {
     this.#access.checkWrite(offset, from.length);
     await this.#store.write(offset, from);

@@ -34,10 +34,15 @@ export class SyncAccessStore implements ByteStore {
   }
 
   async read(offset: number, into: Uint8Array): Promise<void> {
+    this.tryRead(offset, into);
+  }
+
+  tryRead(offset: number, into: Uint8Array): boolean {
     this.#assertOpen();
     if (!(offset >= 0) || offset + into.length > this.#byteLength) throw new Error("a read beyond the end");
     const byteLength = this.#handle.read(into, { at: offset });
     if (byteLength !== into.length) throw new Error(`the file has become shorter than ${this.#byteLength} bytes`);
+    return true;
   }
 
   async write(offset: number, from: Uint8Array): Promise<void> {

@@ -58,6 +58,7 @@ export class ThrottledDisk implements BlockBackend {
   readonly #clock: ThrottleClock;
   #buckets: { readonly bytes: Bucket | null; readonly operations: Bucket | null } = { bytes: null, operations: null };
   #queue: Promise<void> = Promise.resolve();
+  #waitingCount = 0;
   #sleep: { wake(): void } | null = null;
   #isClosed = false;
 
@@ -89,6 +90,13 @@ export class ThrottledDisk implements BlockBackend {
   async read(offset: number, into: Uint8Array): Promise<void> {
     await this.#turn(into.length);
     await this.#disk.read(offset, into);
+  }
+
+  /** At once as long as there is no limit, and nothing that one has held up. */
+  tryRead(offset: number, into: Uint8Array): boolean {
+    const { bytes, operations } = this.#buckets;
+    if (bytes !== null || operations !== null || this.#waitingCount > 0) return false;
+    return this.#disk.tryRead?.(offset, into) === true;
   }
 
   async write(offset: number, from: Uint8Array): Promise<void> {
@@ -123,8 +131,11 @@ export class ThrottledDisk implements BlockBackend {
 
   /** Resolves when this operation may begin. */
   #turn(byteLength: number): Promise<void> {
+    this.#waitingCount++;
     const turn = this.#queue.then(() => this.#pass(byteLength));
-    this.#queue = turn;
+    this.#queue = turn.then(() => {
+      this.#waitingCount--;
+    });
     return turn;
   }
 

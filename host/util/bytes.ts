@@ -82,6 +82,13 @@ export function dataView(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
+/** A 32-bit integer as four bytes. */
+export function littleEndian32(value: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  dataView(bytes).setUint32(0, value, true);
+  return bytes;
+}
+
 /** Two lower-case digits a byte. */
 export function toHex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");

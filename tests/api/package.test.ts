@@ -20,6 +20,7 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const { dependencies } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as {
   readonly dependencies: Readonly<Record<string, string>>;
 };
+const JUMP_TO_ITSELF = 0x6f;
 const EXAMPLES = ["commands", "processes", "snapshots"];
 
 describe("the package", () => {
@@ -98,14 +99,30 @@ describe("the package", () => {
     const program = "0x00100537, 0x000055b7, 0x55558593, 0x00b52023, 0x0000006f";
     const script = `
       import { Machine } from "vivarium";
-      globalThis.runMachine = async () => {
-        const program = new Uint8Array(Uint32Array.from([${program}]).buffer);
-        const machine = await Machine.create({ program, memoryMiB: 1, networks: [{ kind: "user" }], start: false });
+      import { BrowserPlatform, defaultSite, KeptMachine } from "vivarium/browser";
+      const program = new Uint8Array(Uint32Array.from([${program}]).buffer);
+      globalThis.runMachine = async (platform) => {
+        const options = { program, memoryMiB: 1, networks: [{ kind: "user" }], start: false };
+        const machine = await Machine.create({ ...options, ...platform?.() });
         const halted = machine.halted();
         await machine.start();
         const halt = await halted;
         await machine.close();
         return halt.kind;
+      };
+      globalThis.elsewhere = () => ({ platform: new BrowserPlatform({ ...defaultSite, images: "/elsewhere/" }) });
+      globalThis.keepMachine = async () => {
+        const place = { kind: "kept", name: "kept.viv" };
+        const endless = new Uint8Array(Uint32Array.of(${JUMP_TO_ITSELF}).buffer);
+        const kept = await KeptMachine.open(defaultSite, { place, program: endless, memoryMiB: 1 });
+        await kept.machine.start();
+        await kept.machine.pause();
+        await kept.save({ console: new Uint8Array() });
+        await kept.close();
+        const again = await KeptMachine.open(defaultSite, { place, program: endless, memoryMiB: 1 });
+        const { status } = again.machine;
+        await again.close();
+        return status;
       };`;
     await writeFile(join(page, "main.js"), script);
     await buildPage(page, join(project, "site"));
@@ -114,6 +131,8 @@ describe("the package", () => {
     try {
       const { page: tab, complaints } = await visit(browser, site.url);
       expect(await tab.evaluate("runMachine()")).toBe("poweroff");
+      expect(await tab.evaluate("runMachine(elsewhere)")).toBe("poweroff");
+      expect(await tab.evaluate("keepMachine()")).toBe("paused");
       expect(complaints).toEqual([]);
     } finally {
       await browser.close();

@@ -196,7 +196,7 @@ test(
 );
 
 test(
-  "page: what was recorded is replayed on the terminal to the same state, and the machine goes on where it was",
+  "page: what was recorded is replayed on the terminal to the same state or cancelled, and the machine goes on where it was",
   async (context) => {
     const { site, browser } = await start(context);
     const { page, context: profile, complaints } = await visit(browser, site.url);
@@ -208,6 +208,12 @@ test(
     await type(page, "clear; head -c 9 /dev/urandom | base64; seq -s- 40 42");
     await shows(page, /^40-41-42/m);
     const seen = await screen(page);
+
+    await page.click("#restore");
+    await page.click("#replay");
+    await page.click("#run:has-text('Cancel')");
+    await says(page, "Replay cancelled. The machine goes on where it is when it is resumed.");
+    expect(await status(page)).toBe("Paused");
 
     await page.click("#restore");
     await page.click("#replay");

@@ -37,6 +37,23 @@ export function blockBackendContract(name: string, subject: BlockBackendSubject)
       expectSame(await contentsOf(disk), expected);
     });
 
+    test("what it reads at once is what it reads, and refused like it", async () => {
+      await disk.write(3 * SECTOR, new Uint8Array(2 * SECTOR).fill(0xee));
+      await disk.writeZeroes(9 * SECTOR, SECTOR, true);
+      const into = new Uint8Array(BYTE_LENGTH).fill(0x55);
+      if (disk.tryRead?.(0, into) === true) expectSame(into, await contentsOf(disk));
+      const refused = (offset: number, byteLength: number) => {
+        expect(() => {
+          if (disk.tryRead?.(offset, new Uint8Array(byteLength)) !== true) throw new Error("not at once");
+        }).toThrow();
+      };
+      refused(BYTE_LENGTH - SECTOR, 2 * SECTOR);
+      refused(-SECTOR, SECTOR);
+      refused(Number.NaN, SECTOR);
+      await disk.close();
+      refused(0, SECTOR);
+    });
+
     test("the first and the last sector can be read and written", async () => {
       for (const offset of [0, BYTE_LENGTH - SECTOR]) {
         await disk.write(offset, new Uint8Array(SECTOR).fill(7));

@@ -32,8 +32,8 @@ import {
   STATUS_NEEDS_RESET,
   VENDOR_ID,
   VERSION,
-  VirtioMmioTransport,
-} from "../../host/devices/virtio/mmio-transport.js";
+} from "../../host/devices/virtio/mmio-registers.js";
+import { VirtioMmioTransport } from "../../host/devices/virtio/mmio-transport.js";
 import { featureSet, type VirtioDevice } from "../../host/devices/virtio/virtio-device.js";
 import { decode, encode } from "../../host/util/schema.js";
 import { FakeLine } from "../devices/fake-line.js";
@@ -70,7 +70,7 @@ export class VirtioBench {
 
   constructor(device: VirtioDevice, ram = new FakeRam()) {
     this.ram = ram;
-    this.transport = new VirtioMmioTransport(device, { interrupt: this.line, ram });
+    this.transport = new VirtioMmioTransport(device, { interrupt: this.line, ram, interface: "modern" });
     this.driver = new MockDriver(this.transport, ram);
   }
 }
@@ -217,7 +217,11 @@ export function virtioDeviceContract(name: string, deviceId: number, create: () 
       const state = decode(bench.transport.schema, encode(bench.transport.schema, bench.transport.save()));
       const restored = create();
       const line = new FakeLine();
-      const transport = new VirtioMmioTransport(restored.device, { interrupt: line, ram: bench.ram });
+      const transport = new VirtioMmioTransport(restored.device, {
+        interrupt: line,
+        ram: bench.ram,
+        interface: "modern",
+      });
       transport.load(state);
       expect(transport.save()).toEqual(state);
       const queue = queues[subject.eagerQueue]!;

@@ -69,12 +69,29 @@ test("a history is recorded only in a file that may change", () => {
   expect(() => readOpenOptions("lab.viv", { record: true, discard: true })).toThrow("--discard and --record exclude");
 });
 
+test("viv open is told where disks are that are not in the file, as viv run is", () => {
+  expect(readOpenOptions("lab.viv", { drive: ["a.img", "b,c.qcow2,iops=10"] })).toMatchObject({
+    drives: [
+      { file: "a.img", snapshot: false },
+      { file: "b,c.qcow2", limits: { operationsPerSecond: 10 } },
+    ],
+  });
+  expect(readOpenOptions("lab.viv", { drive: ["a.img,snapshot"], discard: true })).toMatchObject({
+    drives: [{ snapshot: true }],
+  });
+  const drives = (...drive: string[]) => readOpenOptions("lab.viv", { drive });
+  expect(() => drives("a.img,snapshot")).toThrow("--drive a.img: snapshot needs --discard");
+  expect(() => drives("a.img,serial=x")).toThrow("--drive a.img: serial= is for viv run");
+  expect(() => drives(...new Array<string>(7).fill("a.img"))).toThrow("--drive: 7 drives; expected at most 6");
+});
+
 test("viv open goes on at the console or with a command", () => {
   expect(readOpenOptions("lab.viv", {})).toEqual({
     action: "open",
     keep: { file: "lab.viv", schedule: null, record: false },
     discard: false,
     keepIdentity: false,
+    drives: [],
     networks: [],
     shares: [],
     translate: "on",

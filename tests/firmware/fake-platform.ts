@@ -1,5 +1,5 @@
-import type { GuestRam } from "../../host/devices/device.js";
 import type { SbiHart, SbiPlatform, SystemReset } from "../../host/firmware/platform.js";
+import { FakeRam } from "../devices/fake-ram.js";
 
 /** A hart that runs nothing: registers, CSRs, and a note of what was done to it. */
 export class FakeHart implements SbiHart {
@@ -42,62 +42,6 @@ export class FakeHart implements SbiHart {
   }
   flushTlb(): void {
     this.done.push("flushTlb");
-  }
-}
-
-/** Guest RAM at 0x80000000. */
-export class FakeRam implements GuestRam {
-  readonly base = 0x8000_0000;
-  readonly bytes: Uint8Array;
-  readonly #view: DataView;
-
-  constructor(readonly byteLength: number) {
-    this.bytes = new Uint8Array(byteLength);
-    this.#view = new DataView(this.bytes.buffer);
-  }
-
-  contains(paddr: number, byteLength: number): boolean {
-    return (
-      Number.isSafeInteger(paddr) &&
-      Number.isSafeInteger(byteLength) &&
-      paddr >= this.base &&
-      paddr + byteLength <= this.base + this.byteLength
-    );
-  }
-  readU16(paddr: number): number {
-    return this.#view.getUint16(this.#offset(paddr, 2), true);
-  }
-  readU32(paddr: number): number {
-    return this.#view.getUint32(this.#offset(paddr, 4), true);
-  }
-  readU64(paddr: number): bigint {
-    return this.#view.getBigUint64(this.#offset(paddr, 8), true);
-  }
-  writeU16(paddr: number, value: number): void {
-    this.#view.setUint16(this.#offset(paddr, 2), value, true);
-  }
-  writeU32(paddr: number, value: number): void {
-    this.#view.setUint32(this.#offset(paddr, 4), value, true);
-  }
-  writeU64(paddr: number, value: bigint): void {
-    this.#view.setBigUint64(this.#offset(paddr, 8), value, true);
-  }
-  read(paddr: number, into: Uint8Array): void {
-    into.set(this.view(paddr, into.length));
-  }
-  write(paddr: number, from: Uint8Array): void {
-    this.bytes.set(from, this.#offset(paddr, from.length));
-  }
-  zero(paddr: number, byteLength: number): void {
-    this.view(paddr, byteLength).fill(0);
-  }
-  view(paddr: number, byteLength: number): Uint8Array {
-    const offset = this.#offset(paddr, byteLength);
-    return this.bytes.subarray(offset, offset + byteLength);
-  }
-  #offset(paddr: number, byteLength: number): number {
-    if (!this.contains(paddr, byteLength)) throw new Error(`not RAM: ${byteLength} bytes at ${paddr}`);
-    return paddr - this.base;
   }
 }
 

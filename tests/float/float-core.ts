@@ -1,10 +1,7 @@
 /** The float library compiled for the host: its exports called with operands and results as bit patterns. */
-import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { readdirSync } from "node:fs";
 import { instantiate } from "@assemblyscript/loader";
-import asc from "assemblyscript/asc";
+import { compiledOnce } from "../compiled-once.js";
 
 export const RNE = 0;
 export const RTZ = 1;
@@ -60,6 +57,8 @@ const ENTRY = `export * from "../assembly/float/index";${SOFT_EXPORTS}`;
 /** Address of the flags word; the module's own data, if any, starts above it. */
 const FLAGS = 64;
 const OPTIONS = { runtime: "stub", noAssert: true, optimizeLevel: 3, shrinkLevel: 0, memoryBase: 1024 };
+const SOURCES = readdirSync(new URL("../../assembly/float/", import.meta.url)).map((name) => `float/${name}`);
+const PART = { name: "float", entry: ENTRY, sources: SOURCES.sort(), options: OPTIONS };
 
 type Exported = (...operands: readonly (number | bigint)[]) => number | bigint;
 
@@ -73,7 +72,7 @@ export class FloatCore {
   }
 
   static async create(): Promise<FloatCore> {
-    const { exports } = await instantiate<Record<string, unknown>>(await compiled());
+    const { exports } = await instantiate<Record<string, unknown>>(await compiledOnce(PART));
     return new FloatCore(exports);
   }
 
@@ -105,28 +104,4 @@ export class FloatCore {
 
 function toBits(result: number | bigint): bigint {
   return typeof result === "number" ? BigInt(result >>> 0) : BigInt.asUintN(64, result);
-}
-
-/** The compiled library, from build/ if its sources are those it was last compiled from. */
-async function compiled(): Promise<Uint8Array<ArrayBuffer>> {
-  const root = fileURLToPath(new URL("../../", import.meta.url));
-  const sources = join(root, "assembly/float");
-  const hash = createHash("sha256").update(ENTRY).update(JSON.stringify(OPTIONS));
-  for (const name of readdirSync(sources).sort()) hash.update(name).update(readFileSync(join(sources, name)));
-  const stem = `float-test-${hash.digest("hex").slice(0, 16)}`;
-  const outFile = join(root, "build", `${stem}.wasm`);
-  if (!existsSync(outFile)) {
-    mkdirSync(join(root, "build"), { recursive: true });
-    // Test files run in parallel processes: each compiles its own and moves it into place whole.
-    const own = `${stem}-${process.pid}`;
-    writeFileSync(join(root, "build", `${own}.ts`), ENTRY);
-    // A configuration of its own, or asc would take that of the core, which imports its memory.
-    writeFileSync(join(root, "build", `${own}.json`), JSON.stringify({ options: OPTIONS }));
-    const files = ["--config", `build/${own}.json`, "--outFile", `build/${own}.wasm`];
-    const { error, stderr } = await asc.main([`build/${own}.ts`, "--baseDir", root, ...files]);
-    if (error) throw new Error(`asc: ${error.message}\n${stderr.toString()}`);
-    renameSync(join(root, "build", `${own}.wasm`), outFile);
-    for (const extension of ["ts", "json"]) rmSync(join(root, "build", `${own}.${extension}`));
-  }
-  return readFileSync(outFile);
 }

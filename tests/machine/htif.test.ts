@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { Htif } from "../../host/machine/htif.js";
-import { FakeRam } from "../firmware/fake-platform.js";
+import { FakeRam } from "../devices/fake-ram.js";
 
 const TOHOST = 0x8000_1000;
 const FROMHOST = 0x8000_1040;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { StateHash } from "../../host/machine/state-hash.js";
 import type { SavedValue } from "../../host/util/schema.js";
-import { FakeRam } from "../firmware/fake-platform.js";
+import { FakeRam } from "../devices/fake-ram.js";
 
 const MIB = 1024 * 1024;
 

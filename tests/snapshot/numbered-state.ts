@@ -19,6 +19,7 @@ export function numberedState(number: number): MachineState {
       hartCount: 1,
       memoryByteLength: 8 * MIB,
       clock: "virtual",
+      virtio: "modern",
       firmware: "guest",
       htif: null,
       ports: [],

@@ -40,6 +40,21 @@ blockBackendContract("throttle without limits", {
 });
 
 describe("throttle", () => {
+  test("what is limited, or waits behind a limit that has gone, is not read at once", async () => {
+    const disk = throttled({});
+    const readsAtOnce = () => disk.tryRead(0, new Uint8Array(512));
+    expect(readsAtOnce()).toBe(true);
+    disk.setLimits({ operationsPerSecond: 1, burstOperations: 1 });
+    expect(readsAtOnce()).toBe(false);
+    request(disk, 2, 512);
+    await clock.pass(0);
+    expect(done).toBe(1);
+    disk.setLimits({});
+    expect(readsAtOnce()).toBe(false);
+    await clock.pass(0);
+    expect([done, readsAtOnce()]).toEqual([2, true]);
+  });
+
   let clock: ManualClock;
   let done: number;
 

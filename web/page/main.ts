@@ -50,6 +50,7 @@ const toolbar = new Toolbar(
     start: () => void session.start().then(() => terminal.focus()),
     pause: () => void session.pause(),
     resume: () => void session.resume().then(() => terminal.focus()),
+    cancel: () => session.cancelReplay(),
     snapshot: () => void session.snapshot().then(() => terminal.focus()),
     record: () => void session.record().then(() => terminal.focus()),
     restore: () => void restore(),

@@ -44,6 +44,8 @@ export class Session {
   #savedInstructions = 0n;
   #isBusy = false;
   #isRecording = false;
+  /** Gives up the replay under way. */
+  #replaying: AbortController | null = null;
   /** Whether the terminal shows what a replay wrote. */
   #showsReplay = false;
 
@@ -116,16 +118,34 @@ export class Session {
   /** Runs the last recording again on the terminal; the machine waits, and goes on where it is when it is resumed. */
   replay(): Promise<void> {
     return this.#exclusively("Replaying", async () => {
+      const replaying = new AbortController();
+      this.#replaying = replaying;
+      this.#view.activity({ kind: "replaying" });
       if (this.#isRecording) await this.#requireKept().record(false);
       this.#setRecording(false);
-      await this.#machine.pause();
+      if (this.#machine.status === "running") await this.#machine.pause();
       this.#terminal.reset();
       this.#showsReplay = true;
-      const { reason, from, instructions } = await this.#requireKept().replay();
+      const report = await this.#requireKept()
+        .replay({ signal: replaying.signal })
+        .catch((error: unknown) => {
+          if (error instanceof VivariumError && error.code === "replay/cancelled") return null;
+          throw error;
+        });
+      this.#replaying = null;
+      if (report === null) {
+        this.#view.info("Replay cancelled. The machine goes on where it is when it is resumed.");
+        return;
+      }
+      const { reason, from, instructions } = report;
       const count = (instructions - from).toLocaleString();
       const outcome = reason === "cut" ? "to where the recording was cut off" : "to the same state";
       this.#view.info(`Replayed ${count} instructions, ${outcome}.`);
     });
+  }
+
+  cancelReplay(): void {
+    this.#replaying?.abort();
   }
 
   /** Takes a snapshot with the next free name. */

@@ -6,6 +6,8 @@ export type Activity =
   | { readonly kind: "running" }
   | { readonly kind: "paused" }
   | { readonly kind: "off" }
+  /** A recording is run again, which can be cancelled. */
+  | { readonly kind: "replaying" }
   /** Something that takes a moment: nothing else can be asked for meanwhile. */
   | { readonly kind: "busy"; readonly text: string }
   | { readonly kind: "failed" }
@@ -15,6 +17,7 @@ export interface ToolbarActions {
   start(): void;
   pause(): void;
   resume(): void;
+  cancel(): void;
   snapshot(): void;
   record(): void;
   restore(): void;
@@ -22,9 +25,14 @@ export interface ToolbarActions {
   upload(file: File): void;
 }
 
-type RunAction = "start" | "pause" | "resume";
+type RunAction = "start" | "pause" | "resume" | "cancel";
 
-const RUN_LABELS: Readonly<Record<RunAction, string>> = { start: "Start", pause: "Pause", resume: "Resume" };
+const RUN_LABELS: Readonly<Record<RunAction, string>> = {
+  start: "Start",
+  pause: "Pause",
+  resume: "Resume",
+  cancel: "Cancel",
+};
 
 /** The buttons and the line that says how things are. */
 export class Toolbar {
@@ -66,7 +74,7 @@ export class Toolbar {
     this.#run.querySelector("span")!.textContent = RUN_LABELS[this.#runAction];
     const { kind } = activity;
     const hasMachine = kind === "running" || kind === "paused" || kind === "off";
-    this.#run.disabled = !hasMachine && kind !== "failed";
+    this.#run.disabled = !hasMachine && kind !== "failed" && kind !== "replaying";
     this.#snapshot.disabled = kind !== "running" && kind !== "paused";
     this.#record.disabled = kind !== "running" && kind !== "paused";
     this.#restore.disabled = !hasMachine;
@@ -109,6 +117,8 @@ function statusText(activity: Activity): string {
     case "loading":
     case "busy":
       return activity.text;
+    case "replaying":
+      return "Replaying";
     case "running":
       return "Running";
     case "paused":
@@ -128,6 +138,8 @@ function runActionFor({ kind }: Activity): RunAction {
       return "pause";
     case "paused":
       return "resume";
+    case "replaying":
+      return "cancel";
     case "loading":
     case "off":
     case "failed":

@@ -1,6 +1,14 @@
 import { type StateOf, schema } from "../../util/schema.js";
 import type { Device, Width } from "../device.js";
-import { DEVICE_ID, MAGIC, MAGIC_VALUE, MMIO_VERSION, MMIO_WINDOW_BYTE_LENGTH, VERSION } from "./mmio-transport.js";
+import {
+  DEVICE_ID,
+  MAGIC,
+  MAGIC_VALUE,
+  MMIO_VERSIONS,
+  MMIO_WINDOW_BYTE_LENGTH,
+  VERSION,
+  type VirtioInterface,
+} from "./mmio-registers.js";
 import { VIRTIO_ID_NONE } from "./virtio-device.js";
 
 const emptySlotSchema = schema("virtio-mmio-empty-slot", 1, {});
@@ -11,6 +19,11 @@ type EmptySlotState = StateOf<EmptySlotFields>;
 export class EmptyVirtioSlot implements Device<EmptySlotFields> {
   readonly schema = emptySlotSchema;
   readonly windowByteLength = MMIO_WINDOW_BYTE_LENGTH;
+  readonly #version: number;
+
+  constructor(virtioInterface: VirtioInterface) {
+    this.#version = MMIO_VERSIONS[virtioInterface];
+  }
 
   read(offset: number, width: Width): number {
     if (width !== 4) return 0;
@@ -18,7 +31,7 @@ export class EmptyVirtioSlot implements Device<EmptySlotFields> {
       case MAGIC_VALUE:
         return MAGIC;
       case VERSION:
-        return MMIO_VERSION;
+        return this.#version;
       case DEVICE_ID:
         return VIRTIO_ID_NONE;
       default:

@@ -1,36 +1,4 @@
-/**
- * Virtio over memory-mapped registers, version 2 (not the legacy interface).
- *
- * | offset       | access | register                                                                   |
- * |--------------|--------|----------------------------------------------------------------------------|
- * | 0x000        | r      | MagicValue: "virt"                                                         |
- * | 0x004        | r      | Version: 2                                                                 |
- * | 0x008        | r      | DeviceID; 0 where there is no device                                       |
- * | 0x00c        | r      | VendorID                                                                   |
- * | 0x010        | r      | DeviceFeatures: 32 of them, chosen by DeviceFeaturesSel                    |
- * | 0x014        | w      | DeviceFeaturesSel                                                          |
- * | 0x020        | w      | DriverFeatures: 32 of them, chosen by DriverFeaturesSel                    |
- * | 0x024        | w      | DriverFeaturesSel                                                          |
- * | 0x030        | w      | QueueSel: the queue that the other Queue registers are about               |
- * | 0x034        | r      | QueueNumMax: its largest size; 0 where there is no such queue              |
- * | 0x038        | w      | QueueNum: its size                                                         |
- * | 0x044        | rw     | QueueReady                                                                 |
- * | 0x050        | w      | QueueNotify: index of a queue with new buffers                             |
- * | 0x060        | r      | InterruptStatus: bit 0 used buffers, bit 1 configuration change            |
- * | 0x064        | w      | InterruptACK: bits to clear in InterruptStatus                             |
- * | 0x070        | rw     | Status; 0 resets the device                                                |
- * | 0x080, 0x084 | w      | QueueDescLow, QueueDescHigh: descriptor table                              |
- * | 0x090, 0x094 | w      | QueueDriverLow, QueueDriverHigh: available ring                            |
- * | 0x0a0, 0x0a4 | w      | QueueDeviceLow, QueueDeviceHigh: used ring                                 |
- * | 0x0b0, 0x0b4 | r      | SHMLenLow, SHMLenHigh: all ones, no shared memory                          |
- * | 0x0b8, 0x0bc | r      | SHMBaseLow, SHMBaseHigh: all ones                                          |
- * | 0x0fc        | r      | ConfigGeneration: changes with the configuration space                     |
- * | 0x100 ...    | rw     | configuration space, in any width                                          |
- *
- * The registers below 0x100 are 32 bits wide; other accesses reach nothing.
- *
- * Source: virtio 1.2 section 4.2 (MMIO), section 2.1 (device status), section 3.1 (initialization).
- */
+/** A virtio device behind memory-mapped registers: `mmio-registers.ts`. */
 import {
   component,
   flag,
@@ -46,61 +14,68 @@ import {
   uint,
 } from "../../util/schema.js";
 import type { Device, GuestRam, InterruptLine, Width } from "../device.js";
+import {
+  CONFIG,
+  CONFIG_GENERATION,
+  DEVICE_FEATURES,
+  DEVICE_FEATURES_SEL,
+  DEVICE_ID,
+  DRIVER_FEATURES,
+  DRIVER_FEATURES_SEL,
+  GUEST_PAGE_SIZE,
+  INTERRUPT_ACK,
+  INTERRUPT_CONFIG_CHANGE,
+  INTERRUPT_STATUS,
+  INTERRUPT_USED_BUFFER,
+  MAGIC,
+  MAGIC_VALUE,
+  MMIO_VERSIONS,
+  MMIO_WINDOW_BYTE_LENGTH,
+  NO_SHARED_MEMORY,
+  QUEUE_ALIGN,
+  QUEUE_DESC_HIGH,
+  QUEUE_DESC_LOW,
+  QUEUE_DEVICE_HIGH,
+  QUEUE_DEVICE_LOW,
+  QUEUE_DRIVER_HIGH,
+  QUEUE_DRIVER_LOW,
+  QUEUE_NOTIFY,
+  QUEUE_NUM,
+  QUEUE_NUM_MAX,
+  QUEUE_PFN,
+  QUEUE_READY,
+  QUEUE_SEL,
+  SHM_BASE_HIGH,
+  SHM_BASE_LOW,
+  SHM_LEN_HIGH,
+  SHM_LEN_LOW,
+  STATUS,
+  STATUS_DRIVER_OK,
+  STATUS_FEATURES_OK,
+  STATUS_NEEDS_RESET,
+  VENDOR,
+  VENDOR_ID,
+  VERSION,
+  VIRTIO_F_ANY_LAYOUT,
+  VIRTIO_F_EVENT_IDX,
+  VIRTIO_F_INDIRECT_DESC,
+  VIRTIO_F_VERSION_1,
+  type VirtioInterface,
+} from "./mmio-registers.js";
 import { featureSet, hasFeature, type VirtioDevice, type VirtioDriver } from "./virtio-device.js";
-import { type QueuePart, type RingFeatures, Virtqueue, virtqueueState } from "./virtqueue.js";
+import { isPowerOfTwo, type QueuePart, type RingFeatures, Virtqueue, virtqueueState } from "./virtqueue.js";
 
-export const MMIO_WINDOW_BYTE_LENGTH = 0x1000;
+const RING_FEATURES: Readonly<Record<VirtioInterface, bigint>> = {
+  // Our devices take requests in whatever pieces; of the modern interface that is part.
+  legacy: featureSet(VIRTIO_F_INDIRECT_DESC, VIRTIO_F_EVENT_IDX, VIRTIO_F_ANY_LAYOUT),
+  modern: featureSet(VIRTIO_F_INDIRECT_DESC, VIRTIO_F_EVENT_IDX, VIRTIO_F_VERSION_1),
+};
+/** The legacy interface has no others. */
+const LEGACY_FEATURES = 0xffff_ffffn;
 
-export const MAGIC_VALUE = 0x000;
-export const VERSION = 0x004;
-export const DEVICE_ID = 0x008;
-export const VENDOR_ID = 0x00c;
-export const DEVICE_FEATURES = 0x010;
-export const DEVICE_FEATURES_SEL = 0x014;
-export const DRIVER_FEATURES = 0x020;
-export const DRIVER_FEATURES_SEL = 0x024;
-export const QUEUE_SEL = 0x030;
-export const QUEUE_NUM_MAX = 0x034;
-export const QUEUE_NUM = 0x038;
-export const QUEUE_READY = 0x044;
-export const QUEUE_NOTIFY = 0x050;
-export const INTERRUPT_STATUS = 0x060;
-export const INTERRUPT_ACK = 0x064;
-export const STATUS = 0x070;
-export const QUEUE_DESC_LOW = 0x080;
-export const QUEUE_DESC_HIGH = 0x084;
-export const QUEUE_DRIVER_LOW = 0x090;
-export const QUEUE_DRIVER_HIGH = 0x094;
-export const QUEUE_DEVICE_LOW = 0x0a0;
-export const QUEUE_DEVICE_HIGH = 0x0a4;
-export const SHM_LEN_LOW = 0x0b0;
-export const SHM_LEN_HIGH = 0x0b4;
-export const SHM_BASE_LOW = 0x0b8;
-export const SHM_BASE_HIGH = 0x0bc;
-export const CONFIG_GENERATION = 0x0fc;
-export const CONFIG = 0x100;
-
-export const MAGIC = 0x7472_6976;
-export const MMIO_VERSION = 2;
-/** "QEMU", read as MagicValue is: there are drivers (that of xv6) which accept no other. */
-const VENDOR = 0x554d_4551;
-const NO_SHARED_MEMORY = 0xffff_ffff;
-
-export const STATUS_ACKNOWLEDGE = 1;
-export const STATUS_DRIVER = 2;
-export const STATUS_DRIVER_OK = 4;
-export const STATUS_FEATURES_OK = 8;
-export const STATUS_NEEDS_RESET = 0x40;
-export const STATUS_FAILED = 0x80;
-
-export const INTERRUPT_USED_BUFFER = 1;
-export const INTERRUPT_CONFIG_CHANGE = 2;
-
-/** Feature bits of the ring and the transport: virtio 1.2 section 6. */
-export const VIRTIO_F_INDIRECT_DESC = 28;
-export const VIRTIO_F_EVENT_IDX = 29;
-export const VIRTIO_F_VERSION_1 = 32;
-const RING_FEATURES = featureSet(VIRTIO_F_INDIRECT_DESC, VIRTIO_F_EVENT_IDX, VIRTIO_F_VERSION_1);
+/** What a legacy driver's queues are in until it says something else: as in QEMU. */
+const LEGACY_PAGE_BYTE_LENGTH = 1;
+const LEGACY_ALIGNMENT = 4096;
 
 const QUEUE_ADDRESSES: Readonly<Record<number, { readonly part: QueuePart; readonly half: "low" | "high" }>> = {
   [QUEUE_DESC_LOW]: { part: "descriptorTable", half: "low" },
@@ -119,16 +94,28 @@ function transportFields(device: VirtioDevice) {
     driverFeaturesSel: u32("DriverFeaturesSel"),
     queueSel: u32("QueueSel"),
     interruptStatus: uint("InterruptStatus", INTERRUPT_USED_BUFFER | INTERRUPT_CONFIG_CHANGE),
-    startedByKick: flag("whether a kick came after FEATURES_OK and before DRIVER_OK"),
+    startedByKick: flag("whether a kick came before DRIVER_OK that started the device"),
+    guestPageSize: u32("GuestPageSize, of the legacy interface"),
+    queueAligns: table("QueueAlign by index, of the legacy interface", u32("alignment"), device.queueMaxSizes.length),
     queues: table("by index", virtqueueState, device.queueMaxSizes.length),
     device: component("the device behind the transport", device.schema),
   };
 }
 type TransportFields = ReturnType<typeof transportFields>;
 type TransportState = StateOf<TransportFields>;
-/** Version 1 had no kicks before DRIVER_OK. */
-const UPGRADES: Upgrades = { 1: (old) => ({ ...old, startedByKick: false }) };
-type Registers = Omit<LiveStateOf<TransportFields>, "queues" | "device">;
+
+/** Version 1 had no kicks before DRIVER_OK, version 2 no legacy interface. */
+function upgrades({ queueMaxSizes }: VirtioDevice): Upgrades {
+  return {
+    1: (old) => ({ ...old, startedByKick: false }),
+    2: (old) => ({
+      ...old,
+      guestPageSize: LEGACY_PAGE_BYTE_LENGTH,
+      queueAligns: queueMaxSizes.map(() => LEGACY_ALIGNMENT),
+    }),
+  };
+}
+type Registers = Omit<LiveStateOf<TransportFields>, "queues" | "queueAligns" | "device">;
 
 const POWER_ON: Readonly<Registers> = {
   status: 0,
@@ -138,11 +125,14 @@ const POWER_ON: Readonly<Registers> = {
   queueSel: 0,
   interruptStatus: 0,
   startedByKick: false,
+  guestPageSize: LEGACY_PAGE_BYTE_LENGTH,
 };
 
 export interface MmioTransportWires {
   readonly interrupt: InterruptLine;
   readonly ram: GuestRam;
+  /** Which of the two the driver finds. */
+  readonly interface: VirtioInterface;
 }
 
 export class VirtioMmioTransport implements Device<TransportFields> {
@@ -152,11 +142,12 @@ export class VirtioMmioTransport implements Device<TransportFields> {
   readonly #wires: MmioTransportWires;
   readonly #queues: readonly Virtqueue[];
   #registers: Registers = { ...POWER_ON };
+  #queueAligns: number[] = [];
   #ringFeatures: RingFeatures = ringFeatures(0n);
   #fault: string | null = null;
 
   constructor(device: VirtioDevice, wires: MmioTransportWires) {
-    this.schema = schema("virtio-mmio", 2, transportFields(device), UPGRADES);
+    this.schema = schema("virtio-mmio", 3, transportFields(device), upgrades(device));
     this.#device = device;
     this.#wires = wires;
     this.#queues = device.queueMaxSizes.map((maxSize, index) => this.#createQueue(maxSize, index));
@@ -180,16 +171,25 @@ export class VirtioMmioTransport implements Device<TransportFields> {
 
   reset(): void {
     this.#device.reset();
+    this.#queueAligns = this.#queues.map(() => LEGACY_ALIGNMENT);
+    this.#registers.guestPageSize = LEGACY_PAGE_BYTE_LENGTH;
     this.#resetDriverSide();
   }
 
   save(): TransportState {
-    return { ...this.#registers, queues: this.#queues.map((queue) => queue.save()), device: this.#device.save() };
+    return {
+      ...this.#registers,
+      queueAligns: [...this.#queueAligns],
+      queues: this.#queues.map((queue) => queue.save()),
+      device: this.#device.save(),
+    };
   }
 
-  load({ queues, device, ...registers }: TransportState): void {
+  load({ queues, queueAligns, device, ...registers }: TransportState): void {
     this.#device.reset();
-    this.#registers = { ...registers };
+    // A file can say 0, which no driver can write.
+    this.#registers = { ...registers, guestPageSize: registers.guestPageSize || LEGACY_PAGE_BYTE_LENGTH };
+    this.#queueAligns = queueAligns.map((align) => align || LEGACY_ALIGNMENT);
     this.#ringFeatures = ringFeatures(registers.driverFeatures);
     this.#fault = null;
     this.#queues.forEach((queue, index) => {
@@ -209,8 +209,13 @@ export class VirtioMmioTransport implements Device<TransportFields> {
     return (hasStatus(status, STATUS_DRIVER_OK) || startedByKick) && !hasStatus(status, STATUS_NEEDS_RESET);
   }
 
+  get #isLegacy(): boolean {
+    return this.#wires.interface === "legacy";
+  }
+
   get #offeredFeatures(): bigint {
-    return this.#device.features | RING_FEATURES;
+    const features = this.#device.features | RING_FEATURES[this.#wires.interface];
+    return this.#isLegacy ? features & LEGACY_FEATURES : features;
   }
 
   #createQueue(maxSize: number, index: number): Virtqueue {
@@ -244,7 +249,7 @@ export class VirtioMmioTransport implements Device<TransportFields> {
       case MAGIC_VALUE:
         return MAGIC;
       case VERSION:
-        return MMIO_VERSION;
+        return MMIO_VERSIONS[this.#wires.interface];
       case DEVICE_ID:
         return this.#device.deviceId;
       case VENDOR_ID:
@@ -253,12 +258,25 @@ export class VirtioMmioTransport implements Device<TransportFields> {
         return half(this.#offeredFeatures, registers.deviceFeaturesSel);
       case QUEUE_NUM_MAX:
         return this.#selectedQueue?.maxSize ?? 0;
-      case QUEUE_READY:
-        return Number(this.#selectedQueue?.ready ?? false);
       case INTERRUPT_STATUS:
         return registers.interruptStatus;
       case STATUS:
         return registers.status;
+      default:
+        return this.#isLegacy ? this.#readLegacyRegister(offset) : this.#readModernRegister(offset);
+    }
+  }
+
+  #readLegacyRegister(offset: number): number {
+    const queue = this.#selectedQueue;
+    if (offset !== QUEUE_PFN || queue === undefined || !queue.ready) return 0;
+    return Number((queue.address / BigInt(this.#registers.guestPageSize)) & 0xffff_ffffn);
+  }
+
+  #readModernRegister(offset: number): number {
+    switch (offset) {
+      case QUEUE_READY:
+        return Number(this.#selectedQueue?.ready ?? false);
       case SHM_LEN_LOW:
       case SHM_LEN_HIGH:
       case SHM_BASE_LOW:
@@ -289,9 +307,6 @@ export class VirtioMmioTransport implements Device<TransportFields> {
       case QUEUE_NUM:
         this.#selectedQueue?.setSize(value);
         break;
-      case QUEUE_READY:
-        this.#selectedQueue?.setReady((value & 1) !== 0);
-        break;
       case QUEUE_NOTIFY:
         this.#kick(value);
         break;
@@ -302,11 +317,36 @@ export class VirtioMmioTransport implements Device<TransportFields> {
       case STATUS:
         this.#setStatus(value);
         break;
-      default: {
-        const address = QUEUE_ADDRESSES[offset];
-        if (address !== undefined) this.#selectedQueue?.setAddress(address.part, address.half, value);
-      }
+      default:
+        if (this.#isLegacy) this.#writeLegacyRegister(offset, value);
+        else this.#writeModernRegister(offset, value);
     }
+  }
+
+  #writeLegacyRegister(offset: number, value: number): void {
+    const registers = this.#registers;
+    switch (offset) {
+      case GUEST_PAGE_SIZE:
+        if (isPowerOfTwo(value)) registers.guestPageSize = value;
+        break;
+      case QUEUE_ALIGN:
+        if (isPowerOfTwo(value) && this.#selectedQueue !== undefined) this.#queueAligns[registers.queueSel] = value;
+        break;
+      case QUEUE_PFN:
+        this.#selectedQueue?.setReady(false);
+        if (value === 0) return;
+        this.#selectedQueue?.place(
+          BigInt(value) * BigInt(registers.guestPageSize),
+          this.#queueAligns[registers.queueSel]!,
+        );
+        this.#selectedQueue?.setReady(true);
+    }
+  }
+
+  #writeModernRegister(offset: number, value: number): void {
+    if (offset === QUEUE_READY) this.#selectedQueue?.setReady((value & 1) !== 0);
+    const address = QUEUE_ADDRESSES[offset];
+    if (address !== undefined) this.#selectedQueue?.setAddress(address.part, address.half, value);
   }
 
   get #selectedQueue(): Virtqueue | undefined {
@@ -315,24 +355,29 @@ export class VirtioMmioTransport implements Device<TransportFields> {
 
   /**
    * A driver may not kick before DRIVER_OK (section 3.1.1), but that of barebox reads a disk's partition table by then
-   * and waits for it. As in QEMU, its first kick starts the device, for the features are settled.
+   * and waits for it. As in QEMU, its first kick starts the device, for the features are settled. The legacy interface
+   * leaves the order to the driver.
    */
   #kick(queueIndex: number): void {
     const { status } = this.#registers;
     if (this.#queues[queueIndex]?.ready !== true || hasStatus(status, STATUS_NEEDS_RESET)) return;
     if (!this.#isLive) {
-      if (!hasStatus(status, STATUS_FEATURES_OK)) return;
+      if (!this.#isLegacy && !hasStatus(status, STATUS_FEATURES_OK)) return;
       this.#registers.startedByKick = true;
       this.#device.start(this.#driver());
     }
     this.#device.kick(queueIndex);
   }
 
-  /** Once FEATURES_OK is set the features are settled (section 3.1.1, step 5); DRIVER_OK without it settles them, too. */
+  /**
+   * Once FEATURES_OK is set the features are settled (section 3.1.1, step 5); DRIVER_OK without it settles them, too. A
+   * legacy driver is not told which are refused: it has those that were offered.
+   */
   #setDriverFeatures(value: number): void {
     const registers = this.#registers;
     if (hasStatus(registers.status, STATUS_FEATURES_OK | STATUS_DRIVER_OK)) return;
-    registers.driverFeatures = withHalf(registers.driverFeatures, registers.driverFeaturesSel, value);
+    const features = withHalf(registers.driverFeatures, registers.driverFeaturesSel, value);
+    registers.driverFeatures = this.#isLegacy ? features & this.#offeredFeatures : features;
     this.#ringFeatures = ringFeatures(registers.driverFeatures);
   }
 
@@ -366,8 +411,10 @@ export class VirtioMmioTransport implements Device<TransportFields> {
     for (let index = 0; index < this.#queues.length; index++) this.#kick(index);
   }
 
+  /** Linux sets GuestPageSize before it resets the device, and means it to stay. */
   #resetDriverSide(): void {
-    this.#registers = { ...POWER_ON };
+    const { guestPageSize } = this.#registers;
+    this.#registers = { ...POWER_ON, guestPageSize };
     this.#ringFeatures = ringFeatures(0n);
     this.#fault = null;
     for (const queue of this.#queues) queue.reset();

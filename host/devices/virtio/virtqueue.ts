@@ -99,6 +99,26 @@ export class Virtqueue {
     this.#state[part] = half === "low" ? withLowHalf(address, value) : withHighHalf(address, value);
   }
 
+  /** Where the descriptor table is, in guest physical memory. */
+  get address(): bigint {
+    return this.#state.descriptorTable;
+  }
+
+  /**
+   * Puts the parts one after the other, as the legacy interface has them (section 2.7.2).
+   *
+   * @param align what the used ring's distance from the beginning is a multiple of; a power of two
+   */
+  place(address: bigint, align: number): void {
+    if (this.ready) return;
+    const { size } = this.#state;
+    const availableRing = DESCRIPTOR_BYTE_LENGTH * size;
+    const end = availableRing + RING_ENTRIES + AVAILABLE_ENTRY_BYTE_LENGTH * size + EVENT_BYTE_LENGTH;
+    this.#state.descriptorTable = address;
+    this.#state.availableRing = address + BigInt(availableRing);
+    this.#state.usedRing = address + BigInt(Math.ceil(end / align) * align);
+  }
+
   /** A queue that becomes ready starts with empty rings. */
   setReady(ready: boolean): void {
     if (ready === this.ready) return;
@@ -256,6 +276,6 @@ function withHighHalf(address: bigint, high: number): bigint {
   return (address & 0xffff_ffffn) | (BigInt(high) << 32n);
 }
 
-function isPowerOfTwo(size: number): boolean {
+export function isPowerOfTwo(size: number): boolean {
   return size > 0 && (size & (size - 1)) === 0;
 }

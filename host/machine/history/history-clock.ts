@@ -1,12 +1,30 @@
 import { Alarms } from "../alarms.js";
 import {
   type GuestClock,
-  type HostClock,
+  HostClock,
   type TimedProcessor,
   VIRTUAL_TICKS_PER_INSTRUCTION,
   type VirtualClock,
 } from "../clock.js";
+import type { HostServices } from "../host-services.js";
 import { type Border, NOW, PACE, PACE_UNIT } from "./border.js";
+
+/**
+ * The clock of a machine.
+ *
+ * @param virtual null for one that follows the host's
+ * @param border null for a machine whose history is neither recorded nor run again
+ */
+export function clockOf(
+  processor: TimedProcessor,
+  host: HostServices,
+  virtual: VirtualClock | null,
+  border: Border | null,
+): GuestClock {
+  if (border === null) return virtual ?? new HostClock(processor, host);
+  if (virtual !== null) return new HistoryVirtualClock(virtual, border);
+  return new HistoryClock(processor, border, border.isLive ? (watched) => new HostClock(watched, host) : null);
+}
 
 /** Time that follows the host's, and what it said is recorded; or that says it again. */
 export class HistoryClock implements GuestClock {

@@ -187,6 +187,11 @@ export class Replayer implements Border {
     this.#attached.halt({ kind: "stopped" });
   }
 
+  /** Ends the machine's run with `replay/cancelled`. */
+  cancel(): void {
+    this.#attached.fail(new VivariumError("replay/cancelled", "the replay was cancelled"));
+  }
+
   captured(): null {
     return null;
   }

@@ -3,6 +3,7 @@ import type { NetworkClock } from "../link.js";
 import { write16 } from "../octets.js";
 import { PROTOCOL_TCP } from "./ip.js";
 import type { Endpoint, OutsideStream, StreamEvents, StreamFailure } from "./outside.js";
+import { PostponedTimer } from "./postponed-timer.js";
 import { ReceiveQueue } from "./receive-queue.js";
 import type { StreamMemory } from "./stream-memory.js";
 import {
@@ -85,6 +86,7 @@ export class TcpConnection {
   readonly #services: TcpServices;
   readonly #sender: TcpSender;
   readonly #queue = new ReceiveQueue();
+  readonly #timer: PostponedTimer;
   readonly #header: { readonly source: Uint8Array; readonly destination: Uint8Array; readonly protocol: number };
   #phase: Phase;
   #stream: OutsideStream | null = null;
@@ -94,6 +96,8 @@ export class TcpConnection {
   #windowEnd = 0;
   #receiveScale = 0;
   #sackPermitted = false;
+  /** Where the guest's data ends, once that is known. */
+  #finSequence: number | null = null;
   #guestEnded = false;
   #isPaused = false;
   #requestedAck: AckTime | null = null;
@@ -101,9 +105,6 @@ export class TcpConnection {
   #acknowledged = 0;
   /** What the stream memory counts for this connection. */
   #counted = 0;
-  #cancelTimer: (() => void) | null = null;
-  #timerMs = Number.POSITIVE_INFINITY;
-  #deadlineMs = Number.POSITIVE_INFINITY;
   #heardMs: number;
   #challenges = { secondMs: Number.NEGATIVE_INFINITY, count: 0 };
 
@@ -118,6 +119,7 @@ export class TcpConnection {
       transmit: (sequence, byteLength, flags, read) => this.#transmit(sequence, byteLength, flags | ACK, read),
       isWireBusy: () => this.#isWireBusy(),
     });
+    this.#timer = new PostponedTimer(services.clock, () => this.#expire());
     this.#phase = "connecting";
     this.#heardMs = services.clock.nowMs();
   }
@@ -353,7 +355,7 @@ export class TcpConnection {
     const nowMs = this.#services.clock.nowMs();
     if (nowMs - this.#challenges.secondMs >= 1000) this.#challenges = { secondMs: nowMs, count: 0 };
     if (this.#challenges.count++ < CHALLENGES_PER_SECOND) this.#sendAck();
-    if (this.#phase === "timeWait") this.#arm(TIME_WAIT_MS);
+    if (this.#phase === "timeWait") this.#timer.arm(TIME_WAIT_MS);
   }
 
   #takeAck({ sequence, acknowledgment, window, data, flags, options }: TcpSegment): void {
@@ -385,8 +387,6 @@ export class TcpConnection {
     if (this.#finSequence === this.#receiveNext) this.#takeFin();
     this.#requestAck();
   }
-  /** Where the guest's data ends, once that is known. */
-  #finSequence: number | null = null;
 
   #queueData(start: number, data: Uint8Array): void {
     this.#queue.add(start, data);
@@ -416,7 +416,7 @@ export class TcpConnection {
     if (this.#phase !== "open" || !this.#guestEnded || !this.#sender.isDone) return;
     this.flushAck();
     this.#phase = "timeWait";
-    this.#arm(TIME_WAIT_MS);
+    this.#timer.arm(TIME_WAIT_MS);
   }
 
   #requestAck(): void {
@@ -511,25 +511,8 @@ export class TcpConnection {
   }
 
   #updateTimer(): void {
-    if (this.#sender.isInFlight || this.#sender.isBlocked) this.#arm(this.#sender.timeout.ms);
-    else this.#arm(KEEP_ALIVE_MS);
-  }
-
-  /** Has `#expire` called in `ms`, however often it is put off. */
-  #arm(ms: number): void {
-    const { clock } = this.#services;
-    this.#deadlineMs = clock.nowMs() + ms;
-    if (this.#cancelTimer !== null && this.#timerMs <= this.#deadlineMs) return;
-    this.#cancelTimer?.();
-    this.#timerMs = this.#deadlineMs;
-    this.#cancelTimer = clock.after(ms, () => this.#tick());
-  }
-
-  #tick(): void {
-    this.#cancelTimer = null;
-    const left = this.#deadlineMs - this.#services.clock.nowMs();
-    if (left > 0.5) this.#arm(left);
-    else this.#expire();
+    if (this.#sender.isInFlight || this.#sender.isBlocked) this.#timer.arm(this.#sender.timeout.ms);
+    else this.#timer.arm(KEEP_ALIVE_MS);
   }
 
   #expire(): void {
@@ -547,7 +530,7 @@ export class TcpConnection {
         // What the guest has sent may still be on its way into the host's TCP; the connection counts until it is there.
         if (this.#stream === null) this.#close();
         else if (this.#services.clock.nowMs() - this.#heardMs > LINGER_MS) this.abort();
-        else this.#arm(TIME_WAIT_MS);
+        else this.#timer.arm(TIME_WAIT_MS);
         return;
       case "connecting":
       case "closed":
@@ -577,20 +560,19 @@ export class TcpConnection {
   #keepAlive(): void {
     const silentMs = this.#services.clock.nowMs() - this.#heardMs;
     if (silentMs < KEEP_ALIVE_MS) {
-      this.#arm(KEEP_ALIVE_MS - silentMs);
+      this.#timer.arm(KEEP_ALIVE_MS - silentMs);
     } else if (silentMs > KEEP_ALIVE_MS + KEEP_ALIVE_PROBES * KEEP_ALIVE_INTERVAL_MS) {
       this.reset();
     } else {
       this.#transmit((this.#sender.una - 1) >>> 0, 0, ACK);
-      this.#arm(KEEP_ALIVE_INTERVAL_MS);
+      this.#timer.arm(KEEP_ALIVE_INTERVAL_MS);
     }
   }
 
   #close(): void {
     this.#phase = "closed";
     this.#stream = null;
-    this.#cancelTimer?.();
-    this.#cancelTimer = null;
+    this.#timer.cancel();
     this.#sender.buffer.clear();
     this.#forgetMemory();
     this.#services.closed(this);

@@ -44,6 +44,8 @@ export interface FileCalls {
   hasHistory: { readonly argument: undefined; readonly answer: boolean };
   /** Runs the newest history again, to the console; the machine is paused then, where it was. */
   replay: { readonly argument: undefined; readonly answer: ReplayReport };
+  /** The replay that was asked for before is given up: it is refused with `replay/cancelled`. Not in turn, but at once. */
+  cancelReplay: { readonly argument: undefined; readonly answer: undefined };
   /** The whole file. */
   contents: { readonly argument: undefined; readonly answer: Blob };
   /** Waits for what is being written, and lets go of the file. */

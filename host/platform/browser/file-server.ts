@@ -10,11 +10,15 @@ import type { FileStore, StoredFile } from "./file-store.js";
 
 const MEDIA_TYPE = "application/vnd.sqlite3";
 
+type CallInTurn = Exclude<FileCallName, "cancelReplay">;
+
 /** The worker's end of the calls that concern the machine's file. */
 export class FileServer {
   readonly #machine: ServedMachine;
   readonly #store: FileStore;
   #opened: StoredFile | null = null;
+  /** Of the replay that was asked for last. */
+  #replay = new Cancellation();
   /** Calls are served one after the other. */
   #turn: Promise<void> = Promise.resolve();
 
@@ -22,11 +26,18 @@ export class FileServer {
     this.#machine = machine;
     this.#store = store;
     port.onmessage = ({ data }: MessageEvent<FileRequest>) => {
-      this.#turn = this.#turn.then(async () => port.postMessage(await this.#serve(data)));
+      const { name } = data;
+      if (name === "replay") this.#replay = new Cancellation();
+      if (name === "cancelReplay") {
+        this.#replay.cancel();
+        port.postMessage({ id: data.id, kind: "answer", value: undefined } satisfies FileAnswer);
+        return;
+      }
+      this.#turn = this.#turn.then(async () => port.postMessage(await this.#serve(name, data)));
     };
   }
 
-  async #serve({ id, name, argument }: FileRequest): Promise<FileAnswer> {
+  async #serve(name: CallInTurn, { id, argument }: Pick<FileRequest, "id" | "argument">): Promise<FileAnswer> {
     try {
       return { id, kind: "answer", value: await this.#answer(name, argument) };
     } catch (error) {
@@ -34,7 +45,7 @@ export class FileServer {
     }
   }
 
-  async #answer(name: FileCallName, argument: unknown): Promise<unknown> {
+  async #answer(name: CallInTurn, argument: unknown): Promise<unknown> {
     const given = <N extends FileCallName>() => argument as FileCalls[N]["argument"];
     switch (name) {
       case "open":
@@ -60,7 +71,7 @@ export class FileServer {
       case "hasHistory":
         return this.#file.histories.length > 0;
       case "replay":
-        return this.#machine.replay(this.#file);
+        return this.#machine.replay(this.#file, (cancel) => this.#replay.begun(cancel));
       case "contents":
         assert(this.#opened !== null, "no file is open");
         return new Blob([(await this.#opened.holder.contents()) as Uint8Array<ArrayBuffer>], { type: MEDIA_TYPE });
@@ -103,5 +114,22 @@ export class FileServer {
 
   #byId(id: number): Snapshot {
     return this.#file.find(`#${id}`);
+  }
+}
+
+/** Of something that may not have begun when it is cancelled. */
+class Cancellation {
+  #isCancelled = false;
+  #cancel: (() => void) | null = null;
+
+  begun(cancel: () => void): void {
+    if (this.#isCancelled) cancel();
+    else this.#cancel = cancel;
+  }
+
+  cancel(): void {
+    this.#isCancelled = true;
+    this.#cancel?.();
+    this.#cancel = null;
   }
 }

@@ -102,10 +102,15 @@ export class KeptMachine {
    * Runs the newest history again: what the guest wrote, it writes again to the console. The machine is paused then,
    * where it was.
    *
-   * @throws VivariumError `replay/nothing`, `replay/diverged`
+   * @param options `signal`: gives it up
+   * @throws VivariumError `replay/nothing`, `replay/diverged`, `replay/cancelled` when the signal aborts
    */
-  replay(): Promise<ReplayReport> {
-    return this.#file.call("replay", undefined);
+  async replay({ signal }: { readonly signal?: AbortSignal } = {}): Promise<ReplayReport> {
+    const cancel = () => void this.#file.call("cancelReplay", undefined).catch(() => {});
+    const done = this.#file.call("replay", undefined);
+    signal?.addEventListener("abort", cancel);
+    if (signal?.aborted === true) cancel();
+    return done.finally(() => signal?.removeEventListener("abort", cancel));
   }
 
   /** The file as it was last saved. */

@@ -44,7 +44,7 @@ export class BootedCache {
   static async for(request: MachineRequest, mode: GuestMode): Promise<BootedCache | null> {
     const { guest, memoryByteLength, hartCount } = request;
     if (guest.kind !== "image" || guest.firmware !== undefined || guest.append !== "") return null;
-    if (request.clock !== "host" || isWatched(request) || hasConnections(request)) {
+    if (request.clock !== "host" || request.virtio !== "modern" || isWatched(request) || hasConnections(request)) {
       return null;
     }
     if (mode.kind === "stay") return null;

@@ -16,6 +16,7 @@ import {
 import { MAXIMUM_SHARE_COUNT } from "../../control/share-option.js";
 import { VivariumError } from "../../util/errors.js";
 import { collect } from "./collect.js";
+import { type CompletionRequest, describeCompletion } from "./completion.js";
 import { describeDaemonCommands } from "./daemon-commands.js";
 import { describeFileCommands } from "./file-commands.js";
 import { packageVersion } from "./package-version.js";
@@ -23,7 +24,9 @@ import { packageVersion } from "./package-version.js";
 /** What the program was asked for: something to do, or a text to print. */
 export type Request =
   | { readonly kind: "action"; readonly action: Action }
-  | { readonly kind: "text"; readonly text: string };
+  | { readonly kind: "text"; readonly text: string }
+  /** A shell asks what can stand at the end of a command line. */
+  | { readonly kind: "completion"; readonly completion: CompletionRequest };
 
 /**
  * Reads the arguments after the program's name.
@@ -33,6 +36,7 @@ export type Request =
 export function readCommandLine(args: readonly string[]): Request {
   let text = "";
   let action: Action | undefined;
+  let completion: CompletionRequest | undefined;
   const program = describeProgram((output) => {
     text += output;
   });
@@ -51,6 +55,15 @@ export function readCommandLine(args: readonly string[]): Request {
   describeDaemonCommands(program, (requested) => {
     action = requested;
   });
+  describeCompletion(
+    program,
+    (script) => {
+      text = script;
+    },
+    (request) => {
+      completion = request;
+    },
+  );
   try {
     program.parse(args.length === 0 ? ["--help"] : args, { from: "user" });
   } catch (error) {
@@ -58,6 +71,7 @@ export function readCommandLine(args: readonly string[]): Request {
     if (error.exitCode !== 0) throw new VivariumError("usage/invalid", oneLine(error));
   }
   if (action !== undefined) return { kind: "action", action };
+  if (completion !== undefined) return { kind: "completion", completion };
   return { kind: "text", text };
 }
 
@@ -115,6 +129,7 @@ function describeRun(program: Command, onRun: (options: RunOptions) => void): vo
     .option("--limits <file>", "limits of networks and disks, read again when the file changes, see below")
     .option("--pcap <file>", "write what passes on the networks to this file, for tcpdump or Wireshark")
     .option("--clock <kind>", "host: guest time follows the host's (default); virtual: it counts instructions")
+    .option("--virtio <interface>", "modern (default), or legacy: version 1, for systems that know no other")
     .option("--translate <mode>", "on: translate hot code to Wasm (default); off: interpret; eager: translate at once")
     .option("--translation-cache <size>", "translated code to keep, as WebAssembly (default: 64MiB)")
     .option("--save <file>", 'keep the machine in this new file: "viv open" goes on where it was left')

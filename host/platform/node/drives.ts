@@ -35,15 +35,18 @@ interface UsedFile {
 /**
  * Opens every drive, or none.
  *
- * @param isLimited whether limits may be set later
+ * @param options `isLimited`: whether limits may be set later; `slots`: of the drives, one after the other unless given
  * @throws VivariumError `drive/unusable` naming the drive as `disk0`, `disk1` and so on
  */
-export async function openDrives(requests: readonly DriveRequest[], isLimited = false): Promise<readonly OpenDrive[]> {
+export async function openDrives(
+  requests: readonly DriveRequest[],
+  { isLimited = false, slots }: { readonly isLimited?: boolean; readonly slots?: readonly number[] } = {},
+): Promise<readonly OpenDrive[]> {
   const drives: OpenDrive[] = [];
   const used: UsedFile[] = [];
   try {
     for (const [index, request] of requests.entries()) {
-      const name = `disk${index}`;
+      const name = `disk${slots?.[index] ?? index}`;
       const disk = await explained(name, request.file, () => openDrive(name, request, used));
       const serial = request.serial ?? name;
       drives.push(isLimited ? { ...limited(disk, request.limits), serial } : { backend: disk, serial });

@@ -144,6 +144,11 @@ function describeOpen(program: Command, onAction: (action: Action) => void): voi
     .option("--snapshot-every <time>", "take snapshots while it runs, such as every 30s, 10m or 2h")
     .option("--keep <count>", `how many of those stay (default: ${DEFAULT_KEEP_COUNT})`)
     .option("--record", 'record its history, which "viv replay" runs again')
+    .option(
+      "--drive <file[,option...]>",
+      "where a disk is that is not in the file, in their order; options as with viv run",
+      collect,
+    )
     .option("--net <kind[,option...]>", "plug its network devices into this, in their order, as with viv run", collect)
     .option("--share <directory:target>", "give it these folders again, in the same order as to viv run", collect)
     .option("--limits <file>", "limits of networks and disks, read again when the file changes, as with viv run")

@@ -5,6 +5,11 @@ import { join } from "node:path";
 import type { ByteStore } from "../../storage/byte-store.js";
 import { VivariumError } from "../../util/errors.js";
 
+/** What the host has in its cache comes in less time. */
+const CACHED_READ_MS_MAX = 0.5;
+/** After a slower one, so many reads are made in the way that holds nobody up. */
+const READS_AFTER_SLOW = 64;
+
 /** The bytes of a file of the host. */
 export class FileStore implements ByteStore {
   readonly readOnly: boolean;
@@ -13,6 +18,8 @@ export class FileStore implements ByteStore {
   readonly #handle: FileHandle;
   #byteLength: number;
   #isClosed = false;
+  /** Reads that shall not be made at once, for the file is on a disk that has to be waited for. */
+  #slowReads = 0;
   /** Operations that the host is working on; a file is closed when there are none. */
   readonly #pending = new Set<Promise<void>>();
 
@@ -68,14 +75,28 @@ export class FileStore implements ByteStore {
   }
 
   read(offset: number, into: Uint8Array): Promise<void> {
-    if (!(offset >= 0) || offset + into.length > this.#byteLength) {
-      return Promise.reject(new Error(`bytes ${offset} to ${offset + into.length} of a file of ${this.#byteLength}`));
+    try {
+      this.#checkRead(offset, into);
+    } catch (error) {
+      return Promise.reject(error);
     }
     return this.#run((fd, done) => this.#readAll(fd, offset, into, done));
   }
 
-  /** As `read`, but at once. */
+  tryRead(offset: number, into: Uint8Array): boolean {
+    if (this.#slowReads > 0) {
+      this.#slowReads--;
+      return false;
+    }
+    const startMs = performance.now();
+    this.readNow(offset, into);
+    if (performance.now() - startMs > CACHED_READ_MS_MAX) this.#slowReads = READS_AFTER_SLOW;
+    return true;
+  }
+
+  /** As `read`, but at once. @throws as `read` rejects */
   readNow(offset: number, into: Uint8Array): void {
+    this.#checkRead(offset, into);
     for (let done = 0; done < into.length; ) {
       const count = readSync(this.#handle.fd, into, done, into.length - done, offset + done);
       if (count === 0) throw new Error(`the file has become shorter than ${this.#byteLength} bytes`);
@@ -98,6 +119,13 @@ export class FileStore implements ByteStore {
     await Promise.allSettled(this.#pending);
     await this.#handle.close();
     this.onClose();
+  }
+
+  #checkRead(offset: number, into: Uint8Array): void {
+    if (this.#isClosed) throw new Error("the file is closed");
+    if (!(offset >= 0) || offset + into.length > this.#byteLength) {
+      throw new Error(`bytes ${offset} to ${offset + into.length} of a file of ${this.#byteLength}`);
+    }
   }
 
   /** The callbacks of `node:fs` take half the time of its promises. */

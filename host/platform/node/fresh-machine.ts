@@ -54,7 +54,7 @@ export async function createFreshMachine(
   { request, core, boot, files, session, line, regionDump }: MachineMakings,
   host: HostServices,
 ): Promise<Machine> {
-  const { hartCount, memoryByteLength, clock, socket, balloon, inputs } = request;
+  const { hartCount, memoryByteLength, clock, virtio, socket, balloon, inputs } = request;
   const { commitLog } = files;
   try {
     const machine = await Machine.create({
@@ -63,6 +63,7 @@ export async function createFreshMachine(
       hartCount,
       memoryByteLength,
       clock,
+      virtio,
       boot,
       drives: files.drives.map((drive, index) => ({ ...drive, onFailure: driveFailures(`disk${index}`, line) })),
       shares: files.shares.map((folder, index) => ({ folder, tag: request.shares[index]!.tag })),

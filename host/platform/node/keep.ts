@@ -1,10 +1,14 @@
-import type { KeepRequest, MachineRequest, SocketRequest } from "../../control/actions.js";
+import type { DriveRequest, KeepRequest, MachineRequest, SocketRequest } from "../../control/actions.js";
+import { driveFailures } from "../../control/drive-failures.js";
 import type { VirtioVsock } from "../../devices/virtio/vsock.js";
+import { boardSchema } from "../../machine/board-state.js";
 import type { HostServices } from "../../machine/host-services.js";
+import { outsideSlots } from "../../snapshot/outside-disks.js";
 import { POWER_ON } from "../../snapshot/snapshot-name.js";
 import { VivariumError } from "../../util/errors.js";
+import { decode } from "../../util/schema.js";
 import { createFreshMachine, type MachineMakings, translationOf } from "./fresh-machine.js";
-import { KeptMachine, type KeptMachineOptions, type KeptWires } from "./kept-machine.js";
+import { KeptMachine, type KeptMachineOptions, type KeptWires, type OutsideDrive } from "./kept-machine.js";
 import { ControlSocket } from "./machine-file/control-socket.js";
 import {
   createMachineFile,
@@ -59,6 +63,7 @@ export async function createKept(
     wires: { ...translationOf(request, line, regionDump), core, serial, ports, ...connectedTo(makings) },
     schedule: keep.schedule,
     record: keep.record,
+    outside: [],
     discard: false,
     keepIdentity: true,
   });
@@ -90,20 +95,51 @@ function deviceOf(sockets: readonly VirtioVsock[], { cid }: SocketRequest): Virt
   throw new VivariumError("machine/sockets", `--vsock: address ${cid}; this machine has ${known}`, { cid });
 }
 
-export interface OpenKeptOptions extends Connections, Pick<KeptMachineOptions, "wires" | "discard" | "keepIdentity"> {}
+export interface OpenKeptOptions extends Connections, Pick<KeptMachineOptions, "wires" | "discard" | "keepIdentity"> {
+  /** Where the disks are that its file does not have, in the order of their slots. */
+  readonly drives: readonly DriveRequest[];
+  readonly files: MachineFiles;
+  /** Shows the operator a line. */
+  readonly line: (text: string) => void;
+}
 
-/** @throws VivariumError those of `openMachineFile` */
-export async function openKept(keep: KeepRequest, options: OpenKeptOptions): Promise<Kept & { console: Uint8Array }> {
+/** @throws VivariumError those of `openMachineFile`, `machine/drives` */
+export async function openKept(
+  keep: KeepRequest,
+  { drives, files, line, ...options }: OpenKeptOptions,
+): Promise<Kept & { console: Uint8Array }> {
   const opened = await openMachineFile(keep.file);
   const { file, path } = opened;
-  const machine = new KeptMachine({ ...options, file, path, schedule: keep.schedule, record: keep.record });
-  const { present } = opened.file;
-  return {
-    path: keep.file,
-    machine,
-    console: present === null ? new Uint8Array() : opened.file.consoleOf(present),
-    close: await servingOthers(machine, opened),
-  };
+  try {
+    const outside = await openOutside(file, drives, { files, line, isDiscarded: options.discard });
+    const machine = new KeptMachine({ ...options, file, path, outside, schedule: keep.schedule, record: keep.record });
+    const { present } = opened.file;
+    return {
+      path: keep.file,
+      machine,
+      console: present === null ? new Uint8Array() : opened.file.consoleOf(present),
+      close: await servingOthers(machine, opened),
+    };
+  } catch (error) {
+    await opened.close();
+    throw nameFile(keep.file, error);
+  }
+}
+
+/** By slot: the disks that a machine's file does not have; none for a machine that has them all there. */
+async function openOutside(
+  file: OpenMachineFile["file"],
+  drives: readonly DriveRequest[],
+  { files, line, isDiscarded }: Pick<OpenKeptOptions, "files" | "line"> & { readonly isDiscarded: boolean },
+): Promise<readonly (OutsideDrive | undefined)[]> {
+  if (file.present === null) return [];
+  const board = decode(boardSchema, file.load(file.present).board);
+  await files.addOutside(board, drives, isDiscarded);
+  if (outsideSlots(board).length === 0) return [];
+  return board.drives.map((_, slot) => {
+    const drive = files.outside.get(slot);
+    return drive && { ...drive, onFailure: driveFailures(`disk${slot}`, line) };
+  });
 }
 
 /** Lets other programs ask for something of the file while the machine runs. @returns what ends it, and closes the file */

@@ -1,18 +1,26 @@
 import type { ScheduleRequest } from "../../control/actions.js";
 import type { GuestEnd } from "../../control/guest-end.js";
+import type { RunnableGuest } from "../../control/guest-run.js";
 import { tellGuest } from "../../control/tell-guest.js";
 import { boardSchema } from "../../machine/board-state.js";
 import { type RecordEnd, Recorder } from "../../machine/history/recorder.js";
 import type { HostServices } from "../../machine/host-services.js";
-import { type Identity, Machine, type MachineState, type ResumeOptions } from "../../machine/machine.js";
+import { type Drive, type Identity, Machine, type MachineState, type ResumeOptions } from "../../machine/machine.js";
 import { reportFile } from "../../snapshot/file-report.js";
 import type { MachineFile, SaveOptions } from "../../snapshot/machine-file.js";
 import { automaticName, retire } from "../../snapshot/schedule.js";
 import { POWER_ON } from "../../snapshot/snapshot-name.js";
 import { unreachable, VivariumError } from "../../util/errors.js";
 import { decode } from "../../util/schema.js";
+import { InterruptibleRun } from "./interruptible-run.js";
 import type { ControlRequest } from "./machine-file/control-socket.js";
 import { copyMachineFile } from "./machine-file/copy-machine-file.js";
+
+/** A disk that the machine's file does not have. */
+export interface OutsideDrive extends Drive {
+  /** As the operator named it. */
+  readonly name: string;
+}
 
 /** What a machine is connected to each time it goes on. */
 export interface KeptWires extends Omit<ResumeOptions, "host" | "identity" | "drives"> {
@@ -28,6 +36,8 @@ export interface KeptMachineOptions {
   readonly schedule: ScheduleRequest | null;
   /** Whether its history is recorded, each time it goes on or starts anew. */
   readonly record: boolean;
+  /** By slot: the disks that its file does not have. */
+  readonly outside: readonly (OutsideDrive | undefined)[];
   /** Whether nothing is saved. */
   readonly discard: boolean;
   readonly keepIdentity: boolean;
@@ -44,22 +54,33 @@ export class KeptMachine {
   #host: HostServices | null = null;
   #timer: NodeJS.Timeout | null = null;
   #saving: Promise<unknown> = Promise.resolve();
+  /** The run of the present machine; null while nobody runs it. */
+  #run: InterruptibleRun | null = null;
 
   constructor(options: KeptMachineOptions) {
     this.#options = options;
   }
 
   /** The machine where it was left; after the first call, as it is when it is switched on with the disks it has now. */
-  async create(host: HostServices): Promise<Machine> {
-    const { file } = this.#options;
+  async create(host: HostServices): Promise<RunnableGuest> {
     this.#host = host;
+    const machine = await this.#next(host);
+    if (this.#options.record) await machine.record(await this.#options.file.record());
+    this.#run = new InterruptibleRun(machine);
+    return this.#run;
+  }
+
+  async #next(host: HostServices): Promise<Machine> {
+    const { file, outside } = this.#options;
     const before = this.#machine;
     await before?.endRecord();
     if (before === null) {
       const present = file.present;
       if (present === null) throw new VivariumError("file/empty", "there is no machine in this file yet");
       const state = file.load(present);
-      await file.checkOutside(state, []);
+      await file.checkOutside(state, outside).catch((error: unknown) => {
+        throw advised(error, outside);
+      });
       const identity = this.#identityOf(state);
       this.#machine = await this.#resume(state, identity, host);
       tellGuest(this.#machine, host, identity);
@@ -67,7 +88,6 @@ export class KeptMachine {
     } else {
       this.#machine = await this.#resume(await this.#switchedOn(before), "renewed", host);
     }
-    if (this.#options.record) await this.#machine.record(await file.record());
     return this.#machine;
   }
 
@@ -116,7 +136,7 @@ export class KeptMachine {
     const machine = this.#machine;
     if (machine === null || this.#options.discard) return null;
     const record = await machine.endRecord();
-    const state = isOver(end) ? await this.#switchedOn(machine) : await machine.capture();
+    const state = isOver(end) ? await this.#switchedOn(machine) : await this.#capture();
     await this.#save(state, isOver(end) ? {} : { console: this.#options.consoleTail() });
     return record;
   }
@@ -133,7 +153,13 @@ export class KeptMachine {
   async #resume(state: MachineState, identity: Identity, host: HostServices): Promise<Machine> {
     const { attach, ...wires } = this.#options.wires;
     const recorder = { border: new Recorder({ host, onFailure: (error) => this.#recordingFailed(error) }) };
-    const options = { ...wires, host, identity, ...(this.#options.record ? recorder : {}) };
+    const options = {
+      ...wires,
+      drives: this.#options.outside,
+      host,
+      identity,
+      ...(this.#options.record ? recorder : {}),
+    };
     const machine = await Machine.resume(state, options);
     attach?.(machine);
     return machine;
@@ -141,9 +167,31 @@ export class KeptMachine {
 
   /** The machine as it was switched on first, with the disks that it has now. */
   async #switchedOn(machine: Machine): Promise<MachineState> {
-    const { file } = this.#options;
+    const { file, outside } = this.#options;
     const { drives } = await machine.capture();
-    return { ...file.load(file.find(POWER_ON)), drives };
+    const state = { ...file.load(file.find(POWER_ON)), drives };
+    if (outside.length === 0) return state;
+    // A machine that is switched on has not looked at its disks yet.
+    const anything = new Uint8Array();
+    return {
+      ...state,
+      outside: outside.map((drive) => (drive === undefined ? null : { name: drive.name, digest: anything })),
+    };
+  }
+
+  /** With what is on disks that are not part of the state; the guest stands still while they are read. */
+  async #capture(): Promise<MachineState> {
+    const { file, outside } = this.#options;
+    if (outside.length === 0) return this.#present().capture();
+    return this.#standingStill(async () => {
+      const names = outside.map((drive) => drive?.name ?? null);
+      return { ...(await this.#present().capture()), outside: await file.lookAtOutside(names, outside) };
+    });
+  }
+
+  #standingStill<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#options.outside.length === 0 || this.#run === null) return work();
+    return this.#run.interrupt(work);
   }
 
   #startSchedule(): void {
@@ -164,7 +212,7 @@ export class KeptMachine {
       Date.now(),
       file.snapshots.map((snapshot) => snapshot.name),
     );
-    const state = await this.#machine!.capture();
+    const state = await this.#capture();
     await this.#save(state, { name, automatic: true, console: consoleTail() });
     return name;
   }
@@ -180,7 +228,7 @@ export class KeptMachine {
   }
 
   async #saveNow(options: Pick<SaveOptions, "name">): Promise<void> {
-    const state = await this.#present().capture();
+    const state = await this.#capture();
     await this.#save(state, { ...options, console: this.#options.consoleTail() });
   }
 
@@ -193,7 +241,10 @@ export class KeptMachine {
     await this.#saveNow({ name: left });
     const state = file.load(target);
     const identity = this.#identityOf(state);
-    await this.#present().restore(state, { identity });
+    await this.#standingStill(async () => {
+      await file.checkOutside(state, this.#options.outside);
+      await this.#present().restore(state, { identity });
+    });
     await file.restore(target);
     tellGuest(this.#present(), this.#host!, identity);
     notice(`viv: back at ${name}`);
@@ -217,6 +268,13 @@ export class KeptMachine {
       this.#options.notice(`viv: no snapshot: ${error instanceof Error ? error.message : String(error)}`);
     });
   }
+}
+
+/** Says how a disk that is missing can be given. */
+function advised(error: unknown, outside: KeptMachineOptions["outside"]): unknown {
+  if (!(error instanceof VivariumError) || error.code !== "machine/drives") return error;
+  const isMissing = outside.some((drive, slot) => drive === undefined && error.data.drive === `disk${slot}`);
+  return isMissing ? new VivariumError(error.code, `${error.message}: --drive says where it is`, error.data) : error;
 }
 
 /** Whether a machine has ended by itself, so that nothing is to be gone on with. */

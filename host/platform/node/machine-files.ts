@@ -1,4 +1,5 @@
-import type { MachineRequest } from "../../control/actions.js";
+import type { DriveRequest, MachineRequest } from "../../control/actions.js";
+import type { BoardState } from "../../machine/board-state.js";
 import type { BlockBackend } from "../../storage/block-backend.js";
 import { type CapturableBackend, CapturedDisk } from "../../storage/captured-disk.js";
 import { ThrottledOwnDisk } from "../../storage/throttled-own-disk.js";
@@ -9,6 +10,7 @@ import { closeDrives, limited, type OpenDrive, openDisk, openDrives, openOverlay
 import { NodeHostServices } from "./host-services.js";
 import { LimitsFile } from "./limits-file.js";
 import { Networks } from "./network/networks.js";
+import { fitOutside } from "./outside-drives.js";
 import { HostFolder } from "./share/host-folder.js";
 import { VsockSockets } from "./vsock-sockets.js";
 
@@ -17,6 +19,11 @@ export type FilesRequest = Pick<
   MachineRequest,
   "drives" | "shares" | "socket" | "networks" | "sharedRate" | "limits" | "capture" | "commitLog"
 >;
+
+/** A drive, and what the operator called its file. */
+export interface NamedDrive extends OpenDrive {
+  readonly name: string;
+}
 
 export interface OpenFilesOptions {
   /** Whether the drives are only read: a machine that is kept has its own. */
@@ -42,6 +49,8 @@ export class MachineFiles {
     this.#followLimits();
   }
 
+  /** By slot: disks of a machine out of a file that the file does not have. */
+  readonly #outside = new Map<number, NamedDrive>();
   /** Set the limits of disks that the machine has for itself, by slot. */
   readonly #ownLimits = new Map<number, NonNullable<OpenDrive["setLimits"]>>();
 
@@ -55,7 +64,7 @@ export class MachineFiles {
    */
   static async open(request: FilesRequest, { isKept, warn }: OpenFilesOptions): Promise<MachineFiles> {
     const isLimited = request.limits !== undefined;
-    const drives = await (isKept ? openOwnDrives(request.drives) : openDrives(request.drives, isLimited));
+    const drives = await (isKept ? openOwnDrives(request.drives) : openDrives(request.drives, { isLimited }));
     const shares: HostFolder[] = [];
     let sockets: VsockSockets | null = null;
     let networks: Networks | null = null;
@@ -98,6 +107,32 @@ export class MachineFiles {
     this.#followLimits();
   }
 
+  /**
+   * Opens the disks of a machine that its file does not have.
+   *
+   * @param requests in the order of the slots
+   * @param isDiscarded whether the file stays as it is
+   * @throws VivariumError `machine/drives` for what does not fit the machine, `drive/unusable`
+   */
+  async addOutside(board: BoardState, requests: readonly DriveRequest[], isDiscarded: boolean): Promise<void> {
+    const fitting = fitOutside(board, requests, isDiscarded);
+    const slots = fitting.map(({ slot }) => slot);
+    const isLimited = this.limits !== null;
+    const drives = await openDrives(
+      fitting.map(({ request }) => request),
+      { isLimited, slots },
+    );
+    for (const [index, { slot, request }] of fitting.entries()) {
+      this.#outside.set(slot, { ...drives[index]!, name: request.file });
+    }
+    this.#followLimits();
+  }
+
+  /** By slot: the disks of a machine out of a file that the file does not have. */
+  get outside(): ReadonlyMap<number, NamedDrive> {
+    return this.#outside;
+  }
+
   /** Puts the limits of the command line and the file on a disk that the machine has for itself, and makes anew. */
   limitDisk(index: number, disk: CapturableBackend): CapturableBackend {
     const first = this.drives[index]?.limits ?? null;
@@ -112,13 +147,14 @@ export class MachineFiles {
   liftLimits(): void {
     this.limits?.close();
     for (const set of this.#ownLimits.values()) set(null);
+    for (const { setLimits } of this.#outside.values()) setLimits?.(null);
   }
 
   async close(): Promise<void> {
     for (const share of this.shares) share.close();
     await this.sockets?.close();
     await this.networks?.close();
-    await closeDrives(this.drives);
+    await closeDrives([...this.drives, ...this.#outside.values()]);
     this.commitLog?.close();
     this.limits?.close();
   }
@@ -127,6 +163,7 @@ export class MachineFiles {
     this.limits?.follow((limits) => {
       this.networks?.setLimits(limits);
       for (const [index, { setLimits }] of this.drives.entries()) setLimits?.(limits.drives.get(index));
+      for (const [slot, { setLimits }] of this.#outside) setLimits?.(limits.drives.get(slot));
       for (const [index, setLimits] of this.#ownLimits) setLimits(limits.drives.get(index));
     });
   }

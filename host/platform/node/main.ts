@@ -1,8 +1,8 @@
 import { SIGPIPE, STATUS_BAD_INPUT, STATUS_INTERNAL_ERROR, STATUS_OK, signalStatus } from "../../control/guest-end.js";
 import { VivariumError } from "../../util/errors.js";
 import { readCommandLine } from "./command-line.js";
+import { answerCompletion } from "./completion.js";
 import { Output } from "./output.js";
-import { perform } from "./perform.js";
 
 /** The program: reads its arguments, does what they say, and ends the process with the right status. */
 export async function main(args: readonly string[]): Promise<never> {
@@ -29,7 +29,12 @@ async function run(args: readonly string[], stdout: Output, stderr: Output): Pro
     case "text":
       stdout.write(Buffer.from(request.text));
       return STATUS_OK;
+    case "completion":
+      stdout.write(Buffer.from(await answerCompletion(request.completion)));
+      return STATUS_OK;
     case "action": {
+      // A shell that completes a line does not wait for all of it to be loaded.
+      const { perform } = await import("./perform.js");
       const report = await perform(request.action, { stdin: process.stdin, stdout, stderr });
       if (report.message !== undefined) stderr.line(`viv: ${report.message}`);
       return report.status;

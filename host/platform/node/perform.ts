@@ -117,6 +117,9 @@ async function performOpen(action: OpenAction, streams: StandardStreams): Promis
       wires: { ...translationOf(action, line), ...connected, core: await loadCoreModule(), serial, ports },
       discard: action.discard,
       keepIdentity: action.keepIdentity,
+      drives: action.drives,
+      files,
+      line,
     });
     kept = opened;
     if (session instanceof ConsoleSession) session.replay(lastLine(opened.console));

@@ -13,7 +13,7 @@ import { dataView } from "../../util/bytes.js";
 import { Mutex } from "../../util/mutex.js";
 import { AccessRules } from "../access.js";
 import type { BlockBackend } from "../block-backend.js";
-import { type ByteStore, readOrZeroes } from "../byte-store.js";
+import { type ByteStore, readOrZeroes, tryReadOrZeroes } from "../byte-store.js";
 import { allSettled } from "../overlay.js";
 import {
   type Entry,
@@ -119,6 +119,21 @@ export class Qcow2Disk implements BlockBackend {
     }
   }
 
+  /** What is compressed, or found by a table that is not in memory, is read later. */
+  tryRead(offset: number, into: Uint8Array): boolean {
+    this.#access.checkRead(offset, into.length);
+    for (let done = 0; done < into.length; ) {
+      const tableOffset = this.#l2OffsetOf(this.#clusterOf(offset + done));
+      const table = tableOffset === 0 ? null : this.#l2.peek(tableOffset);
+      if (table === undefined) return false;
+      const run = this.#runIn(table, offset + done, into.length - done);
+      const part = into.subarray(done, done + run.byteLength);
+      if (!this.#tryReadRun(run.mapping, offset + done, part)) return false;
+      done += run.byteLength;
+    }
+    return true;
+  }
+
   async write(offset: number, from: Uint8Array): Promise<void> {
     this.#access.checkWrite(offset, from.length);
     const writes: Promise<void>[] = [];
@@ -202,12 +217,20 @@ export class Qcow2Disk implements BlockBackend {
 
   /** What the clusters from `offset` on are, as far as they are alike. */
   async #runAt(offset: number, byteLength: number): Promise<Run> {
+    return this.#runIn(await this.#l2TableAt(this.#clusterOf(offset)), offset, byteLength);
+  }
+
+  #clusterOf(offset: number): number {
+    return Math.floor(offset / this.#header.clusterByteLength);
+  }
+
+  /** @param table the one that `offset` is in; null for none */
+  #runIn(table: CachedTable | null, offset: number, byteLength: number): Run {
     const { clusterByteLength } = this.#header;
-    const cluster = Math.floor(offset / clusterByteLength);
+    const cluster = this.#clusterOf(offset);
     const index = cluster % this.#entriesPerTable;
     const inTable = (this.#entriesPerTable - index) * clusterByteLength - this.#within(offset);
     const wanted = Math.min(byteLength, inTable);
-    const table = await this.#l2TableAt(cluster);
     if (table === null) return { mapping: { kind: "unallocated" }, byteLength: wanted };
     const first = mappingOf(readEntry(table.view, index), this.#header);
     let length = clusterByteLength - this.#within(offset);
@@ -219,8 +242,29 @@ export class Qcow2Disk implements BlockBackend {
   }
 
   async #l2TableAt(cluster: number): Promise<CachedTable | null> {
-    const { offset } = l2TableOf(readEntry(this.#l1, Math.floor(cluster / this.#entriesPerTable)), this.#header);
+    const offset = this.#l2OffsetOf(cluster);
     return offset === 0 ? null : (this.#l2.peek(offset) ?? this.#l2.get(offset));
+  }
+
+  /** 0 where there is no table. */
+  #l2OffsetOf(cluster: number): number {
+    return l2TableOf(readEntry(this.#l1, Math.floor(cluster / this.#entriesPerTable)), this.#header).offset;
+  }
+
+  #tryReadRun(mapping: Mapping, offset: number, into: Uint8Array): boolean {
+    switch (mapping.kind) {
+      case "data":
+        return tryReadOrZeroes(this.#store, mapping.offset + this.#within(offset), into);
+      case "compressed":
+        return false;
+      case "zero":
+        into.fill(0);
+        return true;
+      case "unallocated":
+        if (this.#backing !== null) return tryReadOrZeroes(this.#backing, offset, into);
+        into.fill(0);
+        return true;
+    }
   }
 
   #readRun(mapping: Mapping, offset: number, into: Uint8Array): Promise<void> {
