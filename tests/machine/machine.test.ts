@@ -650,6 +650,7 @@ describe("machine: control", () => {
       await new Promise((resolve) => setTimeout(resolve, 30));
       isDone = true;
     };
+    backend.tryRead = () => false;
     const boot = bare(READ_SECTOR.replace("poll:", `${POWER_OFF} poll:`));
     const { machine } = await createMachine({ clock: "host", boot, drives: [{ backend }] });
     expect(await machine.run()).toEqual({ kind: "poweroff" });

@@ -5,6 +5,11 @@ import { join } from "node:path";
 import type { ByteStore } from "../../storage/byte-store.js";
 import { VivariumError } from "../../util/errors.js";
 
+/** What the host has in its cache comes in less time. */
+const CACHED_READ_MS_MAX = 0.5;
+/** After a slower one, so many reads are made in the way that holds nobody up. */
+const READS_AFTER_SLOW = 64;
+
 /** The bytes of a file of the host. */
 export class FileStore implements ByteStore {
   readonly readOnly: boolean;
@@ -13,6 +18,8 @@ export class FileStore implements ByteStore {
   readonly #handle: FileHandle;
   #byteLength: number;
   #isClosed = false;
+  /** Reads that shall not be made at once, for the file is on a disk that has to be waited for. */
+  #slowReads = 0;
   /** Operations that the host is working on; a file is closed when there are none. */
   readonly #pending = new Set<Promise<void>>();
 
@@ -77,7 +84,13 @@ export class FileStore implements ByteStore {
   }
 
   tryRead(offset: number, into: Uint8Array): boolean {
+    if (this.#slowReads > 0) {
+      this.#slowReads--;
+      return false;
+    }
+    const startMs = performance.now();
     this.readNow(offset, into);
+    if (performance.now() - startMs > CACHED_READ_MS_MAX) this.#slowReads = READS_AFTER_SLOW;
     return true;
   }
 

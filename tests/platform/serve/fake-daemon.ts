@@ -10,7 +10,7 @@ const daemon = await Daemon.open(
     ...readServeOptions({ listen: `127.0.0.1:${port}` }),
     data: directory,
     standardDirectory: directory,
-    log: (line) => console.error(line),
+    log: (line) => process.stderr.write(`${line}\n`),
   },
   async () => new FakeHypervisor({ delayMs: 500 }),
 );
