@@ -14,10 +14,11 @@ import { VirtioConsole } from "../devices/virtio/console.js";
 import type { ConsolePort } from "../devices/virtio/console-port.js";
 import { EmptyVirtioSlot } from "../devices/virtio/empty-slot.js";
 import { VirtioInput, type VirtioInputOptions } from "../devices/virtio/input.js";
-import { type VirtioInterface, VirtioMmioTransport } from "../devices/virtio/mmio-transport.js";
+import type { VirtioInterface } from "../devices/virtio/mmio-registers.js";
+import { VirtioMmioTransport } from "../devices/virtio/mmio-transport.js";
 import { VirtioNet } from "../devices/virtio/net.js";
 import { VirtioRng } from "../devices/virtio/rng.js";
-import type { VirtioDevice } from "../devices/virtio/virtio-device.js";
+import { hasLegacyInterface, type VirtioDevice } from "../devices/virtio/virtio-device.js";
 import { VirtioVsock } from "../devices/virtio/vsock.js";
 import type { Link } from "../network/link.js";
 import type { SharedFolder } from "../share/shared-folder.js";
@@ -192,9 +193,9 @@ export class Board {
           return new Uart16550({ interrupt: line(entry), output: wires.serial });
         case "virtio-mmio": {
           const device = virtio.get(entry.name);
-          return device === undefined
-            ? new EmptyVirtioSlot(wires.virtio)
-            : new VirtioMmioTransport(device, { interrupt: line(entry), ram: core.ram, interface: wires.virtio });
+          if (device === undefined) return new EmptyVirtioSlot(wires.virtio);
+          const virtioInterface = hasLegacyInterface(device.deviceId) ? wires.virtio : "modern";
+          return new VirtioMmioTransport(device, { interrupt: line(entry), ram: core.ram, interface: virtioInterface });
         }
       }
     };

@@ -13,6 +13,14 @@ export const VIRTIO_ID_9P = 9;
 export const VIRTIO_ID_INPUT = 18;
 export const VIRTIO_ID_SOCKET = 19;
 
+/** Devices that came with virtio 1.0 or later: their drivers refuse the legacy interface. */
+const WITHOUT_LEGACY: ReadonlySet<number> = new Set([VIRTIO_ID_INPUT, VIRTIO_ID_SOCKET]);
+
+/** Whether a device can have the legacy interface. @param deviceId one of VIRTIO_ID_* */
+export function hasLegacyInterface(deviceId: number): boolean {
+  return !WITHOUT_LEGACY.has(deviceId);
+}
+
 /**
  * What a virtio device is apart from its transport: features, configuration space, queues and what it does with them.
  *
