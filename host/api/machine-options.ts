@@ -3,6 +3,7 @@ import type { TranslationMode } from "../core/core.js";
 import type { InputKind } from "../devices/virtio/input.js";
 import { AGENT_PORT } from "../guest-agent/protocol.js";
 import { QEMU_AGENT_PORT } from "../guest-agent/qemu-guest-agent.js";
+import { checkWords } from "../images/command-line.js";
 import { PORT_CONTROL } from "../images/control-port.js";
 import type { ImageProgress } from "../images/image.js";
 import { DEBIAN_MINI } from "../images/image-names.js";
@@ -166,6 +167,7 @@ function guestOf(options: MachineOptions): GuestSetup {
   for (const name of ["image", "append", "commandLine"] as const) {
     if (options[name] !== undefined) checkText(name, options[name]);
   }
+  for (const name of ["append", "commandLine"] as const) checkWords(name, options[name] ?? "");
   for (const name of ["kernel", "initrd", "firmware", "program"] as const) checkSource(name, options[name]);
   const { image, kernel, initrd, firmware, program, append = "", commandLine = "" } = options;
   const given = (names: readonly (keyof MachineOptions)[]) => names.filter((name) => options[name] !== undefined);

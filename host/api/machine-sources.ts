@@ -1,3 +1,4 @@
+import { checkImageMemory } from "../control/image-memory.js";
 import { mountWords } from "../control/share-option.js";
 import { commandLineFor } from "../images/command-line.js";
 import type { Image, ImageProgress } from "../images/image.js";
@@ -26,11 +27,16 @@ export class MachineSources {
     await Promise.all(this.#open.splice(0).map((drive) => drive.close()));
   }
 
-  /** The setup with an image's own disk as the first one; the image stays as it is. */
+  /**
+   * The setup with an image's own disk as the first one; the image stays as it is.
+   *
+   * @throws VivariumError `image/memory`
+   */
   async withImageDisk(setup: MachineSetup): Promise<MachineSetup> {
     const { guest, drives } = setup;
     if (guest.kind !== "image") return setup;
-    const { disk } = await this.#openImage(guest.name);
+    const { disk, manifest } = await this.#openImage(guest.name);
+    checkImageMemory(manifest, setup.memoryByteLength);
     if (disk === null) return setup;
     return { ...setup, drives: [{ source: disk, readOnly: false, overlay: true, serial: "root" }, ...drives] };
   }

@@ -1,11 +1,12 @@
 import type { FileReport, HistoryReport, SnapshotReport } from "../snapshot/file-report.js";
 import { formatByteLength } from "./byte-length.js";
+import { printable } from "./cli/amounts.js";
 
 /** Lines that say to a person what is in a machine file. */
 export function formatFileReport(report: FileReport, fileByteLength: number): readonly string[] {
   const { board } = report;
   const lines = [
-    `made ${date(report.createdMs)} by ${report.writtenBy}, format version ${report.formatVersion}`,
+    `made ${date(report.createdMs)} by ${printable(report.writtenBy)}, format version ${report.formatVersion}`,
     `${size(fileByteLength)} with ${report.chunkCount} chunks of memory and disks, ${size(report.chunkByteLength)} compressed`,
   ];
   if (board !== null) {

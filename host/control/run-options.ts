@@ -1,5 +1,6 @@
 import { MAX_HARTS, MAX_RAM_BYTE_LENGTH } from "../../assembly/shared/layout.js";
 import { DEFAULT_TRANSLATION_BYTE_LENGTH } from "../core/region-linker.js";
+import { checkWords } from "../images/command-line.js";
 import { VivariumError } from "../util/errors.js";
 import type {
   ClockChoice,
@@ -102,7 +103,7 @@ export function readRunOptions(options: RunOptions): MachineAction {
 
 function readGuest(options: RunOptions): GuestSource {
   refuseConflicts(options);
-  const append = options.append ?? "";
+  const append = checkWords("--append", options.append ?? "");
   if (options.bare !== undefined) return { kind: "bare", program: readFileName("--bare", options.bare) };
   const firmware = options.bios === undefined ? undefined : readFileName("--bios", options.bios);
   if (options.kernel !== undefined) {

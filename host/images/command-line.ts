@@ -1,5 +1,6 @@
 /** The kernel command line words by which the guest's init knows what to do: see `init-script.ts`. */
 
+import { utf8 } from "../util/bytes.js";
 import { VivariumError } from "../util/errors.js";
 import { COMMAND_LINE_MAX_BYTES } from "./manifest.js";
 
@@ -29,11 +30,25 @@ const TERMINAL_NAME = /^[A-Za-z0-9][A-Za-z0-9.+_-]{0,31}$/;
 export function commandLineFor(commandLine: string, mode: GuestMode, init: "busybox" | "systemd" = "busybox"): string {
   const words = init === "busybox" ? wordsFor(mode) : systemdWordsFor(mode);
   const result = [commandLine, ...words].filter((part) => part !== "").join(" ");
-  if (result.length > COMMAND_LINE_MAX_BYTES) {
-    const message = `the kernel command line is ${result.length} bytes long: Linux takes at most ${COMMAND_LINE_MAX_BYTES}`;
-    throw new VivariumError("image/command-line", message, { byteLength: result.length });
+  const byteLength = utf8(result).length;
+  if (byteLength > COMMAND_LINE_MAX_BYTES) {
+    const message = `the kernel command line is ${byteLength} bytes long: Linux takes at most ${COMMAND_LINE_MAX_BYTES}`;
+    throw new VivariumError("image/command-line", message, { byteLength });
   }
   return result;
+}
+
+/**
+ * Words for a kernel: one line, which a NUL would end.
+ *
+ * @param option how the operator gave them, for the message
+ * @throws VivariumError `option/invalid`
+ */
+export function checkWords(option: string, text: string): string {
+  const found = /\p{Cc}/u.exec(text);
+  if (found === null) return text;
+  const message = `${option}: character ${found.index + 1} is a control character; expected words with spaces between them`;
+  throw new VivariumError("option/invalid", message);
 }
 
 function wordsFor(mode: GuestMode): string[] {

@@ -9,6 +9,8 @@ import { formatModulesAlias, formatModulesDep, type KernelModule } from "./modul
 
 /** To be counted up with every change that makes another image of the same packages. */
 export const DEBIAN_MINI_RECIPE_VERSION = 15;
+/** With less its kernel finds no room for its tables, or for what its initial RAM disk unpacks to. */
+export const DEBIAN_MINI_MEMORY_MIB = 128;
 /** The release that the packages are taken from. */
 export const DEBIAN_SUITE = "trixie";
 /** The package that always depends on the release's newest kernel package. */

@@ -11,6 +11,8 @@
  *       "execProtocol": 1
  *     }
  *
+ * `"minimumMemoryMiB": 128` is what its guest cannot start with less than; it can be left out.
+ *
  * An image with a disk of its own has `"disk": { "file": "disk-5f3a09c1.img", "byteLength": 4294967296 }`, too: a raw
  * disk, which is too long to have its checksum compared at every start. No other image's disk has its name.
  */
@@ -25,6 +27,7 @@ const FORMAT_VERSION = 1;
 export const COMMAND_LINE_MAX_BYTES = 1023;
 /** Longest manifest that is looked at: far more than any recipe writes. */
 export const MANIFEST_MAX_BYTES = 1 << 20;
+const MEMORY_MIB_MAX = 1 << 20;
 const NAME_MAX_LENGTH = 64;
 const PACKAGES_MAX_COUNT = 4096;
 const VERSION_MAX_LENGTH = 256;
@@ -61,6 +64,8 @@ export interface ImageManifest {
   readonly commandLine: string;
   /** The guest's first disk; absent of an image that is in its initial RAM disk alone. */
   readonly disk?: ImageDisk;
+  /** What the guest cannot start with less than, in MiB; absent of one of which that is not known. */
+  readonly minimumMemoryMiB?: number;
   /** Version of the exec protocol (`guest-agent/protocol.ts`) that the guest speaks; 0 when it cannot run commands. */
   readonly execProtocol: number;
 }
@@ -95,6 +100,7 @@ export function parseManifest(text: string, source: string): ImageManifest {
     "commandLine",
     "execProtocol",
     "disk",
+    "minimumMemoryMiB",
   ]);
   fields.literal("format", FORMAT);
   fields.literal("formatVersion", FORMAT_VERSION);
@@ -112,6 +118,9 @@ export function parseManifest(text: string, source: string): ImageManifest {
     commandLine: fields.matching("commandLine", COMMAND_LINE, COMMAND_LINE_EXPECTED),
     execProtocol: fields.integer("execProtocol", 0, 0xffff),
     ...(fields.has("disk") ? { disk: imageDisk(fields) } : {}),
+    ...(fields.has("minimumMemoryMiB")
+      ? { minimumMemoryMiB: fields.integer("minimumMemoryMiB", 1, MEMORY_MIB_MAX) }
+      : {}),
   };
 }
 

@@ -258,7 +258,7 @@ describe.skipIf(!hasApt)("machine", () => {
     [{ image: "debian-mini", kernel: "x" }, "option/invalid"],
     [{ drives: ["/no/such"] }, "drive/unusable"],
     [{ drives: [new Uint8Array(100)] }, "drive-length"],
-    [{ memoryMiB: 8 }, "boot/too-large"],
+    [{ memoryMiB: 127 }, "image/memory"],
     [{ program: new Uint8Array([0x7f, 0x45, 0x4c, 0x46]) }, "elf/malformed"],
   ])("create refuses what cannot be with a code: %#", async (options, code) => {
     await expect(Machine.create(options)).rejects.toMatchObject({ name: "VivariumError", code });
@@ -268,6 +268,8 @@ describe.skipIf(!hasApt)("machine", () => {
     [{ imgae: "debian-mini" }, "create: there is no option imgae; expected image, append, "],
     [{ memoryMiB: "256" }, 'memoryMiB: "256"; expected a number'],
     [{ image: 5 }, "image: 5; expected a text"],
+    [{ append: "a\0b" }, "append: character 2 is a control character"],
+    [{ kernel: "Image", commandLine: "a\n" }, "commandLine: character 2 is a control character"],
     [{ kernel: {} }, "kernel: an object; expected a name or a Uint8Array"],
     [{ drives: "disk.img" }, 'drives: "disk.img"; expected a list'],
     [{ drives: [{ file: "disk.img" }] }, "disk0: there is no option file; expected source, "],

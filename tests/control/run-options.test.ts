@@ -117,6 +117,14 @@ const refusals: readonly [options: RunOptions, message: string][] = [
   [{ kernel: "" }, "--kernel: the file name is empty; expected a file"],
   [{ bare: "a", bios: "b" }, "--bare and --bios exclude each other: a bare program starts alone"],
   [{ bare: "a", kernel: "b" }, "--bare and --kernel exclude each other: a bare program starts alone"],
+  [
+    { append: "quiet\ninit=/bin/sh" },
+    "--append: character 6 is a control character; expected words with spaces between them",
+  ],
+  [
+    { kernel: "Image", append: "\u009b" },
+    "--append: character 1 is a control character; expected words with spaces between them",
+  ],
   [{ bare: "a", append: "b" }, "--bare and --append exclude each other: a bare program starts alone"],
   [{ bare: "a", exec: "b" }, "--bare and --exec exclude each other: a bare program starts alone"],
   [{ bare: "a", image: "b" }, '--bare and image "b" exclude each other: a bare program starts alone'],

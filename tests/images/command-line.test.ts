@@ -24,4 +24,6 @@ test("command line: more than Linux takes is refused", () => {
     "1024 bytes long: Linux takes at most 1023",
   );
   expect(commandLineFor("x".repeat(1013), { kind: "agent" }).length).toBe(1023);
+  // Linux counts bytes.
+  expect(() => commandLineFor("ä".repeat(600), { kind: "stay" })).toThrow("1209 bytes long");
 });

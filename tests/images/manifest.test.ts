@@ -46,6 +46,11 @@ test("manifest: an image may have a disk", () => {
   expect(parseManifest(formatManifest(withDisk), "manifest.json")).toEqual(withDisk);
 });
 
+test("manifest: an image may say how much memory its guest needs at least", () => {
+  const withMinimum = { ...manifest, minimumMemoryMiB: 128 };
+  expect(parseManifest(formatManifest(withMinimum), "manifest.json")).toEqual(withMinimum);
+});
+
 describe("manifest: the first wrong field is named, with what would be accepted", () => {
   const cases: [path: string, value: unknown, message: string][] = [
     ["format", "other", 'format: expected "vivarium-image", got "other"'],

@@ -69,6 +69,7 @@ const refusals: readonly [args: readonly string[], line: string | RegExp][] = [
   [["run", "--harts", "9"], '--harts: "9" is not a number of harts; expected 1 to 8'],
   [["run", ...bare, "--drive", odd], `disk0: ${odd} is 1000 bytes long; expected a multiple of 512 bytes`],
   [["run", ...bare, "--drive", disk, "--drive", absent], `disk1: ${absent} does not exist; expected ${DISK}`],
+  [["run", ...bare, "--drive", "\u001b]0;title\u0007"], /^disk0: \P{Cc}+ does not exist/u],
   [["run", ...bare, "--drive", directory], `disk0: ${directory} is a directory; expected ${DISK}`],
   [
     ["run", ...bare, "--drive", disk, "--drive", disk],
@@ -99,7 +100,9 @@ const refusals: readonly [args: readonly string[], line: string | RegExp][] = [
   ],
   [["image", "fly"], 'image: "fly" is no command; expected ls, build, rm, import'],
   [["run", ...bare, "--limits", absent], `--limits: ${absent} cannot be read (ENOENT); expected a file of limits`],
-  [["fly"], `unknown command 'fly'; "viv run --help" lists what there is`],
+  [["open"], `missing required argument 'file'; "viv open --help" lists what there is`],
+  [["pool", "fly"], 'pool: "fly" is no command; expected ls, create, set, rm'],
+  [["fly"], `unknown command 'fly'; "viv --help" lists what there is`],
 ];
 
 for (const [args, line] of refusals) {

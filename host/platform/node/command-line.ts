@@ -16,6 +16,7 @@ import {
 import { MAXIMUM_SHARE_COUNT } from "../../control/share-option.js";
 import { VivariumError } from "../../util/errors.js";
 import { collect } from "./collect.js";
+import { describeGroup } from "./command-group.js";
 import { type CompletionRequest, describeCompletion } from "./completion.js";
 import { describeDaemonCommands } from "./daemon-commands.js";
 import { describeFileCommands } from "./file-commands.js";
@@ -68,7 +69,7 @@ export function readCommandLine(args: readonly string[]): Request {
     program.parse(args.length === 0 ? ["--help"] : args, { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode !== 0) throw new VivariumError("usage/invalid", oneLine(error));
+    if (error.exitCode !== 0) throw new VivariumError("usage/invalid", oneLine(error, commandOf(program, args)));
   }
   if (action !== undefined) return { kind: "action", action };
   if (completion !== undefined) return { kind: "completion", completion };
@@ -147,12 +148,7 @@ function describeRun(program: Command, onRun: (options: RunOptions) => void): vo
 }
 
 function describeImage(program: Command, onAction: (action: ImageAction) => void): void {
-  const image = program.command("image").summary("list, make, remove and import guest images").helpCommand(false);
-  image.allowExcessArguments().action((_, { args }: Command) => {
-    if (args.length === 0) image.help();
-    const words = image.commands.map((command) => command.name()).join(", ");
-    throw new VivariumError("usage/invalid", `image: ${JSON.stringify(args[0])} is no command; expected ${words}`);
-  });
+  const image = describeGroup(program.command("image").summary("list, make, remove and import guest images"));
   image
     .command("ls")
     .summary("list the images, and what they take")
@@ -256,11 +252,24 @@ Exit status:
   128 + N   the program, or the command of --exec, was ended by signal N
 `;
 
+/** The words of the command that was asked for, as far as it is there. */
+function commandOf(program: Command, args: readonly string[]): string {
+  let command = program;
+  let path = program.name();
+  for (const word of args) {
+    const found = command.commands.find((each) => each.name() === word);
+    if (found === undefined) break;
+    command = found;
+    path = `${path} ${word}`;
+  }
+  return path;
+}
+
 /** Commander puts its suggestion on a line of its own. */
-function oneLine(error: CommanderError): string {
+function oneLine(error: CommanderError, command: string): string {
   const message = error.message
     .replace(/^error: /, "")
     .replace(/\.$/, "")
     .replaceAll("\n", " ");
-  return `${message}; "viv run --help" lists what there is`;
+  return `${message}; "${command} --help" lists what there is`;
 }

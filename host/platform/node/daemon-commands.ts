@@ -18,6 +18,7 @@ import type { MachineRequest, Role } from "../../control/hypervisor/schemas.js";
 import { DEFAULT_SERVE_PLACE, readServeOptions, type ServeOptions } from "../../control/serve-options.js";
 import { VivariumError } from "../../util/errors.js";
 import { collect } from "./collect.js";
+import { describeGroup } from "./command-group.js";
 
 type OnAction = (action: Action) => void;
 
@@ -233,8 +234,7 @@ function describeTalking(program: Command, onAction: OnAction): void {
 }
 
 function describePools(program: Command, onAction: OnAction): void {
-  const pool = program.command("pool").summary("list, make, change and remove pools").helpCommand(false);
-  pool.action(() => pool.help());
+  const pool = describeGroup(program.command("pool").summary("list, make, change and remove pools"));
   withConnection(pool.command("ls"))
     .summary("list the pools")
     .action((options: ConnectionOptions) => onAction(performing({ action: "pool.list" }, options)));
@@ -262,8 +262,7 @@ function describePools(program: Command, onAction: OnAction): void {
 }
 
 function describeTokens(program: Command, onAction: OnAction): void {
-  const token = program.command("token").summary("list, make and revoke tokens").helpCommand(false);
-  token.action(() => token.help());
+  const token = describeGroup(program.command("token").summary("list, make and revoke tokens"));
   withConnection(token.command("ls"))
     .summary("list the tokens")
     .action((options: ConnectionOptions) => onAction(performing({ action: "token.list" }, options)));

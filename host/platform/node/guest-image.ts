@@ -1,5 +1,6 @@
 import type { GuestSource } from "../../control/actions.js";
 import type { TerminalSize } from "../../control/console-session.js";
+import { checkImageMemory } from "../../control/image-memory.js";
 import { AGENT_PROTOCOL_VERSION, isSpoken } from "../../guest-agent/protocol.js";
 import { commandLineFor, type GuestMode } from "../../images/command-line.js";
 import type { Boot } from "../../machine/boot.js";
@@ -19,9 +20,15 @@ export interface ImageMachine {
 }
 
 /** What starts an image as asked, for a person at a terminal or for a command. */
-export async function readImageBoot(source: ImageSource, mode: GuestMode, stderr: Output): Promise<ImageMachine> {
+export async function readImageBoot(
+  source: ImageSource,
+  memoryByteLength: number,
+  mode: GuestMode,
+  stderr: Output,
+): Promise<ImageMachine> {
   const firmware = source.firmware === undefined ? null : await readFirmware(source.firmware);
   const image = await withProgress(source.name, stderr, (options) => openImage(source.name, options));
+  checkImageMemory(image.manifest, memoryByteLength);
   if (mode.kind === "agent" && !isSpoken(image.manifest.execProtocol)) {
     const problem =
       image.manifest.execProtocol === 0 ? "cannot run commands" : "runs commands in a way this viv does not know";

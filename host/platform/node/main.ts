@@ -1,3 +1,4 @@
+import { printable } from "../../control/cli/amounts.js";
 import { SIGPIPE, STATUS_BAD_INPUT, STATUS_INTERNAL_ERROR, STATUS_OK, signalStatus } from "../../control/guest-end.js";
 import { VivariumError } from "../../util/errors.js";
 import { readCommandLine } from "./command-line.js";
@@ -45,7 +46,9 @@ async function run(args: readonly string[], stdout: Output, stderr: Output): Pro
 /** One line for the operator; where in the program it happened only when asked for. */
 function reportFailure(error: unknown, stderr: Output): number {
   const known = error instanceof VivariumError;
-  const message = (error instanceof Error ? error.message : String(error)).replaceAll(/\s*\n\s*/g, " ");
+  const said = error instanceof Error ? error.message : String(error);
+  // Names come out of files and from other hosts, too.
+  const message = printable(said.replaceAll(/\s*\n\s*/g, " "));
   if (process.env.VIV_DEBUG === "1" && error instanceof Error) stderr.line(error.stack ?? "");
   stderr.line(known ? `viv: ${message}` : `viv: internal error: ${message}; VIV_DEBUG=1 shows where`);
   return known ? STATUS_BAD_INPUT : STATUS_INTERNAL_ERROR;

@@ -152,7 +152,12 @@ async function runBooted(
       core,
       translation: translationOf(request, line),
       boot: async (host, connected) => {
-        const { boot } = await readImageBoot(request.guest as ImageSource, mode, streams.stderr);
+        const { boot } = await readImageBoot(
+          request.guest as ImageSource,
+          request.memoryByteLength,
+          mode,
+          streams.stderr,
+        );
         return createFreshMachine({ request, core, boot, files: MachineFiles.none, session: connected, line }, host);
       },
     });
@@ -254,7 +259,7 @@ async function withParts(
   const { guest, ownDisk } = machine;
   const readGuest =
     guest.kind === "image"
-      ? () => readImageBoot(guest, mode, streams.stderr)
+      ? () => readImageBoot(guest, machine.memoryByteLength, mode, streams.stderr)
       : always({ boot: await readBootFiles(guest), disk: null });
   const warn = (message: string) => streams.stderr.line(`viv: ${message}`);
   const files = await MachineFiles.open(machine, { isKept, warn });

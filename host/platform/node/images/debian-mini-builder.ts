@@ -5,6 +5,7 @@ import {
   BUSYBOX_PACKAGE,
   buildDebianMiniInitrd,
   DEBIAN_MINI_COMMAND_LINE,
+  DEBIAN_MINI_MEMORY_MIB,
   DEBIAN_MINI_MODULES,
   DEBIAN_MINI_RECIPE_VERSION,
   DEBIAN_SUITE,
@@ -26,6 +27,7 @@ const ARCHITECTURE = "riscv64";
 /** Makes `debian-mini` of the packages of a Debian mirror. */
 export class DebianMiniBuilder implements ImageBuilder {
   readonly recipeVersion = DEBIAN_MINI_RECIPE_VERSION;
+  readonly minimumMemoryMiB = DEBIAN_MINI_MEMORY_MIB;
   readonly #mirror: string | undefined;
 
   /** @param mirror the value of VIV_DEBIAN_MIRROR, if it is set */
@@ -52,6 +54,7 @@ export class DebianMiniBuilder implements ImageBuilder {
         architecture: ARCHITECTURE,
         packages: [packages.kernel, packages.busybox].map(({ name, version, sha256 }) => ({ name, version, sha256 })),
         commandLine: DEBIAN_MINI_COMMAND_LINE,
+        minimumMemoryMiB: this.minimumMemoryMiB,
         execProtocol: AGENT_PROTOCOL_VERSION,
       },
       kernel,

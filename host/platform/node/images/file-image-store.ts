@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readdir, rename, rm, stat, utimes } from "node:fs/promi
 import { basename, dirname, join } from "node:path";
 import { formatByteLength } from "../../../control/byte-length.js";
 import type { Image, ImageProgress, ImageStore, OpenImageOptions } from "../../../images/image.js";
+import type { ImageManifest } from "../../../images/manifest.js";
 import { VivariumError } from "../../../util/errors.js";
 import { withBuildLock } from "./build-lock.js";
 import {
@@ -24,6 +25,8 @@ export interface ImageBuilder {
   readonly recipeVersion: number;
   /** Whether it is made only when somebody asks for that, and not when it is to be started. */
   readonly isMadeOnRequest?: boolean;
+  /** As in its images' manifests. */
+  readonly minimumMemoryMiB?: number;
   /** Whether it has a disk, whose length may be chosen. */
   readonly hasDisk?: boolean;
   /**
@@ -52,8 +55,8 @@ const IMAGE_NAME = /^[a-z0-9][a-z0-9-]{0,62}$/i;
 const IMPORTED_MARK = ".imported";
 
 /** Who makes an image shows so often that it is alive; what has not been touched for so long is nobody's. */
-const HEARTBEAT_MS = 10_000;
-const ABANDONED_MS = 5 * 60_000;
+const HEARTBEAT_MS = 5000;
+const ABANDONED_MS = 60_000;
 
 /** For a directory in which a program that has been killed is still writing: these take a second. */
 const REMOVAL_RETRIES = 4;
@@ -83,7 +86,7 @@ export class FileImageStore implements ImageStore {
     if (builder !== undefined) {
       const directory = this.#builtDirectory(name, builder);
       const image = await readIfSound(directory);
-      if (image !== null) return image;
+      if (image !== null) return { ...image, manifest: { ...knownOf(builder), ...image.manifest } };
       if (builder.isMadeOnRequest !== true) return this.#build(directory, builder, options);
       const message = `image ${name} has not been built: "viv image build ${name}" does that, which takes some minutes`;
       throw new VivariumError("image/not-built", message, { name });
@@ -247,8 +250,15 @@ export class FileImageStore implements ImageStore {
       await rename(directory, join(temporary, "replaced")).catch(() => {});
       await rename(image, directory);
     });
+    // One that was killed just before this one began is known to be dead by now.
+    await removeAbandoned(this.#directory);
     return readImageDirectory(directory);
   }
+}
+
+/** What manifests of images that were made before did not say. */
+function knownOf({ minimumMemoryMiB }: ImageBuilder): Pick<ImageManifest, "minimumMemoryMiB"> {
+  return minimumMemoryMiB === undefined ? {} : { minimumMemoryMiB };
 }
 
 /** Makes a directory and those it is in. Node's own recursive mkdir never ends below /proc. */

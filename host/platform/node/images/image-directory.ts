@@ -87,9 +87,9 @@ export async function writeImageDirectory(
   };
   const kernel = await write("kernel", parts.kernel);
   const initrd = await write("initrd", parts.initrd);
-  const { name, recipeVersion, architecture, packages, commandLine, execProtocol } = parts.manifest;
+  const { name, recipeVersion, architecture, packages, commandLine, ...rest } = parts.manifest;
   const disk = parts.diskFile === undefined ? {} : { disk: await takeDisk(directory, parts.diskFile) };
-  const manifest = { name, recipeVersion, architecture, packages, kernel, initrd, ...disk, commandLine, execProtocol };
+  const manifest = { name, recipeVersion, architecture, packages, kernel, initrd, ...disk, commandLine, ...rest };
   await writeFile(join(directory, MANIFEST_FILE), formatManifest(manifest));
 }
 
