@@ -1,11 +1,14 @@
 /** A part of the core compiled by itself, so that tests can call what the processor calls. */
+import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import asc from "assemblyscript/asc";
+import { promisify } from "node:util";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
+/** As a program: its types declare globals that are not Node's. */
+const ASC = join(ROOT, "node_modules/assemblyscript/bin/asc.js");
 
 export interface Part {
   readonly name: string;
@@ -32,8 +35,7 @@ export async function compiledOnce({ name, entry, sources, options }: Part): Pro
     // A configuration of its own, or asc would take that of the core, which imports its memory.
     writeFileSync(join(build, `${own}.json`), JSON.stringify({ options }));
     const files = ["--config", `build/${own}.json`, "--outFile", `build/${own}.wasm`];
-    const { error, stderr } = await asc.main([`build/${own}.ts`, "--baseDir", ROOT, ...files]);
-    if (error) throw new Error(`asc: ${error.message}\n${stderr.toString()}`);
+    await promisify(execFile)(process.execPath, [ASC, `build/${own}.ts`, ...files], { cwd: ROOT });
     renameSync(join(build, `${own}.wasm`), outFile);
     for (const extension of ["ts", "json"]) rmSync(join(build, `${own}.${extension}`));
   }

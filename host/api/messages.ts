@@ -7,7 +7,7 @@ import type { WasmModule } from "../core/wasm.js";
 import type { BalloonStatistics } from "../devices/virtio/balloon.js";
 import type { InputKind } from "../devices/virtio/input.js";
 import type { InputEvent } from "../devices/virtio/input-events.js";
-import type { VirtioInterface } from "../devices/virtio/mmio-transport.js";
+import type { VirtioInterface } from "../devices/virtio/mmio-registers.js";
 import type { ImageProgress } from "../images/image.js";
 import type { Identity, MachineStats } from "../machine/machine.js";
 import type { Halt } from "../machine/run-loop.js";

@@ -21,7 +21,7 @@ import { ManagedFile } from "./managed-file.js";
 import type { FileFacts, ImportedMachine, LaneReading } from "./messages.js";
 import { Meter } from "./meter.js";
 import { Recovery } from "./recovery.js";
-import { type Arrival, type Arrived, isWorkerEnd, Residence } from "./residence.js";
+import { type Arrival, type Arrived, isMisspecified, isWorkerEnd, Residence } from "./residence.js";
 import { endOf, type MachineEnd } from "./restart.js";
 import type { MachineRecord } from "./store.js";
 import { Turns } from "./turns.js";
@@ -223,7 +223,7 @@ export class ManagedMachine {
     void this.#turns.run(async () => {
       if (this.worker !== worker) return;
       this.#around.abandonFile(this.name);
-      this.#broken(error.message, isBlameless);
+      this.#broken(error.message, { isBlameless });
     });
   }
 
@@ -404,7 +404,7 @@ export class ManagedMachine {
         this.#setStatus(before);
         throw error;
       }
-      this.#broken(messageOf(error));
+      this.#broken(messageOf(error), { isFinal: isMisspecified(error) });
       throw error;
     }
   }
@@ -481,12 +481,17 @@ export class ManagedMachine {
     this.#around.flush();
   }
 
-  /** The guest, the machine or its worker has ended. @param isBlameless it was another machine's turn */
-  #broken(reason: string, isBlameless = false): void {
+  /**
+   * The guest, the machine or its worker has ended.
+   *
+   * @param isBlameless it was another machine's turn
+   * @param isFinal it would end the same way again
+   */
+  #broken(reason: string, { isBlameless = false, isFinal = false } = {}): void {
     this.#failure = reason;
     this.#leave("failed", reason, this.#goesOn);
     this.#around.tell("machine-failure", this.name, `${this.name} failed: ${reason}`);
-    this.#restartAfter({ kind: "failure", reason }, isBlameless);
+    if (!isFinal) this.#restartAfter({ kind: "failure", reason }, isBlameless);
   }
 
   async #halted(halt: Halt): Promise<void> {

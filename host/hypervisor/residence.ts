@@ -159,6 +159,11 @@ export class Residence {
   }
 }
 
+/** Whether the machine cannot be as it is asked for: trying again would come to the same. */
+export function isMisspecified(error: unknown): boolean {
+  return error instanceof VivariumError && /^(?:image|option)\//.test(error.code);
+}
+
 /** Whether the worker has ended, and the machine with it. */
 export function isWorkerEnd(error: unknown): boolean {
   return error instanceof VivariumError && error.code === "worker/ended";

@@ -162,6 +162,13 @@ const SPEED_GAIN = 0.25;
 /** Shorter measurements say little. */
 const MEASURED_MS_MIN = 0.5;
 
+/**
+ * What the host took from a guest in the middle of something is caught up within the next slice, in which time runs
+ * faster, as long as it is no more than this. GRUB measures the timebase by a delay of a millisecond: a jump of time in
+ * it made its seconds ten times as long.
+ */
+const CAUGHT_UP_TICKS_MAX = BigInt(100 * TICKS_PER_MS);
+
 /** Time follows the host's. */
 export class HostClock implements GuestClock {
   readonly #processor: TimedProcessor;
@@ -173,6 +180,8 @@ export class HostClock implements GuestClock {
   /** Instructions a millisecond. */
   #speed = FIRST_SPEED;
   #sliceStartMs = 0;
+  /** Whether the last slice ended in the middle of something. */
+  #wasBusy = false;
 
   constructor(processor: TimedProcessor, host: HostServices) {
     this.#processor = processor;
@@ -202,8 +211,10 @@ export class HostClock implements GuestClock {
     const budget = Math.min(budgetMax, Math.max(BUDGET_MIN, Math.min(wanted, SLICE_BUDGET_MAX)));
     const durationMs = budget / this.#speed;
 
-    // A slice that went slower than the ones before ran ahead of the host: time stands until the host is there.
-    const start = later(this.#processor.mtime, this.#hostTime(this.#sliceStartMs));
+    // A slice that went faster than the ones before ran ahead of the host: time stands until the host is there.
+    const hostTime = this.#hostTime(this.#sliceStartMs);
+    const mayCatchUp = granted === undefined && this.#wasBusy && hostTime - this.#processor.mtime < CAUGHT_UP_TICKS_MAX;
+    const start = mayCatchUp ? this.#processor.mtime : later(this.#processor.mtime, hostTime);
     const end = later(start, this.#hostTime(this.#sliceStartMs + durationMs));
     this.#processor.setTime(start, Number(end - start) / budget);
     return budget;
@@ -211,6 +222,7 @@ export class HostClock implements GuestClock {
 
   endSlice(retired: number, isBusy: boolean): void {
     const elapsedMs = this.#host.monotonicMs() - this.#sliceStartMs;
+    this.#wasBusy = isBusy;
     if (!isBusy || retired === 0) return;
     // A slice too short to measure only shows that the speed is higher than thought.
     const speed = elapsedMs >= MEASURED_MS_MIN ? retired / elapsedMs : Math.max(this.#speed, retired / MEASURED_MS_MIN);

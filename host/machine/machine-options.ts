@@ -7,7 +7,7 @@ import type { WasmModule } from "../core/wasm.js";
 import type { ByteSink } from "../devices/device.js";
 import type { ConsolePort } from "../devices/virtio/console-port.js";
 import type { VirtioInputOptions } from "../devices/virtio/input.js";
-import type { VirtioInterface } from "../devices/virtio/mmio-transport.js";
+import type { VirtioInterface } from "../devices/virtio/mmio-registers.js";
 import type { Link } from "../network/link.js";
 import type { CapturableBackend } from "../storage/captured-disk.js";
 import { VivariumError } from "../util/errors.js";

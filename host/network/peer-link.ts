@@ -17,6 +17,9 @@ export interface FramePeer {
 /** From here on frames are refused until the connection has taken some. */
 const PENDING_BYTE_LENGTH_MAX = 1 << 20;
 
+/** What is kept for a station without room; a peer that cannot be paused loses what is beyond it. */
+const HELD_BYTE_LENGTH_MAX = 4 << 20;
+
 /**
  * A link over a connection to somebody else's network device or NAT. The connection may go and come back: in between
  * the cable is out.
@@ -26,12 +29,13 @@ export class PeerLink implements Link {
   #station: Station | null = null;
   /** Frames that the station has refused; the peer is paused while there are any. */
   #held: Frame[] = [];
+  #heldByteLength = 0;
   #isStationWaiting = false;
 
   /** The connection from now on; null when there is none. */
   setPeer(peer: FramePeer | null): void {
     this.#peer = peer;
-    this.#held = [];
+    this.#hold([]);
     this.#station?.setLinkUp(peer !== null);
     this.drained();
   }
@@ -44,9 +48,17 @@ export class PeerLink implements Link {
   /** The same, with work left undone. */
   receivedFrame(frame: Frame): void {
     if (this.#held.length > 0 || this.#station?.receive(frame) === false) {
-      this.#held.push(frame);
+      if (this.#heldByteLength < HELD_BYTE_LENGTH_MAX) {
+        this.#held.push(frame);
+        this.#heldByteLength += frame.bytes.length;
+      }
       this.#peer?.pause();
     }
+  }
+
+  #hold(frames: Frame[]): void {
+    this.#held = frames;
+    this.#heldByteLength = frames.reduce((sum, { bytes }) => sum + bytes.length, 0);
   }
 
   /** The connection has taken what was pending. */
@@ -58,7 +70,7 @@ export class PeerLink implements Link {
 
   connect(station: Station): void {
     this.#station = station;
-    this.#held = [];
+    this.#hold([]);
     this.#peer?.resume();
     if (this.#peer === null) station.setLinkUp(false);
   }
@@ -76,10 +88,10 @@ export class PeerLink implements Link {
 
   resume(): void {
     const held = this.#held;
-    this.#held = [];
+    this.#hold([]);
     for (const [index, frame] of held.entries()) {
       if (this.#station?.receive(frame) !== false) continue;
-      this.#held = held.slice(index);
+      this.#hold(held.slice(index));
       return;
     }
     this.#peer?.resume();
@@ -87,7 +99,7 @@ export class PeerLink implements Link {
 
   async close(): Promise<void> {
     this.#station = null;
-    this.#held = [];
+    this.#hold([]);
     this.#peer?.close();
     this.#peer = null;
   }

@@ -32,8 +32,8 @@ import {
   STATUS_NEEDS_RESET,
   VENDOR_ID,
   VERSION,
-  VirtioMmioTransport,
-} from "../../host/devices/virtio/mmio-transport.js";
+} from "../../host/devices/virtio/mmio-registers.js";
+import { VirtioMmioTransport } from "../../host/devices/virtio/mmio-transport.js";
 import { featureSet, type VirtioDevice } from "../../host/devices/virtio/virtio-device.js";
 import { decode, encode } from "../../host/util/schema.js";
 import { FakeLine } from "../devices/fake-line.js";

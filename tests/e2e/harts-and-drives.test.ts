@@ -77,11 +77,14 @@ test("drives: by the legacy interface Linux uses console, disk and network, here
   await defaultImage(context);
   const source = pattern(2 * MIB);
   const lab = join(directory, "legacy.viv");
-  const options = ["--virtio", "legacy", "--drive", `${disk("legacy", source)},snapshot`, "--net", "user"];
+  // A keyboard has no legacy interface.
+  const devices = ["--drive", `${disk("legacy", source)},snapshot`, "--net", "user", "--input", "keyboard"];
+  const options = ["--virtio", "legacy", ...devices];
   const look =
-    "sha256sum < /dev/vda; cut -c 33 /sys/bus/virtio/devices/*/features | sort -u; ip addr show eth0 | grep -c 10.0.2.15";
+    "sha256sum < /dev/vda; cut -c 33 /sys/bus/virtio/devices/*/features | sort -u; ip addr show eth0 | grep -c 10.0.2.15;" +
+    "cat /sys/class/input/event0/device/name";
   const sum = createHash("sha256").update(source).digest("hex");
-  const seen = { status: 0, stderr: "", stdout: `${sum}  -\n0\n1\n` };
+  const seen = { status: 0, stderr: "", stdout: `${sum}  -\n0\n1\n1\nVivarium keyboard\n` };
   const env = testEnvironment();
   expect(await viv(["run", "--save", lab, ...options, "--exec", look], { env })).toEqual(seen);
   const goesOn = `echo 3 > /proc/sys/vm/drop_caches; ${look}`;

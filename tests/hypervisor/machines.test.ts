@@ -2,6 +2,7 @@
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { HypervisorBase } from "../../host/hypervisor/hypervisor-base.js";
 import { firstGap, type LettersImage, lettersImage } from "./letters-image.js";
@@ -157,6 +158,18 @@ test("a guest that switches itself off is off; one that fails is started again, 
   await until(() => output().length > before + 2, "letters of the new run");
   const failures = hypervisor.events(0, 100).filter(({ kind }) => kind === "machine-failure");
   expect(failures.map(({ machine }) => machine).sort()).toEqual(["failing", "never"]);
+});
+
+test("a machine that cannot be as it is asked for fails once, and is not started again and again", async () => {
+  const hypervisor = await hypervisorOf();
+  const append = "x".repeat(1024);
+  const machine = await hypervisor.machines.create(letters(image.path, "long", { append, start: false }));
+  await expect(machine.start()).rejects.toMatchObject({ code: "image/command-line" });
+  // Twice as long as the first restart waits.
+  await sleep(1000);
+  const failures = hypervisor.events(0, 100).filter(({ kind }) => kind === "machine-failure");
+  expect(failures.map(({ machine }) => machine)).toEqual(["long"]);
+  expect(machine.view().status).toBe("failed");
 });
 
 test("a hypervisor that is closed saves what runs, and goes on with it at the next start", async () => {

@@ -1,4 +1,5 @@
 /** What goes over a machine's network while the machine is taken from one worker to another. */
+import { createHash } from "node:crypto";
 import { createServer, type Socket } from "node:net";
 import { afterAll, expect, test } from "vitest";
 import type { HypervisorBase } from "../../host/hypervisor/hypervisor-base.js";
@@ -33,6 +34,8 @@ test.skipIf(!hasApt)("a connection through the NAT stays up while its machine mo
   const { port } = server.address() as { readonly port: number };
   hypervisor = await createHypervisor({ workers: 2 });
   const machine = await hypervisor.machines.create({ name: "web", memoryMiB: 128, networks: ["user"] });
+  // It computes meanwhile: each round must come to the same.
+  const rounds = await machine.spawn("while [ ! -e /run/stop ]; do seq 5000 | md5sum; done | sort | uniq -c");
   const echo = await machine.spawn(`nc 10.0.2.2 ${port} -e cat`);
   await until(() => connections.length === 1, "the guest's connection");
 
@@ -52,4 +55,8 @@ test.skipIf(!hasApt)("a connection through the NAT stays up while its machine mo
   expect(connections).toHaveLength(1);
   connections[0]!.end();
   expect(await echo.exitCode).toBe(0);
+  await machine.exec("touch /run/stop");
+  const numbers = Array.from({ length: 5000 }, (_, index) => `${index + 1}\n`).join("");
+  const sum = createHash("md5").update(numbers).digest("hex");
+  expect(await new Response(rounds.stdout).text()).toMatch(new RegExp(`^ *\\d+ ${sum} {2}-\n$`));
 });

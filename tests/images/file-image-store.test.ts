@@ -206,7 +206,9 @@ test("image store: what a builder that died has left is removed, what one at wor
   for (const path of [abandoned, atWork]) await mkdir(path, { recursive: true });
   const before = (minutes: number) => new Date(Date.now() - minutes * 60_000);
   await utimes(abandoned, before(10), before(10));
-  await utimes(atWork, before(1), before(1));
+  const killed = join(images, ".tiny-3.building-ghi");
+  await mkdir(killed);
+  builder.during = () => utimes(killed, before(10), before(10));
   await store.open("tiny");
   expect((await readdir(images)).sort()).toEqual([".tiny-3.building-def", "tiny-3"]);
 });

@@ -131,6 +131,38 @@ describe("host clock", () => {
     expect(budget / speed).toBeLessThan(6);
   });
 
+  test("a busy guest sees no jump of time when the host does something else, and is where the host is a slice later", () => {
+    const host = new FakeHost();
+    const timer = new FakeTimer();
+    const clock = new HostClock(timer, host);
+    const budget = clock.startSlice(NO_LIMIT);
+    timer.retire(budget);
+    host.ms += 40;
+    clock.endSlice(budget, true);
+    const before = timer.mtime;
+    const next = clock.startSlice(NO_LIMIT);
+    expect(timer.mtime).toBe(before);
+    timer.retire(next);
+    expect(Number(timer.mtime) / TICKS_PER_MS).toBeGreaterThanOrEqual(40);
+    expect(Number(timer.mtime) / TICKS_PER_MS).toBeLessThan(45);
+  });
+
+  test.each([
+    ["that waited", 40, false, undefined],
+    ["whose host was away for long", 5000, true, undefined],
+    ["that was not granted a turn meanwhile", 40, true, 10_000],
+  ])("a guest %s goes on at the host's time", (_who, ms, isBusy, granted) => {
+    const host = new FakeHost();
+    const timer = new FakeTimer();
+    const clock = new HostClock(timer, host);
+    const budget = clock.startSlice(NO_LIMIT, granted);
+    timer.retire(budget);
+    host.ms += ms;
+    clock.endSlice(budget, isBusy);
+    clock.startSlice(NO_LIMIT, granted);
+    expect(timer.mtime).toBe(BigInt(ms * TICKS_PER_MS));
+  });
+
   test("an idle machine waits until the timer or the alarm is due", () => {
     const host = new FakeHost();
     const timer = new FakeTimer();

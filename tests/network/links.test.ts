@@ -414,6 +414,24 @@ describe("a peer", () => {
     expect(peer.isPaused).toBe(false);
   });
 
+  test("that cannot be paused loses frames beyond some megabytes while the machine takes none", () => {
+    const link = new PeerLink();
+    const station = plugged(link);
+    link.setPeer(new FakePeer());
+    for (let turn = 0; turn < 2; turn++) {
+      station.isFull = true;
+      station.frames.length = 0;
+      for (let n = 0; n < 10_000; n++) link.received(new Uint8Array(1500));
+      station.isFull = false;
+      link.resume();
+      const byteLength = station.frames.length * 1500;
+      expect(byteLength).toBeGreaterThan(1 << 20);
+      expect(byteLength).toBeLessThan(5 << 20);
+    }
+    link.received(new Uint8Array(60));
+    expect(station.frames.at(-1)!.bytes.length).toBe(60);
+  });
+
   test("can be the machine on a link of ours", () => {
     const inner = new FakeLink();
     const peer = new FakePeer();

@@ -8,7 +8,7 @@ import {
   MMIO_WINDOW_BYTE_LENGTH,
   VERSION,
   type VirtioInterface,
-} from "./mmio-transport.js";
+} from "./mmio-registers.js";
 import { VIRTIO_ID_NONE } from "./virtio-device.js";
 
 const emptySlotSchema = schema("virtio-mmio-empty-slot", 1, {});

@@ -26,7 +26,7 @@ import { dataView } from "../../util/bytes.js";
 import { assert } from "../../util/errors.js";
 import { bytes, flag, optional, type StateOf, schema, u32, u64 } from "../../util/schema.js";
 import type { DescriptorChain } from "./descriptor-chain.js";
-import { VIRTIO_F_VERSION_1 } from "./mmio-transport.js";
+import { VIRTIO_F_VERSION_1 } from "./mmio-registers.js";
 import { handFrame } from "./net-buffers.js";
 import { NetControl } from "./net-control.js";
 import { MAC_BYTE_LENGTH, NetFilter, netFilterState } from "./net-filter.js";

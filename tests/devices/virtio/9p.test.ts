@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import { Virtio9p } from "../../../host/devices/virtio/9p.js";
-import { STATUS_NEEDS_RESET } from "../../../host/devices/virtio/mmio-transport.js";
+import { STATUS_NEEDS_RESET } from "../../../host/devices/virtio/mmio-registers.js";
 import { MemoryFolder } from "../../../host/share/memory-folder.js";
 import type { FolderDirectory, FolderFile, SharedFolder } from "../../../host/share/shared-folder.js";
 import { VirtioBench, virtioDeviceContract } from "../../contracts/virtio-device-contract.js";

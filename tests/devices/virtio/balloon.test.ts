@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { VirtioBalloon } from "../../../host/devices/virtio/balloon.js";
-import { INTERRUPT_CONFIG_CHANGE, STATUS_NEEDS_RESET } from "../../../host/devices/virtio/mmio-transport.js";
+import { INTERRUPT_CONFIG_CHANGE, STATUS_NEEDS_RESET } from "../../../host/devices/virtio/mmio-registers.js";
 import { featureSet } from "../../../host/devices/virtio/virtio-device.js";
 import { VirtioBench, virtioDeviceContract } from "../../contracts/virtio-device-contract.js";
 import { FAKE_RAM_BASE, FakeRam } from "../fake-ram.js";

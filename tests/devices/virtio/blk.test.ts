@@ -13,8 +13,8 @@ import {
   INTERRUPT_USED_BUFFER,
   STATUS,
   STATUS_NEEDS_RESET,
-  VirtioMmioTransport,
-} from "../../../host/devices/virtio/mmio-transport.js";
+} from "../../../host/devices/virtio/mmio-registers.js";
+import { VirtioMmioTransport } from "../../../host/devices/virtio/mmio-transport.js";
 import { featureSet, hasFeature } from "../../../host/devices/virtio/virtio-device.js";
 import type { BlockBackend } from "../../../host/storage/block-backend.js";
 import { MemoryBlockBackend } from "../../../host/storage/memory.js";

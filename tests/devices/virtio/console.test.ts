@@ -6,12 +6,8 @@ import {
   type VirtioConsoleOptions,
 } from "../../../host/devices/virtio/console.js";
 import type { ConsolePort } from "../../../host/devices/virtio/console-port.js";
-import {
-  CONFIG_GENERATION,
-  INTERRUPT_CONFIG_CHANGE,
-  STATUS,
-  VirtioMmioTransport,
-} from "../../../host/devices/virtio/mmio-transport.js";
+import { CONFIG_GENERATION, INTERRUPT_CONFIG_CHANGE, STATUS } from "../../../host/devices/virtio/mmio-registers.js";
+import { VirtioMmioTransport } from "../../../host/devices/virtio/mmio-transport.js";
 import { featureSet } from "../../../host/devices/virtio/virtio-device.js";
 import { VirtioBench, virtioDeviceContract } from "../../contracts/virtio-device-contract.js";
 import { FakeRam } from "../fake-ram.js";

@@ -26,7 +26,7 @@ import {
   VIRTIO_F_EVENT_IDX,
   VIRTIO_F_INDIRECT_DESC,
   VIRTIO_F_VERSION_1,
-} from "../../../host/devices/virtio/mmio-transport.js";
+} from "../../../host/devices/virtio/mmio-registers.js";
 import { featureSet, hasFeature } from "../../../host/devices/virtio/virtio-device.js";
 import type { FakeRam } from "../fake-ram.js";
 

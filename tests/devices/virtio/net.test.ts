@@ -4,7 +4,7 @@ import {
   INTERRUPT_USED_BUFFER,
   STATUS_NEEDS_RESET,
   VIRTIO_F_VERSION_1,
-} from "../../../host/devices/virtio/mmio-transport.js";
+} from "../../../host/devices/virtio/mmio-registers.js";
 import {
   NET_QUEUE_CONTROL,
   NET_QUEUE_FROM_GUEST,

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { INTERRUPT_USED_BUFFER } from "../../../host/devices/virtio/mmio-transport.js";
+import { INTERRUPT_USED_BUFFER } from "../../../host/devices/virtio/mmio-registers.js";
 import { VirtioRng } from "../../../host/devices/virtio/rng.js";
 import { VirtioBench, virtioDeviceContract } from "../../contracts/virtio-device-contract.js";
 import type { MockQueue } from "./mock-driver.js";

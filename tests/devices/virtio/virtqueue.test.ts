@@ -10,7 +10,7 @@ import {
   VIRTIO_F_EVENT_IDX,
   VIRTIO_F_INDIRECT_DESC,
   VIRTIO_F_VERSION_1,
-} from "../../../host/devices/virtio/mmio-transport.js";
+} from "../../../host/devices/virtio/mmio-registers.js";
 import { featureSet, type VirtioDevice, type VirtioDriver } from "../../../host/devices/virtio/virtio-device.js";
 import { Virtqueue } from "../../../host/devices/virtio/virtqueue.js";
 import { decode, encode, schema } from "../../../host/util/schema.js";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
-import { STATUS_NEEDS_RESET } from "../../../host/devices/virtio/mmio-transport.js";
+import { STATUS_NEEDS_RESET } from "../../../host/devices/virtio/mmio-registers.js";
 import { VirtioVsock, VSOCK_CONNECTIONS_MAX } from "../../../host/devices/virtio/vsock.js";
 import type { VsockEvents, VsockStream } from "../../../host/devices/virtio/vsock-connection.js";
 import { VirtioBench, virtioDeviceContract } from "../../contracts/virtio-device-contract.js";

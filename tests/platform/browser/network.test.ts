@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { Nat } from "../../../host/network/nat/nat.js";
 import { FetchOutside } from "../../../host/platform/browser/network/fetch-outside.js";
-import { readHttpRequest } from "../../../host/platform/browser/network/http-request.js";
+import { HttpRequestReader } from "../../../host/platform/browser/network/http-request.js";
 import { RelayLink, type RelaySocket } from "../../../host/platform/browser/network/relay-link.js";
 import { Relay } from "../../../host/platform/node/network/relay.js";
 import { noise, sha256 } from "../../network/host-servers.js";
@@ -40,7 +40,8 @@ test("a guest's wget fetches by name through fetch, its post arrives, and what i
     context,
     `wget -qO- http://web.test:${port}/file | sha256sum; wget -qO- --post-data=body --header "X-Sign: mark" http://web.test:${port}/;` +
       `wget -qO- http://web.test:${port}/missing 2>&1; nslookup web.test | grep -o 198.18.0.0 | head -1; printf '\\026\\003\\001' | nc 10.0.2.2 443; echo $?;` +
-      "wget -qO- http://10.0.2.2:1/ 2>&1",
+      "wget -qO- http://10.0.2.2:1/ 2>&1; yes | head -c 5000000 > /run/large;" +
+      `echo; wget -qO- --post-file=/run/large http://web.test:${port}/ | wc -c`,
     { networks: [{ link: new Nat({ outside: new FetchOutside({ fetch: fetchHere }) }) }] },
   );
   const lines = stdout.split("\n");
@@ -49,6 +50,7 @@ test("a guest's wget fetches by name through fetch, its post arrives, and what i
   expect(lines[2]).toContain("404 Not Found");
   expect(lines[3]).toBe("198.18.0.0");
   expect(stdout).toContain("502 Bad Gateway");
+  expect(lines.at(-2)).toBe(String("POST  \n".length + 5_000_000));
 });
 
 test("a relay's network comes over a WebSocket of the browser's kind, and again when the relay is back", {
@@ -68,7 +70,7 @@ test("a relay's network comes over a WebSocket of the browser's kind, and again 
 });
 
 describe("requests", () => {
-  const read = (text: string) => readHttpRequest(Uint8Array.from(Buffer.from(text, "latin1")));
+  const read = (text: string) => new HttpRequestReader().push(Buffer.from(text, "latin1"));
 
   test("are whole when their head and their body are", () => {
     const text = "POST /a?b HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc";
@@ -83,6 +85,21 @@ describe("requests", () => {
   });
 
   test.each([
+    "POST /a?b HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nabcde",
+    "POST /a?b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n3;x=y\r\ncde\r\n0\r\nX: trailer\r\n\r\n",
+  ])("are the same however they are cut: %j", (text) => {
+    for (let pieceLength = 1; pieceLength < text.length; pieceLength++) {
+      const reader = new HttpRequestReader();
+      let request = reader.push(new Uint8Array());
+      for (let at = 0; at < text.length; at += pieceLength) {
+        expect(request).toBe("more");
+        request = reader.push(Buffer.from(text.slice(at, at + pieceLength), "latin1"));
+      }
+      expect(request).toMatchObject({ path: "/a?b", body: new Uint8Array(Buffer.from("abcde")) });
+    }
+  });
+
+  test.each([
     "\x16\x03\x01",
     "get / HTTP/1.1\r\n\r\n",
     "GET / HTTP/2.0\r\n\r\n",
@@ -91,6 +108,8 @@ describe("requests", () => {
     "GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
     "GET / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n",
     "PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+    "PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n",
+    `PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1;${"x".repeat(300)}`,
   ])("%j is none", (text) => expect(read(text)).toBe("bad"));
 
   test("end within 64 KiB of headers", () => {

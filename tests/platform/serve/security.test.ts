@@ -413,4 +413,29 @@ describe("limits", () => {
       expect(text, JSON.stringify(bytes)).toMatch(/^HTTP\/1\.1 4\d\d [\s\S]*\{"error":\{"code":"[a-z]+\/[a-z-]+"/);
     }
   });
+
+  test("requests: a head that is too long is said to be so, and there are no WebSockets where nothing speaks that", async () => {
+    daemon = await TestDaemon.open();
+    const answerTo = async (request: string): Promise<string> => {
+      const socket = daemon.raw();
+      let text = "";
+      socket.setEncoding("latin1").on("data", (piece: string) => {
+        text += piece;
+      });
+      const closed = new Promise<void>((resolve) => socket.on("close", () => resolve()));
+      socket.on("error", () => {});
+      socket.end(request, "latin1");
+      await closed;
+      return text;
+    };
+    expect(await answerTo(`GET / HTTP/1.1\r\nHost: localhost\r\nX: ${"a".repeat(20_000)}\r\n\r\n`)).toMatch(
+      /^HTTP\/1\.1 431 .*"request\/too-large"/s,
+    );
+    const upgrade = (path: string) =>
+      `GET ${path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${daemon.token}\r\nConnection: Upgrade\r\n` +
+      "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    for (const path of ["/", "/v1/machines"]) {
+      expect(await answerTo(upgrade(path)), path).toMatch(/^HTTP\/1\.1 404 .*"request\/unknown"/s);
+    }
+  });
 });

@@ -84,6 +84,8 @@ describe("uploads", () => {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     expect(offset).toBe(3000);
+    // A client that goes is no error of the daemon's.
+    expect(daemon.log).toEqual([]);
     const early = await daemon.ask("POST", `${target}/finish`);
     expect(early.status).toBe(409);
     expect((await piece(target, 3000, bytes.subarray(3000))).status).toBe(204);

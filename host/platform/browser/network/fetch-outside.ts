@@ -8,7 +8,7 @@ import type {
   StreamEvents,
 } from "../../../network/nat/outside.js";
 import { keyOf } from "../../../network/octets.js";
-import { FetchStream } from "./fetch-stream.js";
+import { FetchStream, RequestMemory } from "./fetch-stream.js";
 
 /** Names that guests have looked up; more than these addresses there are not. */
 const NAMES_MAX = 65_536;
@@ -28,6 +28,7 @@ export interface FetchOutsideOptions {
 export class FetchOutside implements Outside {
   readonly #fetch: typeof fetch;
   readonly #secure: boolean;
+  readonly #memory = new RequestMemory();
   readonly #addresses = new Map<string, Uint8Array>();
   readonly #names = new Map<string, string>();
 
@@ -50,7 +51,7 @@ export class FetchOutside implements Outside {
     const name = this.#names.get(keyOf(to.address)) ?? (to.address.length === 4 ? text : `[${text}]`);
     const scheme = this.#secure ? "https" : "http";
     const port = to.port === 80 ? "" : `:${to.port}`;
-    return new FetchStream(`${scheme}://${name}${port}`, this.#fetch, events);
+    return new FetchStream(`${scheme}://${name}${port}`, this.#fetch, this.#memory, events);
   }
 
   /** A page has no datagrams. */

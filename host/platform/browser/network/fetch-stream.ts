@@ -1,9 +1,11 @@
 import type { OutsideStream, StreamEvents } from "../../../network/nat/outside.js";
 import { joinBytes } from "../../../network/octets.js";
-import { type HttpRequest, readHttpRequest } from "./http-request.js";
+import { type HttpRequest, HttpRequestReader } from "./http-request.js";
 
 /** A request longer than this, its body included, is not taken. */
 const REQUEST_BYTE_LENGTH_MAX = 16 << 20;
+/** All requests that have not been answered, together. */
+const REQUESTS_BYTE_LENGTH_MAX = 64 << 20;
 /** What `fetch` has done already, or what belongs to a connection that it made. */
 const DROPPED_HEADERS = new Set([
   "connection",
@@ -22,37 +24,63 @@ const UNSENT_HEADERS = new Set([
   "transfer-encoding",
 ]);
 
+/** Keeps within bounds what the requests of all connections hold. */
+export class RequestMemory {
+  #left = REQUESTS_BYTE_LENGTH_MAX;
+
+  /** @returns whether there is room */
+  take(byteLength: number): boolean {
+    if (byteLength > this.#left) return false;
+    this.#left -= byteLength;
+    return true;
+  }
+
+  give(byteLength: number): void {
+    this.#left += byteLength;
+  }
+}
+
 /** One connection of a guest's that is spoken HTTP on: one request, and its response until the end. */
 export class FetchStream implements OutsideStream {
   readonly #origin: string;
   readonly #fetch: typeof fetch;
   readonly #events: StreamEvents;
   readonly #abort = new AbortController();
-  #input: Uint8Array = new Uint8Array();
+  readonly #memory: RequestMemory;
+  readonly #reader = new HttpRequestReader();
+  /** Bytes of the request that are here. */
+  #heldByteLength = 0;
   #isAsked = false;
   #isDead = false;
   #resumed: (() => void) | null = null;
   #isPaused = false;
 
   /** @param origin scheme and host to ask */
-  constructor(origin: string, fetchWith: typeof fetch, events: StreamEvents) {
+  constructor(origin: string, fetchWith: typeof fetch, memory: RequestMemory, events: StreamEvents) {
     this.#origin = origin;
     this.#fetch = fetchWith;
+    this.#memory = memory;
     this.#events = events;
     queueMicrotask(() => {
       if (!this.#isDead) events.connected();
     });
   }
 
+  /** `fetch` takes a request when it is whole: what waits for that must not close the guest's window. */
   get pendingByteLength(): number {
-    return this.#isAsked ? 0 : this.#input.length;
+    return 0;
   }
 
   write(bytes: Uint8Array): void {
     if (this.#isDead || this.#isAsked) return;
-    this.#input = joinBytes(this.#input, bytes);
-    const request = readHttpRequest(this.#input);
-    if (request === "bad" || this.#input.length > REQUEST_BYTE_LENGTH_MAX) this.#fail();
+    const isTooMuch = this.#heldByteLength + bytes.length > REQUEST_BYTE_LENGTH_MAX || !this.#memory.take(bytes.length);
+    if (isTooMuch) {
+      this.#fail();
+      return;
+    }
+    this.#heldByteLength += bytes.length;
+    const request = this.#reader.push(bytes);
+    if (request === "bad") this.#fail();
     else if (request !== "more") void this.#ask(request);
   }
 
@@ -73,13 +101,13 @@ export class FetchStream implements OutsideStream {
 
   abort(): void {
     this.#isDead = true;
+    this.#letGo();
     this.#abort.abort();
     this.resume();
   }
 
   async #ask({ method, path, headers, body }: HttpRequest): Promise<void> {
     this.#isAsked = true;
-    this.#input = new Uint8Array();
     try {
       const sent = headers.filter(([name]) => !UNSENT_HEADERS.has(name.toLowerCase()));
       const response = await this.#fetch(this.#origin + path, {
@@ -134,6 +162,7 @@ export class FetchStream implements OutsideStream {
   }
 
   #finish(): void {
+    this.#letGo();
     if (this.#isDead) return;
     this.#isDead = true;
     this.#events.ended();
@@ -142,7 +171,12 @@ export class FetchStream implements OutsideStream {
 
   #fail(): void {
     this.#isDead = true;
-    this.#input = new Uint8Array();
+    this.#letGo();
     this.#events.failed("reset");
+  }
+
+  #letGo(): void {
+    this.#memory.give(this.#heldByteLength);
+    this.#heldByteLength = 0;
   }
 }

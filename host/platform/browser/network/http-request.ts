@@ -1,4 +1,6 @@
 /** Requests of HTTP/1.1 as guests write them: RFC 9112. */
+import { joinBytes } from "../../../network/octets.js";
+import { type BodyReader, ChunkedBody, PlainBody } from "./http-body.js";
 
 export interface HttpRequest {
   readonly method: string;
@@ -12,8 +14,34 @@ const HEADERS_BYTE_LENGTH_MAX = 65_536;
 const METHOD = /^[A-Z]{1,16}$/;
 const HEADER = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*?)[ \t]*$/;
 
-/** @returns the request at the start of `input`; "more" while it is not whole; "bad" when it is none */
-export function readHttpRequest(input: Uint8Array): HttpRequest | "more" | "bad" {
+/** Reads one request as it comes, however it is cut: what has come is not looked at again and again. */
+export class HttpRequestReader {
+  #start: Uint8Array = new Uint8Array();
+  #head: Head | null = null;
+
+  /** @returns the request; "more" while it is not whole; "bad" when it is none. What is behind it is not looked at. */
+  push(bytes: Uint8Array): HttpRequest | "more" | "bad" {
+    let rest = bytes;
+    if (this.#head === null) {
+      this.#start = joinBytes(this.#start, bytes);
+      const head = readHead(this.#start);
+      if (typeof head === "string") return head;
+      this.#head = head;
+      rest = this.#start.subarray(head.byteLength);
+      this.#start = new Uint8Array();
+    }
+    const { method, path, headers, reader } = this.#head;
+    const body = reader.push(rest);
+    return typeof body === "string" ? body : { method, path, headers, body };
+  }
+}
+
+interface Head extends Omit<HttpRequest, "body"> {
+  readonly byteLength: number;
+  readonly reader: BodyReader;
+}
+
+function readHead(input: Uint8Array): Head | "more" | "bad" {
   const headEnd = endOfHead(input);
   if (headEnd < 0) return input.length > HEADERS_BYTE_LENGTH_MAX || !looksLikeHttp(input) ? "bad" : "more";
   const [first = "", ...lines] = latin1(input.subarray(0, headEnd)).split("\r\n");
@@ -22,10 +50,9 @@ export function readHttpRequest(input: Uint8Array): HttpRequest | "more" | "bad"
   const headers = lines.map((line) => HEADER.exec(line)).map((match) => [match?.[1] ?? "", match?.[2] ?? ""] as const);
   if (headers.some(([name]) => name === "")) return "bad";
   const path = pathOf(target);
-  if (path === null) return "bad";
-  const rest = input.subarray(headEnd + 4);
-  const body = readBody(headers, rest);
-  return typeof body === "string" ? body : { method, path, headers, body };
+  const reader = bodyReader(headers);
+  if (path === null || reader === null) return "bad";
+  return { method, path, headers, byteLength: headEnd + 4, reader };
 }
 
 /** Where the line before the empty line ends, or -1. */
@@ -49,31 +76,13 @@ function pathOf(target: string): string | null {
   return /^https?:\/\/[^/]*(\/.*)$/i.exec(target)?.[1] ?? null;
 }
 
-function readBody(headers: HttpRequest["headers"], rest: Uint8Array): Uint8Array | "more" | "bad" {
+/** @returns null for a length that is none */
+function bodyReader(headers: HttpRequest["headers"]): BodyReader | null {
   const value = (name: string) => headers.find(([each]) => each.toLowerCase() === name)?.[1];
-  if (value("transfer-encoding") !== undefined) {
-    return value("transfer-encoding")?.toLowerCase() === "chunked" ? readChunks(rest) : "bad";
-  }
+  const encoding = value("transfer-encoding");
+  if (encoding !== undefined) return encoding.toLowerCase() === "chunked" ? new ChunkedBody() : null;
   const length = value("content-length") ?? "0";
-  if (!/^\d{1,15}$/.test(length)) return "bad";
-  return rest.length < Number(length) ? "more" : rest.slice(0, Number(length));
-}
-
-function readChunks(rest: Uint8Array): Uint8Array | "more" | "bad" {
-  const parts: number[] = [];
-  let at = 0;
-  for (;;) {
-    const lineEnd = rest.indexOf(13, at);
-    if (lineEnd < 0) return rest.length - at > 64 ? "bad" : "more";
-    const size = /^([0-9a-f]{1,8})(;.*)?$/i.exec(latin1(rest.subarray(at, lineEnd)))?.[1];
-    if (size === undefined) return "bad";
-    const start = lineEnd + 2;
-    const end = start + Number.parseInt(size, 16);
-    if (rest.length < end + 2) return "more";
-    if (end === start) return Uint8Array.from(parts);
-    for (let index = start; index < end; index++) parts.push(rest[index]!);
-    at = end + 2;
-  }
+  return /^\d{1,15}$/.test(length) ? new PlainBody(Number(length)) : null;
 }
 
 function latin1(bytes: Uint8Array): string {

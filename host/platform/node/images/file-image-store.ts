@@ -55,8 +55,8 @@ const IMAGE_NAME = /^[a-z0-9][a-z0-9-]{0,62}$/i;
 const IMPORTED_MARK = ".imported";
 
 /** Who makes an image shows so often that it is alive; what has not been touched for so long is nobody's. */
-const HEARTBEAT_MS = 10_000;
-const ABANDONED_MS = 5 * 60_000;
+const HEARTBEAT_MS = 5000;
+const ABANDONED_MS = 60_000;
 
 /** For a directory in which a program that has been killed is still writing: these take a second. */
 const REMOVAL_RETRIES = 4;
@@ -250,6 +250,8 @@ export class FileImageStore implements ImageStore {
       await rename(directory, join(temporary, "replaced")).catch(() => {});
       await rename(image, directory);
     });
+    // One that was killed just before this one began is known to be dead by now.
+    await removeAbandoned(this.#directory);
     return readImageDirectory(directory);
   }
 }

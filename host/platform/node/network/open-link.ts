@@ -23,7 +23,7 @@ export async function openLink(request: LinkRequest, mtu: number, outside: NodeO
   switch (request.kind) {
     case "user": {
       const egress = new EgressPolicy(request.egress);
-      const nat = new Nat({ outside, egress, mtu });
+      const nat = new Nat({ outside: outside.forGuest(), egress, mtu });
       const forwards = await PortForwards.open(nat, request.forwards);
       const close = async () => {
         await forwards.close();
@@ -56,7 +56,7 @@ async function openSwitchWithNat(
 ): Promise<OpenLink> {
   const trunk = await openSwitch(name);
   if (!uplink) return closing(trunk);
-  const nat = new Nat({ outside, mtu });
+  const nat = new Nat({ outside: outside.forGuest(), mtu });
   const own = new Switch();
   own.join(new ImpatientLink(trunk, outside));
   own.join(nat);

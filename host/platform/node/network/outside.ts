@@ -15,6 +15,7 @@ import type {
   StreamEvents,
   StreamFailure,
 } from "../../../network/nat/outside.js";
+import { SocketBudget } from "./socket-budget.js";
 
 /** Datagrams handed to the host's UDP that it has not sent; more are lost. */
 const DATAGRAMS_ON_THE_WAY_MAX = 256;
@@ -24,6 +25,18 @@ const DNS_TIMEOUT_MS = 5000;
 
 /** The host's own network, by Node's sockets and the host's resolver. */
 export class NodeOutside implements Outside {
+  readonly #budget: SocketBudget;
+  #socketCount = 0;
+
+  constructor(budget: SocketBudget = new SocketBudget()) {
+    this.#budget = budget;
+  }
+
+  /** The same network for another guest: their sockets are counted together, and each has its part. */
+  forGuest(): NodeOutside {
+    return new NodeOutside(this.#budget);
+  }
+
   nowMs(): number {
     return performance.now();
   }
@@ -37,13 +50,19 @@ export class NodeOutside implements Outside {
 
   connect({ address, port }: Endpoint, events: StreamEvents): OutsideStream {
     const socket = new Socket({ allowHalfOpen: true });
+    if (!this.#take()) {
+      process.nextTick(() => socket.destroy(new Error("too many sockets")));
+      return new NodeStream(socket, events);
+    }
+    socket.once("close", () => this.#give());
     socket.connect({ host: formatAddress(address), port, autoSelectFamily: false });
     socket.once("connect", () => events.connected());
     return new NodeStream(socket, events);
   }
 
   openDatagrams(addressByteLength: number, received: (bytes: Uint8Array, from: Endpoint) => void): OutsideDatagrams {
-    return new NodeDatagrams(addressByteLength, received);
+    if (!this.#take()) return LOST_DATAGRAMS;
+    return new NodeDatagrams(addressByteLength, received, () => this.#give());
   }
 
   async resolve(name: string): Promise<NameAnswer> {
@@ -72,7 +91,21 @@ export class NodeOutside implements Outside {
   randomBytes(into: Uint8Array): void {
     randomFillSync(into);
   }
+
+  #take(): boolean {
+    if (!this.#budget.take(this.#socketCount)) return false;
+    this.#socketCount++;
+    return true;
+  }
+
+  #give(): void {
+    this.#socketCount--;
+    this.#budget.give();
+  }
 }
+
+/** For a guest that has its part of the sockets: datagrams may be lost. */
+const LOST_DATAGRAMS: OutsideDatagrams = { send: () => {}, close: () => {} };
 
 /** A connection that a listener of the host has accepted, paused until somebody takes it. */
 export class NodeIncomingStream implements IncomingStream {
@@ -148,7 +181,7 @@ class NodeDatagrams implements OutsideDatagrams {
   #onTheWay = 0;
   #isClosed = false;
 
-  constructor(addressByteLength: number, received: (bytes: Uint8Array, from: Endpoint) => void) {
+  constructor(addressByteLength: number, received: (bytes: Uint8Array, from: Endpoint) => void, onClose: () => void) {
     this.#socket = createSocket({
       type: addressByteLength === 4 ? "udp4" : "udp6",
       recvBufferSize: RECEIVE_BUFFER_BYTE_LENGTH,
@@ -157,6 +190,7 @@ class NodeDatagrams implements OutsideDatagrams {
       const from = parseAddress(address.replace(/%.*$/, ""));
       if (from !== null && !this.#isClosed) received(bytes, { address: from, port });
     });
+    this.#socket.once("close", onClose);
     // A host without such sockets, or one that refuses to send: datagrams may be lost.
     this.#socket.on("error", () => this.close());
   }

@@ -90,7 +90,7 @@ export class Relay {
   }
 
   #serve(socket: WebSocket): void {
-    const nat = new Nat({ outside: this.#outside, egress: this.egress });
+    const nat = new Nat({ outside: this.#outside.forGuest(), egress: this.egress });
     const link = this.#rate === null ? nat : new LimitedLink(nat, this.#rate, this.#outside);
     const station = new PeerStation(
       webSocketPeer(socket, () => station.drained()),

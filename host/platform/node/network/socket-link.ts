@@ -8,6 +8,7 @@ import { removeDeadSocket } from "../dead-socket.js";
 
 /** How long after a connection has gone, or could not be made, the next is tried. */
 const RECONNECT_MS = 1000;
+const KEEP_ALIVE_MS = 30_000;
 
 /** How to connect. */
 export interface SocketLinkOptions {
@@ -117,6 +118,8 @@ export class SocketLink {
     }
     this.#socket = socket;
     socket.setNoDelay(true);
+    // A far end that has vanished without a word would keep its place for ever.
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
     readFrames(socket, this.#isOurs, (frame) => this.#link.receivedFrame(frame));
     socket.on("drain", () => this.#link.drained());
     this.#link.setPeer(socketPeer(socket, this.#isOurs));

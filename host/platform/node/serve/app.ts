@@ -1,3 +1,5 @@
+import { maxHeaderSize } from "node:http";
+import type { Socket } from "node:net";
 import rateLimit from "@fastify/rate-limit";
 import swagger from "@fastify/swagger";
 import websocket from "@fastify/websocket";
@@ -30,6 +32,8 @@ declare module "fastify" {
     role?: Role;
     /** How the audit calls it. */
     action?: string;
+    /** Whether it is a WebSocket. */
+    isSocket?: boolean;
   }
 }
 
@@ -82,12 +86,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     routerOptions: { maxParamLength: PATH_PART_LENGTH_MAX },
     forceCloseConnections: true,
     frameworkErrors: (error, request, reply) => void answerFailure(parts, error, request, reply as FastifyReply),
-    clientErrorHandler: (_, socket) => {
-      if (!socket.writable) return socket.destroy();
-      const body = '{"error":{"code":"request/invalid","message":"this is no HTTP request","data":{}}}';
-      const head = ["HTTP/1.1 400 Bad Request", "Content-Type: application/json", `Content-Length: ${body.length}`];
-      socket.end(`${head.join("\r\n")}\r\nConnection: close\r\n\r\n${body}`);
-    },
+    clientErrorHandler: (error, socket) => refuseConnection(error, socket),
   }) as unknown as FastifyInstance;
   keepRoom(app.server, { max: CONNECTIONS_MAX, silentMs: limits.headersMs });
   if (tls !== null) setTimeouts(app, limits);
@@ -141,6 +140,31 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   return app;
 }
 
+/** What is said before there is a request that could be answered, by Node's code for it. */
+const CONNECTION_ERRORS: Readonly<Record<string, readonly [status: string, code: string, message: string]>> = {
+  HPE_HEADER_OVERFLOW: [
+    "431 Request Header Fields Too Large",
+    "request/too-large",
+    `the head of a request may have ${maxHeaderSize} bytes`,
+  ],
+  ERR_HTTP_REQUEST_TIMEOUT: ["408 Request Timeout", "request/timeout", "the request did not come in time"],
+};
+
+function refuseConnection({ code: cause = "" }: NodeJS.ErrnoException, socket: Socket): void {
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const [status, code, message] = CONNECTION_ERRORS[cause] ?? [
+    "400 Bad Request",
+    "request/invalid",
+    "this is no HTTP request",
+  ];
+  const body = JSON.stringify({ error: { code, message, data: {} } });
+  const head = [`HTTP/1.1 ${status}`, "Content-Type: application/json", `Content-Length: ${body.length}`];
+  socket.end(`${head.join("\r\n")}\r\nConnection: close\r\n\r\n${body}`);
+}
+
 /** The https server has its timeouts after it is made. */
 function setTimeouts(app: FastifyInstance, limits: Limits): void {
   app.server.headersTimeout = limits.headersMs;
@@ -161,7 +185,10 @@ function addGuard(app: FastifyInstance, parts: AppParts): void {
       ...(parts.tls === null ? {} : { "Strict-Transport-Security": "max-age=31536000" }),
     });
     checkSource(request, names);
-    const { role, action = "" } = request.routeOptions.config;
+    const { role, action = "", isSocket = false } = request.routeOptions.config;
+    if (request.ws && !isSocket) {
+      throw new VivariumError("request/unknown", `there is no WebSocket at ${request.url.slice(0, 200)}`);
+    }
     if (role === undefined) return;
     const machine = (request.params as { machine?: string } | undefined)?.machine ?? null;
     const refused = (principal: string) => (message: string) =>

@@ -341,9 +341,9 @@ async function copy(body: Readable, handle: FileHandle, offset: number, room: nu
       done += piece.length;
     }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOSPC") {
-      throw new VivariumError("file/full", "the disk of the daemon is full; what came is kept");
-    }
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOSPC") throw new VivariumError("file/full", "the disk of the daemon is full; what came is kept");
+    if (code === "ECONNRESET") throw new VivariumError("request/ended", "the client has gone; what came is kept");
     throw error;
   } finally {
     clearTimeout(timer);

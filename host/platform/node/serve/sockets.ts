@@ -82,7 +82,7 @@ export class Sockets {
     ) =>
       app.get<{ Params: { machine: string } }>(
         `/v1/machines/:machine/${name.split(".")[1]}`,
-        { websocket: true, config: { role: STREAMS[name].role, action: name }, schema: { params } },
+        { websocket: true, config: { role: STREAMS[name].role, action: name, isSocket: true }, schema: { params } },
         (socket, request) => this.#accept(socket, request, name, open),
       );
     serve("machine.console", (socket, machine) => this.#console(socket, machine));
