@@ -42,15 +42,15 @@ test("exec: a guest that panics is reported with the kernel's own words and stat
   expect(result.status).toBe(3);
 });
 
-test("a machine with less memory than the image needs is refused in one line, and the least runs", async (context) => {
+// With 128 MiB, the tests of the API boot it.
+test("a machine with less memory than the image needs is refused in one line", async (context) => {
   await defaultImage(context);
-  const little = await viv(["run", "--memory", "127MiB"], { env: testEnvironment() });
   const stderr = "viv: image debian-mini needs 128MiB of memory or more; got 127MiB\n";
-  expect(little).toEqual({ status: 2, stdout: "", stderr });
-  const least = await viv(["run", "--cold", "--memory", "128MiB", "--harts", "8", "--exec", "nproc"], {
-    env: testEnvironment(),
+  expect(await viv(["run", "--memory", "127MiB"], { env: testEnvironment() })).toEqual({
+    status: 2,
+    stdout: "",
+    stderr,
   });
-  expect(least).toEqual({ status: 0, stdout: "8\n", stderr: "" });
 });
 
 test("exec: a guest that resets or switches itself off before the command ends has not succeeded", async (context) => {
