@@ -8,7 +8,7 @@ import { withoutSignature } from "./module-info.js";
 import { formatModulesAlias, formatModulesDep, type KernelModule } from "./modules.js";
 
 /** To be counted up with every change that makes another image of the same packages. */
-export const DEBIAN_MINI_RECIPE_VERSION = 15;
+export const DEBIAN_MINI_RECIPE_VERSION = 16;
 /** With less its kernel finds no room for its tables, or for what its initial RAM disk unpacks to. */
 export const DEBIAN_MINI_MEMORY_MIB = 128;
 /** The release that the packages are taken from. */
@@ -60,6 +60,11 @@ export const DEBIAN_MINI_MODULES = [
  *   as well, which is no fault of the kernel.
  * - `psi=0`: no averages of pressure, which are computed for two seconds after each task that has run. /proc/pressure is
  *   not there; `psi=1` among an operator's own words brings it back.
+ *
+ * And one for balloons:
+ *
+ * - `init_on_alloc=0`: the kernel would fill with zeros what it takes for the balloon, and the host would have to give the
+ *   machine that memory first: a balloon of 128 MiB made it 129 MiB larger. What programs are given is cleared anyway.
  */
 export const DEBIAN_MINI_COMMAND_LINE = [
   "quiet",
@@ -70,6 +75,7 @@ export const DEBIAN_MINI_COMMAND_LINE = [
   "initcall_blacklist=jent_mod_init,trace_eval_init,load_system_certificate_list",
   "nowatchdog",
   "psi=0",
+  "init_on_alloc=0",
 ].join(" ");
 
 /** What the packages contribute to the initial RAM disk. */
