@@ -11,8 +11,6 @@ const AGENT_TIMEOUT_MS = 120_000;
 export interface GuestAgentsOptions {
   readonly platform: Platform;
   readonly remote: Remote;
-  /** The machine's. */
-  readonly ports: readonly string[];
   /** Throws when no guest could answer. */
   readonly checkOn: () => void;
 }
@@ -21,20 +19,26 @@ export interface GuestAgentsOptions {
 export class GuestAgents {
   readonly #options: GuestAgentsOptions;
   readonly #agent: AgentClient;
-  /** In a guest whose own agent that is. */
-  readonly #qemuAgent: QemuGuestAgent | null;
+  readonly #qemuAgent: QemuGuestAgent;
+  /** Whether it is QEMU's that serves. */
+  #isQemu = false;
   #stopTimer: (() => void) | null = null;
 
   constructor(options: GuestAgentsOptions) {
     this.#options = options;
-    const { platform, remote, ports } = options;
+    const { platform, remote } = options;
     this.#agent = new AgentClient({
       send: (bytes) => remote.tell({ kind: "port", port: AGENT_PORT, bytes }),
       randomBytes: (into) => platform.randomBytes(into),
     });
     const schedule = (callback: () => void, delayMs: number) => void platform.schedule(callback, delayMs);
     const send = (bytes: Uint8Array) => remote.tell({ kind: "port", port: QEMU_AGENT_PORT, bytes });
-    this.#qemuAgent = ports.includes(QEMU_AGENT_PORT) ? new QemuGuestAgent({ send, schedule }) : null;
+    this.#qemuAgent = new QemuGuestAgent({ send, schedule });
+  }
+
+  /** Which one serves is told by the ports that the machine has, which is known late of one that comes out of a file. */
+  setPorts(ports: readonly string[]): void {
+    this.#isQemu = ports.includes(QEMU_AGENT_PORT);
   }
 
   /** Whether Vivarium's agent answers. */
@@ -45,7 +49,7 @@ export class GuestAgents {
   /** Vivarium's. @throws VivariumError when no guest could answer, `agent/unsupported` where QEMU's serves */
   present(): AgentClient {
     this.#options.checkOn();
-    if (this.#qemuAgent !== null) {
+    if (this.#isQemu) {
       throw new VivariumError("agent/unsupported", "QEMU's guest agent cannot do this; Vivarium's own can");
     }
     if (!this.#agent.isReady) {
@@ -58,17 +62,17 @@ export class GuestAgents {
   /** Null where Vivarium's own agent serves. @throws VivariumError when no guest could answer */
   presentQemu(): QemuGuestAgent | null {
     this.#options.checkOn();
-    return this.#qemuAgent;
+    return this.#isQemu ? this.#qemuAgent : null;
   }
 
   openChanged(port: string, open: boolean): void {
     if (port === AGENT_PORT) this.#agent.openChanged(open);
-    if (port === QEMU_AGENT_PORT) this.#qemuAgent?.openChanged(open);
+    if (port === QEMU_AGENT_PORT) this.#qemuAgent.openChanged(open);
   }
 
   receive(port: string, bytes: Uint8Array): void {
     if (port === AGENT_PORT) this.#agent.receive(bytes);
-    if (port === QEMU_AGENT_PORT) this.#qemuAgent?.receive(bytes);
+    if (port === QEMU_AGENT_PORT) this.#qemuAgent.receive(bytes);
   }
 
   /** What is asked for from now on waits for the guest that is put back. */
@@ -81,13 +85,13 @@ export class GuestAgents {
     this.#stopTimer?.();
     this.#agent.openChanged(false);
     this.#agent.failAll(error);
-    this.#qemuAgent?.openChanged(false);
-    this.#qemuAgent?.failAll(error);
+    this.#qemuAgent.openChanged(false);
+    this.#qemuAgent.failAll(error);
   }
 
   failAll(error: VivariumError): void {
     this.#agent.failAll(error);
-    this.#qemuAgent?.failAll(error);
+    this.#qemuAgent.failAll(error);
   }
 
   #watch(): void {

@@ -78,7 +78,8 @@ export class MachineBase {
       },
     );
     const checkOn = () => this.#checkOn();
-    this.#agents = new GuestAgents({ platform, remote: this.#remote, ports: setup.ports, checkOn });
+    this.#agents = new GuestAgents({ platform, remote: this.#remote, checkOn });
+    this.#agents.setPorts(setup.ports);
     this.#commands = new GuestCommands(platform, this.#agents);
     this.files = new GuestFileSystem(
       platform,
@@ -130,6 +131,7 @@ export class MachineBase {
   /** @internal The devices that the machine has, and what its networks are plugged into. */
   async connectDevices(setup: MachineSetup, networks: readonly NetworkOptions[]): Promise<void> {
     this.#setup = setup;
+    this.#agents.setPorts(setup.ports);
     this.#inputs = setup.inputs.map(
       (kind, index) => new MachineInput(kind, (events) => this.#remote.tell({ kind: "input", index, events })),
     );

@@ -1,20 +1,24 @@
 /** A machine whose guest has QEMU's guest agent: the program is qemu-ga itself, the machine around it a stand-in. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
-import { connect, type Socket } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { NO_SETUP } from "../../host/api/messages.js";
 import { Machine, type Platform } from "../../host/index.js";
 
 const PORT = "org.qemu.guest_agent.0";
+/** What the worker says of a machine that was made with QEMU's agent. */
+const QEMU_SETUP = { ...NO_SETUP, ports: [PORT] };
 const isCi = process.env.CI !== undefined && process.env.CI !== "" && process.env.CI !== "false";
 // Debian's qemu-guest-agent.
 const hasAgent = isCi || spawnSync("qemu-ga", ["--version"], { stdio: "ignore" }).status === 0;
 
 /** A worker that does as it is asked, and whose guest's port is a socket. */
-function standIn(socket: Socket): Platform {
+function standIn(socket: Duplex): Platform {
   return {
     startWorker() {
       let receive = (_message: unknown): void => {};
@@ -29,7 +33,7 @@ function standIn(socket: Socket): Platform {
             say({ kind: "status", status: "running" });
             say({ kind: "port-open", port: PORT, open: true });
           }
-          say({ kind: "answer", id, value: undefined });
+          say({ kind: "answer", id, value: name === "open" ? { setup: QEMU_SETUP } : undefined });
         },
         onMessage(callback) {
           receive = callback;
@@ -96,6 +100,12 @@ describe.skipIf(!hasAgent)("machine with qemu-ga", () => {
     await machine.files.write(path, "äb");
     await machine.files.write(path, "c", { append: true });
     expect(await machine.files.readText(path)).toBe("äbc");
+  });
+
+  test("a machine that comes out of a file has it, too", async () => {
+    const silent = new Duplex({ read: () => {}, write: (_chunk, _encoding, done) => done() });
+    await using opened = await Machine.open("a.viv", { platform: standIn(silent) });
+    await expect(opened.spawn("true")).rejects.toMatchObject({ code: "agent/unsupported" });
   });
 
   test("what it cannot do is refused with a code", async () => {
