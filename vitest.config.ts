@@ -5,7 +5,7 @@ export default defineConfig({
     include: ["tests/**/*.test.ts"],
     testTimeout: 60_000,
     hookTimeout: 120_000,
-    // On two cores: what one test waits for, another one uses.
-    maxWorkers: 3,
+    // Two cores: more workers than that only make guests slower.
+    maxWorkers: 2,
   },
 });

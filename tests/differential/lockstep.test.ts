@@ -11,7 +11,7 @@ import { loadCore } from "./vivarium.js";
 
 // Longer: VIV_FUZZ_PROGRAMS=20000 VIV_FUZZ_SEED=1000000 npx vitest run tests/differential/lockstep
 
-const PROGRAM_COUNT = Number(process.env.VIV_FUZZ_PROGRAMS ?? 800);
+const PROGRAM_COUNT = Number(process.env.VIV_FUZZ_PROGRAMS ?? 300);
 const FIRST_SEED = Number(process.env.VIV_FUZZ_SEED ?? 1);
 /** Of the programs that are also compared with QEMU, one after the other in an image; MAX_PROGRAMS is 2000. */
 const IMAGE_PROGRAMS = 1900;

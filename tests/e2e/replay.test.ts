@@ -136,10 +136,8 @@ test("a program that is killed while it records leaves a history that can be run
   const { stdout } = await console.ended();
   const [history] = await histories(lab);
   expect(history).toMatchObject({ stateHash: null, halt: null });
-  const end = await replayed(lab);
-  expect(end).toMatchObject({ reason: "cut", recordedStateHash: null });
   const again = await run("replay", lab);
-  expect(again.stderr).toContain(end.stateHash);
+  expect(again.stderr).toMatch(/^viv: the recording stops here/);
   expect({ status: again.status, isBeginning: stdout.startsWith(again.stdout) }).toEqual({
     status: 0,
     isBeginning: true,

@@ -96,10 +96,10 @@ test("share: Linux's own programs find it to be a file system as its tmpfs is", 
   expect(statSync(join(folder, "exercised")).size).toBe(Number(/(\d+) bytes/.exec(result.stdout)![1]));
 });
 
-test("share: a tree of three hundred files goes through tar and cp -a unchanged, both ways", async (context) => {
+test("share: a tree of a hundred files goes through tar and cp -a unchanged, both ways", async (context) => {
   await defaultImage(context);
   const tree = join(folder, "tree");
-  for (let index = 0; index < 300; index++) {
+  for (let index = 0; index < 100; index++) {
     const directory = join(tree, `d${index % 20}`);
     if (index < 20) mkdirSync(directory, { recursive: true });
     const file = join(directory, `file ${index}`);
@@ -112,7 +112,7 @@ test("share: a tree of three hundred files goes through tar and cp -a unchanged,
       "diff -r tree untarred/tree && find tree | wc -l && rm -r tree",
     ...share(),
   );
-  expect(result).toEqual({ status: 0, stdout: "322\n", stderr: "" });
+  expect(result).toEqual({ status: 0, stdout: "122\n", stderr: "" });
   expect(existsSync(tree)).toBe(false);
   execFileSync("diff", ["-r", join(folder, "copied"), join(folder, "untarred/tree")]);
   for (const index of [3, 4]) {

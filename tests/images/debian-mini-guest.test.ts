@@ -4,7 +4,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ExitStatus } from "../../host/guest-agent/agent-process.js";
 import { buildAgentProgram } from "../../host/guest-agent/program.js";
 import { encodeTerminalSize, PORT_CONTROL } from "../../host/images/control-port.js";
@@ -12,7 +12,7 @@ import { type CpioEntry, writeCpio } from "../../host/images/cpio.js";
 import { DEBIAN_MINI_COMMAND_LINE, DEBIAN_MINI_RECIPE_VERSION } from "../../host/images/debian-mini.js";
 import type { Image } from "../../host/images/image.js";
 import { INIT_SCRIPT } from "../../host/images/init-script.js";
-import { execInQemu, startQemu } from "./qemu-guest.js";
+import { execInQemu, type QemuAgentGuest, startAgentInQemu, startQemu } from "./qemu-guest.js";
 import { readCpio } from "./read-cpio.js";
 import { hasApt, hasQemu } from "./requirements.js";
 import { testImage } from "./test-image.js";
@@ -61,36 +61,88 @@ describe.skipIf(!hasApt)("debian-mini", () => {
       expect(words).toMatch(/^(\[ *[\d.]+\] reboot: Power down)?$/);
     });
 
-    test.each<[string, ExitStatus]>([
-      ["exit 137", exit(137)],
-      ["kill -KILL $$", signal(9)],
-    ])("exec: the status of %j is told", async (command, status) => {
-      expect((await execInQemu(image, command)).status).toEqual(status);
-    });
+    describe("its agent, command after command", () => {
+      let guest: QemuAgentGuest;
+      beforeAll(async () => {
+        guest = await startAgentInQemu(image);
+      });
+      afterAll(() => guest.end());
 
-    test("exec: all 256 byte values go in and come out unchanged, and the end of input is seen", async () => {
-      const input = Buffer.concat([Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)), randomBytes(300_000)]);
-      const result = await execInQemu(image, "tee /dev/stderr | sha256sum; cat /dev/stdin", input);
-      expect(result.stdout.toString().slice(0, 64)).toBe(createHash("sha256").update(input).digest("hex"));
-      expect(result.stderr.equals(input)).toBe(true);
-      expect(result.status).toEqual(exit(0));
-    });
+      test.each<[string, ExitStatus]>([
+        ["exit 137", exit(137)],
+        ["kill -KILL $$", signal(9)],
+      ])("exec: the status of %j is told", async (command, status) => {
+        expect((await guest.run(command)).status).toEqual(status);
+      });
 
-    test("exec: a command of many lines with quotes and letters of any language is run as it is", async () => {
-      const command = "printf '%s|' 'a  b' \"$HOME\"\ncat <<'END'\n$HOME \\n žluťoučký 馬\nEND\n";
-      expect((await execInQemu(image, command)).stdout.toString()).toBe("a  b|/root|$HOME \\n žluťoučký 馬\n");
-    });
+      test("exec: all 256 byte values go in and come out unchanged, and the end of input is seen", async () => {
+        const input = Buffer.concat([
+          Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)),
+          randomBytes(300_000),
+        ]);
+        const result = await guest.run("tee /dev/stderr | sha256sum; cat /dev/stdin", input);
+        expect(result.stdout.toString().slice(0, 64)).toBe(createHash("sha256").update(input).digest("hex"));
+        expect(result.stderr.equals(input)).toBe(true);
+        expect(result.status).toEqual(exit(0));
+      });
 
-    test("exec: processes that the command leaves behind do not hold it up", async () => {
-      const result = await execInQemu(image, "sleep 1000 & (sleep 1000; echo late) & echo done");
-      expect(result.stdout.toString()).toBe("done\n");
-      expect(result.status).toEqual(exit(0));
-    });
+      test("exec: a command of many lines with quotes and letters of any language is run as it is", async () => {
+        const command = "printf '%s|' 'a  b' \"$HOME\"\ncat <<'END'\n$HOME \\n žluťoučký 馬\nEND\n";
+        expect((await guest.run(command)).stdout.toString()).toBe("a  b|/root|$HOME \\n žluťoučký 馬\n");
+      });
 
-    test("exec: a command that signals its whole group is told apart from one that breaks the relays", async () => {
-      const result = await execInQemu(image, "echo before; kill -TERM 0");
-      expect(result.stdout.toString()).toBe("before\n");
-      expect(result.status).toEqual(signal(15));
+      test("exec: processes that the command leaves behind do not hold it up", async () => {
+        const result = await guest.run("sleep 1000 & (sleep 1000; echo late) & echo done");
+        expect(result.stdout.toString()).toBe("done\n");
+        expect(result.status).toEqual(exit(0));
+      });
+
+      test("exec: a command that signals its whole group is told apart from one that breaks the relays", async () => {
+        const result = await guest.run("echo before; kill -TERM 0");
+        expect(result.stdout.toString()).toBe("before\n");
+        expect(result.status).toEqual(signal(15));
+      });
+
+      test("cpio: another implementation unpacks what our writer wrote", async () => {
+        const entries: CpioEntry[] = [
+          { kind: "directory", path: "d", mode: 0o750 },
+          { kind: "file", path: "d/file", mode: 0o640, content: Buffer.from("content") },
+          { kind: "file", path: "d/empty", mode: 0o600, content: new Uint8Array() },
+          { kind: "symlink", path: "d/link", target: "file" },
+          { kind: "character-device", path: "d/null", mode: 0o666, major: 1, minor: 3 },
+        ];
+        const result = await guest.run(
+          "cd /tmp && cpio -id && find d | sort | xargs stat -c '%n %a %F %t:%T' && cat d/link",
+          writeCpio(entries),
+        );
+        expect(result.stdout.toString()).toBe(
+          [
+            "d 750 directory 0:0",
+            "d/empty 600 regular empty file 0:0",
+            "d/file 640 regular file 0:0",
+            "d/link 777 symbolic link 0:0",
+            "d/null 666 character special file 1:3",
+            "content",
+          ].join("\n"),
+        );
+      });
+
+      test("system: the usual places are there", async () => {
+        const result = await guest.run(
+          "hostname; whoami; pwd; stat -c %a /tmp /root; ping -c 1 -W 1 127.0.0.1 > /dev/null && echo loopback; uname -m",
+        );
+        expect(result.stdout.toString()).toBe("vivarium\nroot\n/root\n1777\n700\nloopback\nriscv64\n");
+      });
+
+      test("modules: every one in the image can be loaded, and modprobe finds them by alias", async () => {
+        const result = await guest.run(
+          "cd /lib/modules/*; for line in $(sed 's/:.*//' modules.dep); do basename $line .ko; done | xargs modprobe -a && " +
+            "modprobe fs-9p && modprobe -q virtio:d00000013v554D4551 && lsmod | tail -n +2 | wc -l; grep -c : modules.dep",
+        );
+        const [loaded, listed] = result.stdout.toString().trim().split("\n");
+        expect(result.stderr.toString()).toBe("");
+        expect(loaded).toBe(listed);
+      });
     });
 
     test("exec: poweroff is obeyed when the command has ended; forced, it leaves no answer", async () => {
@@ -118,50 +170,6 @@ describe.skipIf(!hasApt)("debian-mini", () => {
       } finally {
         await rm(directory, { recursive: true });
       }
-    });
-
-    test("modules: every one in the image can be loaded, and modprobe finds them by alias", async () => {
-      const result = await execInQemu(
-        image,
-        "cd /lib/modules/*; for line in $(sed 's/:.*//' modules.dep); do basename $line .ko; done | xargs modprobe -a && " +
-          "modprobe fs-9p && modprobe -q virtio:d00000013v554D4551 && lsmod | tail -n +2 | wc -l; grep -c : modules.dep",
-      );
-      const [loaded, listed] = result.stdout.toString().trim().split("\n");
-      expect(result.stderr.toString()).toBe("");
-      expect(loaded).toBe(listed);
-    });
-
-    test("system: the usual places are there", async () => {
-      const result = await execInQemu(
-        image,
-        "hostname; whoami; pwd; stat -c %a /tmp /root; ping -c 1 -W 1 127.0.0.1 > /dev/null && echo loopback; uname -m",
-      );
-      expect(result.stdout.toString()).toBe("vivarium\nroot\n/root\n1777\n700\nloopback\nriscv64\n");
-    });
-
-    test("cpio: another implementation unpacks what our writer wrote", async () => {
-      const entries: CpioEntry[] = [
-        { kind: "directory", path: "d", mode: 0o750 },
-        { kind: "file", path: "d/file", mode: 0o640, content: Buffer.from("content") },
-        { kind: "file", path: "d/empty", mode: 0o600, content: new Uint8Array() },
-        { kind: "symlink", path: "d/link", target: "file" },
-        { kind: "character-device", path: "d/null", mode: 0o666, major: 1, minor: 3 },
-      ];
-      const result = await execInQemu(
-        image,
-        "cd /tmp && cpio -id && find d | sort | xargs stat -c '%n %a %F %t:%T' && cat d/link",
-        writeCpio(entries),
-      );
-      expect(result.stdout.toString()).toBe(
-        [
-          "d 750 directory 0:0",
-          "d/empty 600 regular empty file 0:0",
-          "d/file 640 regular file 0:0",
-          "d/link 777 symbolic link 0:0",
-          "d/null 666 character special file 1:3",
-          "content",
-        ].join("\n"),
-      );
     });
 
     test("shell: it has job control, the terminal's size, and ends the machine when it ends", async () => {

@@ -136,37 +136,58 @@ export interface ExecResult {
   readonly console: string;
 }
 
-/** Runs one command by the guest's agent. */
-export async function execInQemu(
-  image: Image,
-  command: string,
-  input: Uint8Array = new Uint8Array(),
-  options: Omit<QemuOptions, "mode"> = {},
-): Promise<ExecResult> {
+/** A guest whose agent runs commands. */
+export interface QemuAgentGuest {
+  /** Resolves with status null when the machine ends without an answer. */
+  run(command: string, input?: Uint8Array): Promise<Omit<ExecResult, "console">>;
+  /** Ends the machine, if it has not ended by itself. @returns what stands on its console */
+  end(): Promise<string>;
+}
+
+export async function startAgentInQemu(image: Image, options: Omit<QemuOptions, "mode"> = {}): Promise<QemuAgentGuest> {
   const guest = await startQemu(image, { ...options, mode: { kind: "agent" } });
   const port = guest.ports.get(AGENT_PORT)!;
   for (const socket of guest.ports.values()) socket.on("error", () => {}); // QEMU has ended: no news.
   const client = new AgentClient({ send: (frame) => port.write(frame), randomBytes: (into) => randomFillSync(into) });
-  const outputs = { stdout: [] as Uint8Array[], stderr: [] as Uint8Array[] };
-  let status: ExitStatus | null = null;
-  const process = client.start(shellCommand(command), {
-    output: (stream, bytes) => {
-      outputs[stream].push(bytes);
-      process.consumed(stream, bytes.length);
-    },
-    exited: (end) => {
-      status = end;
-      client.quit();
-    },
-    failed: () => client.quit(),
-  });
-  process.write(input).catch(() => {});
-  process.closeInput();
   port.on("data", (bytes: Buffer) => client.receive(bytes));
+  const closed = new Promise<null>((resolve) => port.once("end", () => resolve(null)));
   // QEMU keeps what is sent until the guest has the port open.
   client.openChanged(true);
-  await guest.ended();
-  for (const socket of guest.ports.values()) socket.destroy();
-  const { stdout, stderr } = outputs;
-  return { status, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr), console: guest.console() };
+  return {
+    async run(command, input = new Uint8Array()) {
+      const outputs = { stdout: [] as Uint8Array[], stderr: [] as Uint8Array[] };
+      const exited = new Promise<ExitStatus | null>((resolve) => {
+        const process = client.start(shellCommand(command), {
+          output: (stream, bytes) => {
+            outputs[stream].push(bytes);
+            process.consumed(stream, bytes.length);
+          },
+          exited: resolve,
+          failed: () => resolve(null),
+        });
+        process.write(input).catch(() => {});
+        process.closeInput();
+      });
+      const status = await Promise.race([exited, closed]);
+      return { status, stdout: Buffer.concat(outputs.stdout), stderr: Buffer.concat(outputs.stderr) };
+    },
+    async end() {
+      client.quit();
+      await guest.ended();
+      for (const socket of guest.ports.values()) socket.destroy();
+      return guest.console();
+    },
+  };
+}
+
+/** Runs one command by the guest's agent. */
+export async function execInQemu(
+  image: Image,
+  command: string,
+  input?: Uint8Array,
+  options: Omit<QemuOptions, "mode"> = {},
+): Promise<ExecResult> {
+  const guest = await startAgentInQemu(image, options);
+  const result = await guest.run(command, input);
+  return { ...result, console: await guest.end() };
 }

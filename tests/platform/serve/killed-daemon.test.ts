@@ -1,6 +1,6 @@
 /** A daemon with real machines, as a process that is ended in all ways. */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
@@ -68,12 +68,17 @@ test("daemon: its first start says the console's address with its token, and mac
 });
 
 test("exec -t: a command has a terminal of our terminal's size, and its status is ours", () => {
-  // Debian's script(1) gives us a terminal.
+  // Debian's script(1) gives us a terminal, into which it types something when its own input ends.
+  const typed = join(directory, "typed");
+  execFileSync("mkfifo", [typed]);
+  const input = openSync(typed, "r+");
   const command = `"${process.execPath}" "${VIV}" exec -t web -- 'tty; stty size; exit 6'`;
   const { status, stdout } = spawnSync("script", ["-qec", `stty columns 91 rows 31; ${command}`, "/dev/null"], {
     env: { ...process.env, VIV_DATA_DIR: directory },
     encoding: "utf8",
+    stdio: [input, "pipe", "pipe"],
   });
+  closeSync(input);
   // Our terminal adds a carriage return of its own to each line: libuv's raw mode leaves ONLCR on.
   expect({ status, stdout }).toEqual({ status: 6, stdout: expect.stringMatching(/\/dev\/pts\/\d+\r+\n31 91\r+\n$/) });
 });
