@@ -106,6 +106,8 @@ export class TcpConnection {
   /** What the stream memory counts for this connection. */
   #counted = 0;
   #heardMs: number;
+  /** Whether the timer is set for an answer to what was sent. */
+  #isAnswerTimed = false;
   #challenges = { secondMs: Number.NEGATIVE_INFINITY, count: 0 };
 
   /** @param initialSequence hard to guess */
@@ -183,7 +185,7 @@ export class TcpConnection {
   /** Ends the connection at once on both sides: the guest is sent a reset. */
   reset(): void {
     if (this.#phase === "closed") return;
-    if (this.#phase !== "connecting") this.#transmit(this.#sender.next, 0, RST | ACK);
+    if (this.#phase !== "connecting") this.#transmit(this.#sender.bareSequence, 0, RST | ACK);
     this.abort();
   }
 
@@ -274,7 +276,7 @@ export class TcpConnection {
     );
     this.#sender.sentSyn();
     this.#transmit(this.#sender.una, 0, isAnswer ? SYN | ACK : SYN, undefined, options);
-    this.#updateTimer();
+    this.#updateTimer(true);
   }
 
   /** RFC 9293 section 3.10.7.3. */
@@ -291,9 +293,8 @@ export class TcpConnection {
     }
     if ((flags & SYN) === 0 || !isOurs) return;
     this.#takeSyn(segment);
-    this.#sender.synAcknowledged();
+    this.#opened();
     this.#sender.setWindow(sequence, acknowledgment, window);
-    this.#phase = "open";
     this.#sendAck();
     this.pump();
   }
@@ -331,10 +332,15 @@ export class TcpConnection {
   /** The guest has answered our SYN. */
   #accepted({ acknowledgment }: TcpSegment): boolean {
     if (acknowledgment !== this.#sender.max) return false;
-    this.#sender.synAcknowledged();
     this.#syn = null;
-    this.#phase = "open";
+    this.#opened();
     return true;
+  }
+
+  #opened(): void {
+    this.#sender.synAcknowledged();
+    this.#isAnswerTimed = false;
+    this.#phase = "open";
   }
 
   #isInWindow({ sequence, data, flags }: TcpSegment): boolean {
@@ -362,7 +368,8 @@ export class TcpConnection {
     const blocks = this.#sackPermitted && options.length > 0 ? parseSack(options) : [];
     const isBare = data.length === 0 && (flags & FIN) === 0 && (blocks.length > 0 || this.#sender.isWindow(window));
     const count = this.#sender.acknowledge(acknowledgment, isBare, blocks);
-    this.#sender.updateWindow(sequence, acknowledgment, window);
+    const hasOpened = this.#sender.updateWindow(sequence, acknowledgment, window);
+    if (count > 0 || hasOpened) this.#updateTimer(true);
     if (count === 0) return;
     this.#account();
     if (this.#isPaused && this.#sender.buffer.byteLength < this.#services.memory.streamByteLength / 2) {
@@ -434,7 +441,7 @@ export class TcpConnection {
   #sendAck(): void {
     const blocks = this.#sackPermitted && !this.#queue.isEmpty ? this.#queue.blocks(SACK_BLOCKS_MAX) : [];
     const options = blocks.length === 0 ? undefined : sackOption(blocks);
-    this.#transmit(this.#sender.next, 0, ACK, undefined, options);
+    this.#transmit(this.#sender.bareSequence, 0, ACK, undefined, options);
   }
 
   /** How much more the guest may send. */
@@ -510,9 +517,15 @@ export class TcpConnection {
     this.#counted = 0;
   }
 
-  #updateTimer(): void {
-    if (this.#sender.isInFlight || this.#sender.isBlocked) this.#timer.arm(this.#sender.timeout.ms);
-    else this.#timer.arm(KEEP_ALIVE_MS);
+  /**
+   * Waits for the guest to answer or, when nothing is owed, to be silent for long. Only progress puts the answer's time
+   * off (RFC 6298 section 5): a guest that sends all the time would put it off for ever.
+   */
+  #updateTimer(isProgress = false): void {
+    const isOwed = this.#sender.isInFlight || this.#sender.isBlocked;
+    if (!isOwed) this.#timer.arm(KEEP_ALIVE_MS);
+    else if (isProgress || !this.#isAnswerTimed) this.#timer.arm(this.#sender.timeout.ms);
+    this.#isAnswerTimed = isOwed;
   }
 
   #expire(): void {
@@ -554,7 +567,7 @@ export class TcpConnection {
       timeout.expired();
       this.#sender.probe();
     } else this.#sender.expire();
-    this.#updateTimer();
+    this.#updateTimer(true);
   }
 
   #keepAlive(): void {

@@ -30,7 +30,7 @@ export class TcpSender {
   mss = 536;
   /** Shift of the windows that the guest states. */
   windowScale = 0;
-  /** The oldest sequence number not acknowledged, the next to send, and the highest ever sent. */
+  /** The oldest sequence number not acknowledged, the next to send, and the end of what was ever sent. */
   #una: number;
   #next: number;
   #max: number;
@@ -40,6 +40,8 @@ export class TcpSender {
   #windowSequence = 0;
   #windowAck = 0;
   #isEnded = false;
+  /** The sequence number of the end, once it was sent. */
+  #finSequence: number | null = null;
   #duplicates = 0;
   /** In loss recovery until this is acknowledged, or null. */
   #recover: number | null = null;
@@ -55,17 +57,24 @@ export class TcpSender {
     this.#max = initialSequence;
   }
 
-  get next(): number {
-    return this.#next;
-  }
-
   get una(): number {
     return this.#una;
   }
 
-  /** The highest sequence number ever sent. */
+  /** The end of what was ever sent. */
   get max(): number {
     return this.#max;
+  }
+
+  /**
+   * The sequence number of a segment without data. A guest takes nothing from a segment that lies outside its window
+   * (RFC 9293 section 3.10.7.4): not its acknowledgment either. So it goes back to the window's end where a probe or
+   * the end of the data lies beyond it, and not back with what is sent again.
+   */
+  get bareSequence(): number {
+    const windowEnd = (this.#windowAck + this.#window) >>> 0;
+    const isBeyond = ahead(this.#max, windowEnd) > 0 && ahead(windowEnd, this.#una) >= 0;
+    return isBeyond ? windowEnd : this.#max;
   }
 
   /** Whether something is waiting for its acknowledgment. */
@@ -80,9 +89,8 @@ export class TcpSender {
 
   /** Whether everything was acknowledged, the end included. */
   get isDone(): boolean {
-    return this.#isEnded && this.buffer.byteLength === 0 && this.#finSequence !== null && this.#una === this.#max;
+    return this.#finSequence !== null && ahead(this.#una, this.#finSequence) > 0;
   }
-  #finSequence: number | null = null;
 
   /** The SYN has gone, or goes again. */
   sentSyn(): void {
@@ -113,13 +121,24 @@ export class TcpSender {
     return window !== 0 && window << this.windowScale === this.#window;
   }
 
-  /** @param window as it stands in the segment */
-  updateWindow(sequence: number, acknowledgment: number, window: number): void {
+  /**
+   * @param window as it stands in the segment
+   * @returns whether data has waited for it
+   */
+  updateWindow(sequence: number, acknowledgment: number, window: number): boolean {
     const isNewer =
       ahead(sequence, this.#windowSequence) > 0 ||
       (sequence === this.#windowSequence && ahead(acknowledgment, this.#windowAck) >= 0);
-    if (!isNewer) return;
+    if (!isNewer) return false;
+    const wasBlocked = this.isBlocked;
     this.setWindow(sequence, acknowledgment, window << this.windowScale);
+    const hasOpened = wasBlocked && !this.isBlocked;
+    if (hasOpened) {
+      // The probes that were not answered with a window say nothing of the way there, and their byte has found no room.
+      this.timeout.progressed();
+      if (ahead(this.#next, this.#una) === 1) this.#next = this.#una;
+    }
+    return hasOpened;
   }
 
   /** @param byteLength the window in bytes */
@@ -147,10 +166,9 @@ export class TcpSender {
     this.#takeTime(acknowledgment);
     this.timeout.progressed();
     this.#duplicates = 0;
-    const isFinCovered = this.#finSequence !== null && ahead(acknowledgment, this.#finSequence) > 0;
-    const dataCount = isFinCovered ? count - 1 : count;
-    this.buffer.discard(dataCount);
     this.#una = acknowledgment;
+    const dataCount = this.isDone ? count - 1 : count;
+    this.buffer.discard(dataCount);
     if (ahead(this.#next, this.#una) < 0) this.#next = this.#una;
     this.#scoreboard.advance(acknowledgment);
     if (this.#recover === null) this.#congestion.acknowledged(dataCount, this.mss);
@@ -166,7 +184,7 @@ export class TcpSender {
       const unsent = this.buffer.byteLength - inFlight;
       if (unsent <= 0) {
         // The end follows the data, and needs no window.
-        const isFinDue = this.#isEnded && unsent === 0;
+        const isFinDue = this.#isEnded && unsent === 0 && !this.isDone;
         if (isFinDue) this.#sendFin();
         return;
       }
@@ -227,7 +245,7 @@ export class TcpSender {
     this.#timed = null;
     if (byteLength > 0) this.#send(start, byteLength);
     else if (this.#finSequence !== null) this.#transmitFin();
-    this.#resentTo = (start + Math.max(0, byteLength)) >>> 0;
+    this.#resentTo = (start + Math.max(1, byteLength)) >>> 0;
   }
 
   #send(sequence: number, byteLength: number): void {

@@ -267,6 +267,30 @@ describe("tcp: to the guest", () => {
     expect(answers.map(({ data }) => data.length).reduce((a, b) => a + b)).toBeGreaterThanOrEqual(6999);
   });
 
+  test("while the window is closed, what the guest sends is acknowledged inside it, and when it opens nothing is missing", () => {
+    const { stream, start } = open(MSS, 3000);
+    const data = Buffer.from(Array.from({ length: 10_000 }, (_, index) => index & 0xff));
+    stream.events.received(data);
+    wire.takeTcp();
+    ack(start + 3000, 0);
+    outside.advance(1000);
+    expect(wire.takeTcp().at(-1)).toMatchObject({ sequence: start + 3000, data: Buffer.from([3000 & 0xff]) });
+    const said = "question";
+    const answers = send({
+      sequence: GUEST_START + 1,
+      acknowledgment: start + 3000,
+      flags: ACK | PSH,
+      window: 0,
+      data: Buffer.from(said),
+    });
+    outside.advance(10);
+    const acknowledgment = GUEST_START + 1 + said.length;
+    expect([...answers, ...wire.takeTcp()]).toMatchObject([{ flags: ACK, sequence: start + 3000, acknowledgment }]);
+    const rest = send({ sequence: acknowledgment, acknowledgment: start + 3000, flags: ACK, window: 0xffff });
+    expect(rest[0]!.sequence).toBe(start + 3000);
+    expect(Buffer.concat(rest.map((segment) => segment.data)).equals(data.subarray(3000))).toBe(true);
+  });
+
   test("the host's stream is paused while the guest does not read, and goes on when it does", () => {
     const { stream, start } = open();
     let sent = 0;
@@ -317,6 +341,45 @@ describe("tcp: to the guest", () => {
     expect(pauses.slice(0, 4).every((pause, index) => index === 0 || pause > 1.5 * pauses[index - 1]!)).toBe(true);
     expect(stream.isAborted).toBe(true);
     void start;
+  });
+
+  test("what is lost goes again also while the guest sends all the time", () => {
+    const { stream, start } = open();
+    stream.events.received(Buffer.from("abc"));
+    wire.takeTcp();
+    let sequence = GUEST_START + 1;
+    const repeated: number[] = [];
+    for (let ms = 0; ms < 3000; ms += 100) {
+      outside.advance(100);
+      const data = Buffer.alloc(100);
+      const seen = send({ sequence, acknowledgment: start, flags: ACK | PSH, data });
+      sequence += data.length;
+      for (const segment of [...seen, ...wire.takeTcp()]) if (segment.data.toString() === "abc") repeated.push(ms);
+    }
+    expect(repeated.length).toBeGreaterThanOrEqual(2);
+  });
+
+  test("the host's end is sent once while the guest goes on, however often it acknowledges it, and then all is gone", () => {
+    const { stream, start } = open();
+    stream.events.received(Buffer.from("bye"));
+    stream.events.ended();
+    wire.takeTcp();
+    const acknowledgment = start + 4;
+    for (let round = 0; round < 10; round++) expect(ack(acknowledgment)).toEqual([]);
+    let sequence = GUEST_START + 1;
+    const seen: SeenTcp[] = [];
+    for (let round = 0; round < 50; round++) {
+      seen.push(...send({ sequence, acknowledgment, flags: ACK | PSH, data: Buffer.from("more") }));
+      sequence += 4;
+      outside.advance(100);
+      seen.push(...wire.takeTcp());
+    }
+    seen.push(...send({ sequence, acknowledgment, flags: ACK | FIN }));
+    expect(seen.filter(({ flags }) => (flags & FIN) !== 0)).toEqual([]);
+    expect(seen.at(-1)).toMatchObject({ flags: ACK, sequence: acknowledgment, acknowledgment: sequence + 1 });
+    stream.events.closed();
+    outside.advance(5000);
+    expect(nat.usage).toEqual({ tcp: 0, udp: 0, byteLength: 0 });
   });
 
   test("the host's end is passed on after its data, and when both have ended the connection is gone", () => {
