@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Frame, type Link, Machine, type NetworkOptions, NetworkSwitch, type Station } from "../../host/index.js";
 import { hasApt } from "../images/requirements.js";
 import { TEST_CACHE, testImage } from "../images/test-image.js";
+import { longTest } from "../long-test.js";
 
 const MIB = 1024 * 1024;
 /** For what a guest does in its own time. */
@@ -117,7 +118,7 @@ describe.skipIf(!hasApt)("a machine's devices", { timeout: 180_000 }, () => {
     server.close();
   });
 
-  test("machines of one program reach each other by a switch", async () => {
+  longTest("machines of one program reach each other by a switch", async () => {
     const lan = new NetworkSwitch();
     await using a = await create({ kind: "switch", switch: lan });
     await using b = await create({ kind: "switch", switch: lan });
@@ -204,7 +205,7 @@ describe.skipIf(!hasApt)("a machine's devices", { timeout: 180_000 }, () => {
     await Promise.all([a, b, kept!, next!].map((fork) => fork.close()));
   });
 
-  test("what a saved machine is connected to is given again when it is opened", async () => {
+  longTest("what a saved machine is connected to is given again when it is opened", async () => {
     const file = join(directory, "connected.viv");
     const shared = await mkdtemp(join(directory, "share-"));
     await writeFile(join(shared, "a"), "in the folder\n");

@@ -9,6 +9,7 @@ import { buildSite } from "../../web/site/build-site.js";
 import { type Site, serveSite } from "../../web/site/serve-site.js";
 import { defaultImage } from "../e2e/default-image.js";
 import { needs } from "../e2e/requirements.js";
+import { longTest } from "../long-test.js";
 import { startChromium, visit } from "./chromium.js";
 import { Firefox } from "./firefox.js";
 import { CHROMIUM, FIREFOX } from "./requirements.js";
@@ -337,7 +338,7 @@ test(
   TEST_MS,
 );
 
-test(
+longTest(
   "page: is at the prompt in Firefox, and keeps the machine for the next visit",
   async (context) => {
     needs(context, FIREFOX);

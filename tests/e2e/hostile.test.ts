@@ -21,7 +21,7 @@ const MEMORY_MIB = 64;
 /** Node, the program, the guest's memory, and what may pile up between two collections of garbage. */
 const RESIDENT_MAX_MIB = MEMORY_MIB + 250;
 /** How long a guest has its way. */
-const RUN_MS = 500;
+const RUN_MS = 300;
 /** From the signal to the end of the process, on a host that does other things meanwhile. */
 const END_MS_MAX = 5000;
 /** Processor time between two turns of the host, where slices shall take 3 ms. */

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, expect, test } from "vitest";
+import { longTest } from "../long-test.js";
 import { type VivResult, viv } from "../platform/viv-process.js";
 import { defaultImage, testEnvironment } from "./default-image.js";
 import { VivConsole } from "./viv-console.js";
@@ -94,16 +95,7 @@ test("a machine goes on from an instruction of its history, and not from one tha
   );
   const [history] = await histories(lab);
   const until = Number(history.instructions) - 100;
-  const states = new Set<string>();
-  for (const where of [
-    ["--back", "100"],
-    ["--back", "100", "--translate", "off"],
-  ]) {
-    const end = await replayed(lab, ...where);
-    expect(end).toMatchObject({ reason: "until", instructions: String(until) });
-    states.add(end.stateHash);
-  }
-  expect(states.size).toBe(1);
+  expect(await replayed(lab, "--back", "100")).toMatchObject({ reason: "until", instructions: String(until) });
   await output("replay", lab, "--until", history.points[0].instructions, "--save", at("before.viv"));
   expect(await output("open", at("before.viv"), "--exec", "cat /root/x")).toBe("one\n");
   await output("replay", lab, "--save", at("after.viv"));
@@ -122,27 +114,31 @@ test("a machine goes on from an instruction of its history, and not from one tha
   });
 });
 
-test("a program that is killed while it records leaves a history that can be run again to where it was cut off", {
-  timeout: 240_000,
-}, async (context) => {
-  await defaultImage(context);
-  const lab = at("killed.viv");
-  const console = new VivConsole(["run", "--save", lab, "--record"]);
-  await console.expect("# ");
-  console.type("stty -echo; while :; do date +%s.%N; sleep 0.1; done\n");
-  // A piece is written at least every two seconds.
-  await pause(3000);
-  console.signal("SIGKILL");
-  const { stdout } = await console.ended();
-  const [history] = await histories(lab);
-  expect(history).toMatchObject({ stateHash: null, halt: null });
-  const again = await run("replay", lab);
-  expect(again.stderr).toMatch(/^viv: the recording stops here/);
-  expect({ status: again.status, isBeginning: stdout.startsWith(again.stdout) }).toEqual({
-    status: 0,
-    isBeginning: true,
-  });
-  expect(again.stdout).toContain("# ");
-  // The machine itself is where it was last saved.
-  expect(await output("open", lab, "--exec", "echo on")).toContain("on\n");
-});
+longTest(
+  "a program that is killed while it records leaves a history that can be run again to where it was cut off",
+  {
+    timeout: 240_000,
+  },
+  async (context) => {
+    await defaultImage(context);
+    const lab = at("killed.viv");
+    const console = new VivConsole(["run", "--save", lab, "--record"]);
+    await console.expect("# ");
+    console.type("stty -echo; while :; do date +%s.%N; sleep 0.1; done\n");
+    // A piece is written at least every two seconds.
+    await pause(3000);
+    console.signal("SIGKILL");
+    const { stdout } = await console.ended();
+    const [history] = await histories(lab);
+    expect(history).toMatchObject({ stateHash: null, halt: null });
+    const again = await run("replay", lab);
+    expect(again.stderr).toMatch(/^viv: the recording stops here/);
+    expect({ status: again.status, isBeginning: stdout.startsWith(again.stdout) }).toEqual({
+      status: 0,
+      isBeginning: true,
+    });
+    expect(again.stdout).toContain("# ");
+    // The machine itself is where it was last saved.
+    expect(await output("open", lab, "--exec", "echo on")).toContain("on\n");
+  },
+);

@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { longTest } from "../../long-test.js";
 import { type VivOptions, viv } from "../viv-process.js";
 import { TestDaemon } from "./harness.js";
 
@@ -54,7 +55,7 @@ test("exec: input, both outputs and the exit status are the command's", async ()
   });
 });
 
-test("export and import: a machine goes into a file and comes back under another name", async () => {
+longTest("export and import: a machine goes into a file and comes back under another name", async () => {
   const file = join(directory, "web.vivx");
   const passphrase = join(directory, "passphrase");
   writeFileSync(passphrase, "öffne dich\n");
