@@ -202,7 +202,8 @@ function readClock(text: string | undefined): ClockChoice {
   throw badOption(`--clock: ${JSON.stringify(text)} is not a clock; expected host or virtual`);
 }
 
-function readVirtio(text: string | undefined): VirtioChoice {
+/** @throws VivariumError `option/invalid` */
+export function readVirtio(text: string | undefined): VirtioChoice {
   if (text === undefined || text === "modern") return "modern";
   if (text === "legacy") return "legacy";
   throw badOption(`--virtio: ${JSON.stringify(text)} is no interface; expected modern or legacy`);

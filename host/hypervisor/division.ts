@@ -2,7 +2,7 @@ import type { MachineSpec, PoolSpec } from "../control/hypervisor/schemas.js";
 import type { ManagedMachine } from "./managed-machine.js";
 import { admit } from "./scheduling/admission.js";
 import { Balance } from "./scheduling/balance.js";
-import { type Entitlements, entitlementsOf } from "./scheduling/entitlement.js";
+import { type Entitlements, entitlementsOf, MACHINE_PROCESSORS_MAX } from "./scheduling/entitlement.js";
 import { partOf } from "./scheduling/partition.js";
 import { type Move, type PlacedMachine, placeMachine } from "./scheduling/placement.js";
 import { type Policy, treeOf } from "./scheduling/settings.js";
@@ -11,7 +11,7 @@ import type { WorkerPool } from "./worker-pool.js";
 /** What a machine that comes to a worker is expected to want. */
 const ARRIVAL_PROCESSORS = 0.5;
 
-/** What a machine that is kept apart may take while nobody knows what it has a right to: it would never be known. */
+/** What a machine that has a worker for itself may take at least: it wakes. */
 const CELL_LIMIT_MIN = 0.05;
 
 export interface DivisionOptions {
@@ -57,10 +57,17 @@ export class Division {
     const machines = this.#options.machines();
     const demands = new Map(machines.map((machine) => [machine.name, demandOf(machine)]));
     const workers = new Map(machines.map((machine) => [machine.name, machine.worker?.number ?? null]));
-    this.#entitlements = entitlementsOf(treeOf(policy), (name) => demands.get(name) ?? 0, this.#workerCount);
+    const tree = treeOf(policy);
+    this.#entitlements = entitlementsOf(tree, (name) => demands.get(name) ?? 0, this.#workerCount);
+    const alone = new Set(
+      machines.flatMap(({ name, worker }) => (worker !== null && this.#options.workers.isCell(worker) ? [name] : [])),
+    );
+    // Who does nothing now has the right to begin.
+    const wanted = (name: string) => (alone.has(name) ? MACHINE_PROCESSORS_MAX : (demands.get(name) ?? 0));
+    const rights = alone.size === 0 ? this.#entitlements : entitlementsOf(tree, wanted, this.#workerCount);
     for (const worker of this.#options.workers.workers) {
       const here = partOf(policy, this.#entitlements, (name) => workers.get(name) ?? null, worker.number);
-      const part = this.#options.workers.isCell(worker) ? this.#limited(here) : here;
+      const part = this.#options.workers.isCell(worker) ? this.#limited(here, rights) : here;
       const text = JSON.stringify(part);
       if (this.#told.get(worker.number) === text) continue;
       this.#told.set(worker.number, text);
@@ -69,13 +76,14 @@ export class Division {
     }
   }
 
-  /** Who is kept apart has a thread beside the others', and takes no more of the host than in their midst. */
-  #limited({ pools, machines }: Policy): Policy {
+  /** Who has a worker for itself has a thread beside the others', and takes no more of the host than in their midst. */
+  #limited({ pools, machines }: Policy, rights: Entitlements): Policy {
     return {
       pools,
       machines: machines.map(({ cpu, ...rest }) => {
-        const entitlement = Math.max(CELL_LIMIT_MIN, Math.round(this.entitlementOf(rest.name) * 100) / 100);
-        return { ...rest, cpu: { ...cpu, limit: Math.min(cpu.limit ?? 1, entitlement) } };
+        const right = Math.max(this.entitlementOf(rest.name), rights.machines.get(rest.name) ?? 0);
+        const limit = Math.max(CELL_LIMIT_MIN, Math.round(right * 100) / 100);
+        return { ...rest, cpu: { ...cpu, limit: Math.min(cpu.limit ?? 1, limit) } };
       }),
     };
   }

@@ -31,6 +31,7 @@ import type { LaneReading } from "./messages.js";
 import { totalLoad, totalUsage } from "./meter.js";
 import type { HypervisorPlatform, HypervisorStore } from "./platform.js";
 import { Pools } from "./pools.js";
+import { SaveKeeper } from "./save-keeper.js";
 import { Store } from "./store.js";
 import { WorkerPool } from "./worker-pool.js";
 
@@ -91,6 +92,7 @@ export class HypervisorBase implements HypervisorService {
   readonly #events: EventLog;
   readonly #workers: WorkerPool;
   readonly #memory: MemoryKeeper;
+  readonly #saves: SaveKeeper;
   readonly #division: Division;
   readonly #startedAt: number;
   #readings = 0;
@@ -125,6 +127,11 @@ export class HypervisorBase implements HypervisorService {
       nowMs: () => platform.nowMs(),
       onFailure: (machine, error) => this.#failed(machine, "give up its memory", error),
     });
+    this.#saves = new SaveKeeper({
+      machines: () => this.managed.all,
+      monotonicMs: () => platform.monotonicMs(),
+      onFailure: (machine, error) => this.#failed(machine, "be saved by itself", error),
+    });
     this.#division = new Division({
       workers: this.#workers,
       pools: () => this.pools.all,
@@ -134,9 +141,8 @@ export class HypervisorBase implements HypervisorService {
       {
         platform,
         chooseWorker: (machine) =>
-          machine.isKeptApart
-            ? this.#workers.cellOf(machine.name)
-            : this.#workers.worker(this.#division.place(machine)),
+          machine.isAlone ? this.#workers.cellOf(machine.name) : this.#workers.worker(this.#division.place(machine)),
+        isCell: (worker) => this.#workers.isCell(worker),
         makeRoom: (machine, come) => this.#memory.makeRoom(machine, come),
         fileOf: (machine) => place.machineFile(machine),
         abandonFile: (machine) => place.abandonFile(machine),
@@ -272,8 +278,12 @@ export class HypervisorBase implements HypervisorService {
   }
 
   /** Takes a running machine to another worker; which is done by itself when the load is uneven. */
-  async moveMachine(machine: string, worker: number): Promise<void> {
-    await this.managed.get(machine).move(this.#workers.worker(worker));
+  async moveMachine(name: string, worker: number): Promise<void> {
+    const machine = this.managed.get(name);
+    if (machine.spec.isolated) {
+      throw new VivariumError("machine/isolated", `${name} is isolated: it has a worker for itself`, { machine: name });
+    }
+    await machine.move(this.#workers.worker(worker));
   }
 
   spawn(
@@ -393,11 +403,12 @@ export class HypervisorBase implements HypervisorService {
   /** About once a second. */
   #tick(): void {
     const isThere = (name: string) =>
-      this.managed.all.some((each) => each.name === name && each.isKeptApart && each.heading !== null);
+      this.managed.all.some((each) => each.name === name && each.isAlone && each.heading !== null);
     for (const cell of this.#workers.closeCells(isThere)) this.#division.forget(cell);
     this.#division.update();
     if (!this.#isBalancing) void this.#balance();
     void this.#memory.look();
+    if (this.#closing === null) this.#saves.look();
     const nowMs = this.#platform.nowMs();
     for (const { meter } of this.managed.all) meter.sample(nowMs);
     if (++this.#readings % READINGS_PER_WRITE !== 0) return;

@@ -9,11 +9,16 @@ export class KernelWatch {
   #console = new ConsoleWatch();
   /** As it was when the kernel had said so. */
   #last: Pick<LaneReading, "instructions" | "waits"> | null = null;
+  /** How often it had waited when a panic was on its console first. */
+  #waitsAtPanic: number | null = null;
+  #livesOn = false;
 
   /** Another kernel, or the same one at another time. */
   reset(): void {
     this.#console = new ConsoleWatch();
     this.#last = null;
+    this.#waitsAtPanic = null;
+    this.#livesOn = false;
   }
 
   write(bytes: Uint8Array): void {
@@ -26,8 +31,17 @@ export class KernelWatch {
     return panic === null ? null : `the guest panicked: ${panic}`;
   }
 
+  /** Whether it may be at its end: a panic is on its console, and it has not been seen to live on. */
+  get isDoubtful(): boolean {
+    return this.#console.panic !== null && !this.#livesOn;
+  }
+
   /** @returns why the kernel does nothing more, if that is so since the reading before */
   look({ instructions, waits }: LaneReading): string | null {
+    if (this.#console.panic !== null) {
+      this.#waitsAtPanic ??= waits;
+      this.#livesOn ||= waits > this.#waitsAtPanic;
+    }
     if (!this.#console.hung) {
       this.#last = null;
       return null;

@@ -29,6 +29,7 @@ export class Lane implements WorkerChannel {
   readonly #standing = new Map<string, ToWorker>();
   /** Calls that the machine has not answered. */
   readonly #calls = new Set<number>();
+  #exchanged = 0;
 
   /**
    * @param onInput something has been sent to a machine that is held
@@ -42,6 +43,11 @@ export class Lane implements WorkerChannel {
   /** The worker that the machine is in, and the lane there; null without one. */
   get place(): LanePlace | null {
     return this.#place.kind === "worker" ? this.#place : null;
+  }
+
+  /** How often something went in or out. */
+  get exchanged(): number {
+    return this.#exchanged;
   }
 
   /** A lane in `worker`. What is sent goes on waiting until `release`. */
@@ -81,6 +87,7 @@ export class Lane implements WorkerChannel {
 
   post(message: unknown, transfer?: readonly ArrayBuffer[]): void {
     const told = message as ToWorker;
+    if (isInput(told)) this.#exchanged++;
     if (told.kind === "call") this.#calls.add(told.id);
     const standing = standingName(told);
     if (standing !== null) this.#standing.set(standing, told);
@@ -115,6 +122,7 @@ export class Lane implements WorkerChannel {
   }
 
   #hear(message: FromWorker, from: LanePlace | null = null): void {
+    this.#exchanged++;
     if (message.kind === "answer" || message.kind === "refusal") this.#calls.delete(message.id);
     this.#tap(message, from);
     this.#receive(message);

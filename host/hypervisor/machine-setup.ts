@@ -19,6 +19,7 @@ export function setupOfSpec(spec: MachineSpec, randomBytes: (into: Uint8Array) =
     append: spec.append,
     memoryMiB: spec.memoryMiB,
     harts: spec.harts,
+    virtio: spec.virtio,
     networks: networksOfSpec(spec),
     shares: spec.folders,
     balloon: true,

@@ -2,6 +2,7 @@ import {
   type CpuSettings,
   type MachineRequest,
   type MachineSpec,
+  SAVE_EVERY_SECONDS_DEFAULT,
   SHARES_DEFAULT,
 } from "../control/hypervisor/schemas.js";
 import { DEBIAN_MINI } from "../images/image-names.js";
@@ -12,7 +13,7 @@ export const ROOT_POOL = "root";
 export const CPU_DEFAULT: CpuSettings = { shares: SHARES_DEFAULT, reservation: 0, limit: null };
 const MEMORY_MIB = 256;
 
-/** What was asked for, with the defaults of what was left out. */
+/** What was asked for, or written down by an older version, with the defaults of what was left out. */
 export function specOf({ start: _, cpu, ...request }: MachineRequest): MachineSpec {
   return {
     image: DEBIAN_MINI,
@@ -24,6 +25,9 @@ export function specOf({ start: _, cpu, ...request }: MachineRequest): MachineSp
     append: "",
     autostart: false,
     restart: "on-failure",
+    saveEverySeconds: SAVE_EVERY_SECONDS_DEFAULT,
+    isolated: false,
+    virtio: "modern",
     description: "",
     ...request,
     cpu: { ...CPU_DEFAULT, ...cpu },

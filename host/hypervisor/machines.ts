@@ -107,6 +107,7 @@ export class Machines {
     }
     machine.spec = spec;
     this.#rules.changed();
+    await machine.settle();
     this.#events.tell("machine-changed", name, `${name} was changed`, { ...change });
     this.#store.flush();
     return machine;
@@ -188,6 +189,7 @@ export class Machines {
       usage: NO_USAGE,
       savedByteLength: 0,
       isKeptApart: false,
+      hasSavedItself: false,
     };
     const machine = this.#add(record);
     this.#store.machineChanged(machine);

@@ -22,7 +22,8 @@ import type { FileFacts, ImportedMachine, LaneReading } from "./messages.js";
 import { Meter } from "./meter.js";
 import { Recovery } from "./recovery.js";
 import { type Arrival, type Arrived, isMisspecified, isWorkerEnd, Residence } from "./residence.js";
-import { endOf, type MachineEnd } from "./restart.js";
+import { endOf, isSoon, type MachineEnd } from "./restart.js";
+import { SavedPoint } from "./saved-point.js";
 import type { MachineRecord } from "./store.js";
 import { Turns } from "./turns.js";
 
@@ -38,6 +39,7 @@ export class ManagedMachine {
   readonly #recovery: Recovery;
   readonly #file: ManagedFile;
   readonly #residence: Residence;
+  readonly #point: SavedPoint;
   #spec: MachineSpec;
   #status: MachineStatus = "off";
   #startedAt: number | null;
@@ -62,6 +64,7 @@ export class ManagedMachine {
     this.#file = new ManagedFile(around, this);
     this.meter = new Meter(record.usage, around.platform.nowMs());
     this.meter.savedByteLength(record.savedByteLength);
+    this.#point = new SavedPoint(record.hasSavedItself);
     this.#lane = new Lane(
       () => this.#wanted(),
       (message, from) => this.#hear(message, from),
@@ -132,6 +135,7 @@ export class ManagedMachine {
       usage: this.meter.usage,
       savedByteLength: this.meter.load.savedByteLength,
       isKeptApart: this.isKeptApart,
+      hasSavedItself: this.#point.isOwn,
     };
   }
 
@@ -152,6 +156,7 @@ export class ManagedMachine {
   /** Switches it on, lets it go on or wakes it. */
   start(onProgress: (progress: ImageProgress) => void = () => {}): Promise<void> {
     this.#recovery.beginAnew();
+    this.#point.isRetried = false;
     if (!this.isPresent) this.#recovery.forgive();
     return this.#turns.run(() => this.#start(onProgress));
   }
@@ -210,7 +215,21 @@ export class ManagedMachine {
     return this.#turns.run(() => this.#move(to));
   }
 
-  /** Whether it has a worker for itself: it was its turn when one ended. */
+  /** Goes to the kind of worker that it is to have, if it is in another. */
+  settle(): Promise<void> {
+    return this.#turns.run(async () => {
+      const { place } = this.#lane;
+      if (place === null || this.#around.isCell(place.worker) === this.isAlone) return;
+      await this.#move(this.#around.chooseWorker(this));
+    });
+  }
+
+  /** Whether it has a worker for itself: because it is to be isolated, or because it was its turn when one ended. */
+  get isAlone(): boolean {
+    return this.#spec.isolated || this.isKeptApart;
+  }
+
+  /** Whether it was its turn when a worker ended. */
   get isKeptApart(): boolean {
     return this.#recovery.isKeptApart;
   }
@@ -257,10 +276,34 @@ export class ManagedMachine {
     return this.#turns.run(() => this.#save(name));
   }
 
+  /** When it is to be saved without being asked, in the terms of `monotonicMs`; null for not now. */
+  get saveDueMs(): number | null {
+    const { saveEverySeconds } = this.#spec;
+    const isThere = this.#status === "running" || this.#status === "paused";
+    if (!isThere || saveEverySeconds === null || this.isBusy || this.#recovery.kernel.isDoubtful) return null;
+    return this.#point.dueMs(saveEverySeconds, this.#signs());
+  }
+
+  /** Saves it as where it goes on when its worker ends. */
+  saveItself(): Promise<void> {
+    return this.#turns.run(async () => {
+      const { place } = this.#lane;
+      if (place === null) return;
+      const [signs, nowMs] = [this.#signs(), this.#around.platform.monotonicMs()];
+      this.#saved(await place.worker.call("save", { lane: place.lane, file: this.#file.path, name: null }));
+      this.#goesOn = true;
+      this.#point.savedItself(signs, nowMs);
+      // What the kernel said until then has been heard.
+      if (this.#recovery.kernel.isDoubtful) this.#point.isDoubtful = true;
+      this.#around.changed(this);
+    });
+  }
+
   restore(name: string): Promise<void> {
     return this.#turns.run(async () => {
       await this.#file.restore(name);
       this.#recovery.kernel.reset();
+      this.#point.asked();
       this.#goesOn = true;
       if (this.lane === null) this.#sleepInFile();
       this.#told("snapshot-changed", `${this.name} was put back to ${JSON.stringify(name)}`);
@@ -310,6 +353,7 @@ export class ManagedMachine {
   /** It has come as a file, which it goes on from. */
   imported({ byteLength, usage }: ImportedMachine): void {
     this.#goesOn = true;
+    this.#point.asked();
     if (usage !== null) this.meter.goOnFrom(usage);
     this.meter.savedByteLength(byteLength);
     this.#sleepInFile();
@@ -375,6 +419,7 @@ export class ManagedMachine {
         return this.#wake(true);
       case "off":
       case "failed":
+        if (this.#goesOn && this.#point.isSpent) await this.#goBackBeyond();
         return this.#goesOn ? this.#wake(true) : this.#boot(onProgress);
       default:
         return unreachable(this.#status as never);
@@ -412,6 +457,7 @@ export class ManagedMachine {
   #arrived({ isNew }: Arrived): void {
     const nowMs = this.#around.platform.nowMs();
     this.meter.begin(nowMs);
+    this.#point.came(this.#around.platform.monotonicMs());
     if (isNew) this.#recovery.kernel.reset();
     this.#startedAt = nowMs;
     this.#failure = null;
@@ -436,6 +482,7 @@ export class ManagedMachine {
       this.#wasRunning = isRunning;
       this.#sleepsFor = reason;
       this.#goesOn = true;
+      this.#point.asked();
       this.handle.forgetSnapshots();
       this.meter.end();
       this.#saved(facts);
@@ -466,6 +513,7 @@ export class ManagedMachine {
 
   async #save(name: string | null): Promise<void> {
     const place = this.#lane.place;
+    const [signs, nowMs] = [this.#signs(), this.#around.platform.monotonicMs()];
     if (place !== null) {
       const file = this.#file.path;
       this.#saved(await place.worker.call("save", { lane: place.lane, file, name }));
@@ -476,6 +524,7 @@ export class ManagedMachine {
       this.#saved(await this.#file.name(name));
     }
     this.#goesOn = true;
+    this.#point.asked(signs, nowMs);
     if (name !== null) this.#told("snapshot-changed", `snapshot ${JSON.stringify(name)} of ${this.name} was taken`);
     else this.#around.changed(this);
     this.#around.flush();
@@ -489,6 +538,7 @@ export class ManagedMachine {
    */
   #broken(reason: string, { isBlameless = false, isFinal = false } = {}): void {
     this.#failure = reason;
+    if (!isBlameless) this.#point.failed(isSoon(this.#ranMs));
     this.#leave("failed", reason, this.#goesOn);
     this.#around.tell("machine-failure", this.name, `${this.name} failed: ${reason}`);
     if (!isFinal) this.#restartAfter({ kind: "failure", reason }, isBlameless);
@@ -504,10 +554,30 @@ export class ManagedMachine {
   }
 
   #restartAfter(end: MachineEnd, isBlameless = false): void {
-    const ranMs = this.#startedAt === null ? 0 : this.#around.platform.nowMs() - this.#startedAt;
-    this.#recovery.ended(this.#spec.restart, { end, ranMs, isBlameless }, () => {
+    this.#recovery.ended(this.#spec.restart, { end, ranMs: this.#ranMs, isBlameless }, () => {
       void this.#turns.run(() => this.#start(() => {})).catch(() => {});
     });
+  }
+
+  /** What it saved by itself does not help it: it goes back to the last snapshot, or begins anew. */
+  async #goBackBeyond(): Promise<void> {
+    const snapshot = (await this.#file.points()).find(({ present }) => present);
+    if (snapshot !== undefined) await this.#file.restore(snapshot.name);
+    else if (this.#spec.image === IMPORTED_IMAGE) return;
+    else this.#goesOn = false;
+    this.#point.asked();
+    const where = snapshot === undefined ? "begins anew" : `goes back to ${JSON.stringify(snapshot.name)}`;
+    this.#told("machine-status", `${this.name} fails where it saved itself: it ${where}`);
+  }
+
+  get #ranMs(): number {
+    return this.#startedAt === null ? 0 : this.#around.platform.nowMs() - this.#startedAt;
+  }
+
+  /** What changes when it does something that is worth saving. */
+  #signs(): readonly number[] {
+    const { usage, lastActiveMs } = this.meter;
+    return [this.#lane.exchanged, usage.diskWrites, lastActiveMs];
   }
 
   /** It is in no worker any more. @param goesOn whether its file still says how it goes on */

@@ -46,13 +46,18 @@ export function isRestarted(policy: RestartPolicy, { kind }: MachineEnd): boolea
   }
 }
 
+/** Whether a machine that ran for so long has failed again, and not anew. */
+export function isSoon(ranMs: number): boolean {
+  return ranMs < HEALTHY_MS;
+}
+
 /** How long a machine that keeps ending has to wait before it is started again: twice as long each time. */
 export class BackOff {
   #count = 0;
 
   /** @param ranMs how long the machine had run */
   next(ranMs: number): number {
-    if (ranMs >= HEALTHY_MS) this.#count = 0;
+    if (!isSoon(ranMs)) this.#count = 0;
     return Math.min(DELAY_MS_MAX, FIRST_DELAY_MS * 2 ** this.#count++);
   }
 

@@ -2,10 +2,11 @@ import type { HypervisorEvent, MachineSpec, PoolSpec, Usage } from "../control/h
 import type { Database, Row } from "../snapshot/database.js";
 import { VivariumError } from "../util/errors.js";
 import type { EventKeeper } from "./event-log.js";
+import { specOf } from "./machine-spec.js";
 
 /** "VIVH": SQLite's application_id of a hypervisor's database. */
 const APPLICATION_ID = 0x56495648;
-const VERSION = 2;
+const VERSION = 3;
 const EVENTS_MAX = 10_000;
 /** Deleting one event at a time would cost more. */
 const EVENTS_SLACK = 500;
@@ -21,7 +22,8 @@ const TABLES = [
   failure TEXT,
   usage TEXT NOT NULL,
   saved_byte_length INTEGER NOT NULL,
-  kept_apart INTEGER NOT NULL
+  kept_apart INTEGER NOT NULL,
+  saved_itself INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID`,
   "CREATE TABLE pool (name TEXT PRIMARY KEY, spec TEXT NOT NULL) STRICT, WITHOUT ROWID",
   `CREATE TABLE event (
@@ -37,6 +39,7 @@ const TABLES = [
 /** By version, what makes a database of it one of the next version. */
 const UPGRADES: Readonly<Record<number, string>> = {
   1: "ALTER TABLE machine ADD COLUMN kept_apart INTEGER NOT NULL DEFAULT 0",
+  2: "ALTER TABLE machine ADD COLUMN saved_itself INTEGER NOT NULL DEFAULT 0",
 };
 
 /** What is known of a machine when the hypervisor does not run. */
@@ -53,6 +56,8 @@ export interface MachineRecord {
   readonly savedByteLength: number;
   /** Whether it is to have a worker for itself: one has ended in its turn. */
   readonly isKeptApart: boolean;
+  /** Whether nobody asked for the point that it goes on from: it was taken because it was time. */
+  readonly hasSavedItself: boolean;
 }
 
 /** What the store tells. */
@@ -173,7 +178,7 @@ export class Store implements EventKeeper {
 
   #writeMachine({ spec, ...record }: MachineRecord): void {
     this.#database
-      .prepare("INSERT OR REPLACE INTO machine VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+      .prepare("INSERT OR REPLACE INTO machine VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
       .run(
         spec.name,
         JSON.stringify(spec),
@@ -185,6 +190,7 @@ export class Store implements EventKeeper {
         JSON.stringify(record.usage),
         record.savedByteLength,
         Number(record.isKeptApart),
+        Number(record.hasSavedItself),
       );
   }
 
@@ -238,7 +244,7 @@ function pragma(database: Database, name: string): number {
 
 function recordOf(row: Row): MachineRecord {
   return {
-    spec: JSON.parse(String(row.spec)) as MachineSpec,
+    spec: specOf(JSON.parse(String(row.spec)) as MachineSpec),
     createdAt: Number(row.created_ms),
     startedAt: row.started_ms === null ? null : Number(row.started_ms),
     goesOn: row.goes_on === 1,
@@ -247,6 +253,7 @@ function recordOf(row: Row): MachineRecord {
     usage: JSON.parse(String(row.usage)) as Usage,
     savedByteLength: Number(row.saved_byte_length),
     isKeptApart: row.kept_apart === 1,
+    hasSavedItself: row.saved_itself === 1,
   };
 }
 

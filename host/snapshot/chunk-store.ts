@@ -35,7 +35,8 @@ export class ChunkStore {
   readonly #services: FileServices;
   readonly #ids = new WeakMap<Chunk, number>();
   readonly #chunks = new Map<number, WeakRef<Chunk>>();
-  #hasSpared = false;
+  /** Chunks that no snapshot had when they were looked at last, while a machine could still read them. */
+  readonly #spared = new Set<number>();
   readonly #read: Statement;
   readonly #find: Statement;
   readonly #insert: Statement;
@@ -129,7 +130,7 @@ export class ChunkStore {
 
   /** Whether `sweep` has spared something. */
   get hasSpared(): boolean {
-    return this.#hasSpared;
+    return this.#spared.size > 0;
   }
 
   /** Deletes what no snapshot has. No machine can read from here afterwards. */
@@ -138,12 +139,16 @@ export class ChunkStore {
     this.sweep(this.packedLengths().keys(), used);
   }
 
-  /** Deletes those of `candidates` that no snapshot has, by `used`. What a machine still reads from here is spared. */
+  /**
+   * Deletes those of `candidates`, and of what was spared before, that no snapshot has, by `used`. What a machine still
+   * reads from here is spared.
+   */
   sweep(candidates: Iterable<number>, used: ReadonlySet<number>): void {
-    for (const id of candidates) {
+    for (const id of new Set([...candidates, ...this.#spared])) {
+      this.#spared.delete(id);
       if (id === 0 || used.has(id)) continue;
       if (this.#chunks.get(id)?.deref() !== undefined) {
-        this.#hasSpared = true;
+        this.#spared.add(id);
         continue;
       }
       this.#delete.run(id);

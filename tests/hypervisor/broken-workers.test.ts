@@ -3,11 +3,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import type { WorkerChannel } from "../../host/api/platform.js";
 import type { HypervisorBase } from "../../host/hypervisor/hypervisor-base.js";
-import type { Envelope } from "../../host/hypervisor/messages.js";
-import { TurnNote } from "../../host/hypervisor/turn-note.js";
-import { NodeHypervisorPlatform } from "../../host/platform/node/hypervisor/node-hypervisor-platform.js";
+import type { HypervisorMachine } from "../../host/hypervisor/hypervisor-machine.js";
+import { FragilePlatform } from "./fragile-platform.js";
 import { firstGap, type LettersImage, lettersImage } from "./letters-image.js";
 import { createHypervisor, letters, outputOf, type, until } from "./test-hypervisor.js";
 
@@ -21,62 +19,6 @@ afterEach(async () => {
   await Promise.all(open.splice(0).map((hypervisor) => hypervisor.close()));
 });
 afterAll(() => image.remove());
-
-/** A platform whose workers can be broken. */
-class FragilePlatform extends NodeHypervisorPlatform {
-  readonly workers: { crash(): void; crashInLongestTurn(): void; fallSilent(): void }[] = [];
-
-  override startHost(): WorkerChannel {
-    const channel = super.startHost();
-    let isSilent = false;
-    let onFailure: (error: Error) => void = () => {};
-    let turns: TurnNote | null = null;
-    const crash = () => {
-      channel.terminate();
-      onFailure(new Error("out of memory"));
-    };
-    this.workers.push({
-      crash,
-      crashInLongestTurn: () => {
-        awaitLongestTurn(turns!);
-        crash();
-      },
-      fallSilent: () => {
-        isSilent = true;
-      },
-    });
-    return {
-      post: (message, transfer) => {
-        const { argument } = (message as { readonly message: { readonly argument?: unknown } }).message;
-        if (argument instanceof SharedArrayBuffer) turns = new TurnNote(argument);
-        channel.post(message, transfer);
-      },
-      onMessage: (receive) => channel.onMessage((message) => (isSilent ? undefined : receive(message as Envelope))),
-      onFailure: (callback) => {
-        onFailure = callback;
-        channel.onFailure(callback);
-      },
-      terminate: () => channel.terminate(),
-    };
-  }
-}
-
-const TURNS_WATCHED_MS = 300;
-const TURN_AWAITED_MS = 3000;
-
-/** Blocks this thread until the machine that has had most of the time begins another turn. */
-function awaitLongestTurn(turns: TurnNote): void {
-  const looks = new Map<number, number>();
-  const endMs = performance.now() + TURNS_WATCHED_MS;
-  while (performance.now() < endMs) {
-    const { lane } = turns;
-    if (lane !== null) looks.set(lane, (looks.get(lane) ?? 0) + 1);
-  }
-  const busiest = [...looks].sort(([, few], [, many]) => many - few)[0]![0];
-  const isBy = (ms: number) => performance.now() > endMs + ms;
-  while (turns.lane === busiest && !isBy(TURN_AWAITED_MS)) {}
-  while (turns.lane !== busiest && !isBy(2 * TURN_AWAITED_MS)) {}
-}
 
 test("a worker that ends takes only its own machines down; each goes back to its last saved point by its policy", async () => {
   const platform = new FragilePlatform();
@@ -199,4 +141,100 @@ test("a worker that does not answer any more is ended, and its machines run agai
   expect(hypervisor.events(0, 100).some(({ message }) => message.includes("held the worker up for 3 s"))).toBe(true);
   type(machine, "1");
   await until(() => output().includes("[1]"), "an answer");
+});
+
+test("a machine that nobody saved goes back by seconds, to where it saved itself, which is no snapshot of the user's", async () => {
+  const platform = new FragilePlatform();
+  const hypervisor = await createHypervisor({ workers: 1 }, platform);
+  open.push(hypervisor);
+  const machine = await hypervisor.machines.create(letters(image.path, "a", { saveEverySeconds: 1 }));
+  const output = outputOf(hypervisor, "a");
+  await until(() => machine.usage.instructions > 0, "a reading");
+  const { instructions } = machine.usage;
+  await until(() => hypervisor.managed.get("a").record().hasSavedItself, "a save");
+  expect(await machine.snapshots.list()).toEqual([]);
+  const mark = output().length;
+  platform.workers[0]!.crash();
+  await until(() => output().length > mark + 3, "letters of the new run");
+  const { instructions: after, parent } = await machine.snapshots.create("after");
+  expect(after).toBeGreaterThan(instructions);
+  expect(parent).toBeNull();
+});
+
+test("who fails again where it saved itself goes back to the last snapshot; who has none begins anew", async () => {
+  const platform = new FragilePlatform();
+  const hypervisor = await createHypervisor({ workers: 2 }, platform);
+  open.push(hypervisor);
+  const machines = await Promise.all(
+    ["has-one", "has-none"].map((name) =>
+      hypervisor.machines.create(letters(image.path, name, { saveEverySeconds: 1, isolated: true })),
+    ),
+  );
+  const [hasOne, hasNone] = machines;
+  const isThere = () => machines.every((machine) => machine.view().status === "running");
+  await hasOne!.snapshots.create("good");
+  const told = () => hypervisor.events(0, 200).flatMap(({ message }) => (/fails where/.test(message) ? [message] : []));
+  const haveSaved = () => machines.every(({ name }) => hypervisor.managed.get(name).record().hasSavedItself);
+  await until(haveSaved, "saves of their own");
+  for (const worker of [...platform.workers]) worker.crash();
+  await until(() => !isThere(), "the failure");
+  await until(isThere, "the first restart");
+  expect(told()).toEqual([]);
+  const output = outputOf(hypervisor, "has-none");
+  for (const worker of platform.workers.slice(4)) worker.crash();
+  await until(() => told().length === 2 && isThere(), "the second restart");
+  expect(told().sort()).toEqual([
+    "has-none fails where it saved itself: it begins anew",
+    'has-one fails where it saved itself: it goes back to "good"',
+  ]);
+  await until(() => output().includes("abc"), "letters from the beginning");
+  expect(hasNone!.view().failure).toBeNull();
+});
+
+/** What a machine used in the middle one of some seconds. */
+async function processorsOf(machine: HypervisorMachine): Promise<number> {
+  const readings: number[] = [];
+  while (readings.length < 3) {
+    const { processorSeconds } = machine.usage;
+    await until(() => machine.usage.processorSeconds > processorSeconds, "a reading");
+    readings.push(machine.load.processors);
+  }
+  return readings.sort((one, other) => one - other)[1]!;
+}
+
+test("an isolated machine loses nothing by others, nor they by it; it moves there and back while it runs", async () => {
+  const platform = new FragilePlatform();
+  const hypervisor = await createHypervisor({ workers: 1 }, platform);
+  open.push(hypervisor);
+  const names = ["alone", "shared"] as const;
+  const [alone, shared] = await Promise.all(names.map((name) => hypervisor.machines.create(letters(image.path, name))));
+  const outputs = { alone: outputOf(hypervisor, "alone"), shared: outputOf(hypervisor, "shared") };
+  await alone!.set({ isolated: true, cpu: { limit: 0.25 } });
+  expect([alone!.view().worker, shared!.view().worker]).toEqual([1, 0]);
+  await expect(hypervisor.moveMachine("alone", 0)).rejects.toMatchObject({ code: "machine/isolated" });
+
+  platform.workers[0]!.crash();
+  await until(() => shared!.view().failure !== null, "the failure of the shared one");
+  await until(() => shared!.view().status === "running", "its restart");
+  const mark = outputs.shared().length;
+  await until(() => outputs.shared().length > mark + 3, "letters");
+  expect(alone!.view().status).toBe("running");
+  platform.workers[1]!.crash();
+  await until(() => alone!.view().failure !== null, "the failure of the isolated one");
+  expect(firstGap(outputs.alone())).toBeNull();
+  expect(firstGap(outputs.shared().slice(mark))).toBeNull();
+  await alone!.start();
+
+  for (const machine of [alone!, shared!]) type(machine, "b");
+  await until(() => shared!.load.processors > 0.3, "work of both");
+  expect(await processorsOf(alone!)).toBeLessThan(0.27);
+  type(alone!, "b");
+
+  const kept = outputs.alone().length;
+  await alone!.set({ isolated: false });
+  expect(alone!.view().worker).toBe(0);
+  // The shared one was to blame for its own worker, and has been kept apart since.
+  await until(() => hypervisor.host.workers.length === 2, "the end of its worker");
+  await until(() => outputs.alone().length > kept + 3, "letters");
+  expect(firstGap(outputs.alone().slice(kept))).toBeNull();
 });

@@ -20,6 +20,7 @@ const RECORD: MachineRecord = {
   usage: NO_USAGE,
   savedByteLength: 0,
   isKeptApart: false,
+  hasSavedItself: false,
 };
 
 /** "VIVH". */
@@ -52,16 +53,17 @@ test("store: what an older version has written is read and goes on", () => {
   database.exec(VERSION_1);
   const [web] = new Store(database, QUIET).machines();
   expect(web).toMatchObject({ spec: { name: "web" }, createdAt: 5, goesOn: true, savedByteLength: 9 });
-  expect(web!.isKeptApart).toBe(false);
+  expect(web).toMatchObject({ isKeptApart: false, hasSavedItself: false });
+  expect(web!.spec).toEqual(specOf({ name: "web" }));
   const store = new Store(database, QUIET);
-  store.machineChanged({ name: "web", record: () => ({ ...web!, isKeptApart: true }) });
+  store.machineChanged({ name: "web", record: () => ({ ...web!, isKeptApart: true, hasSavedItself: true }) });
   store.flush();
-  expect(new Store(database, QUIET).machines()).toEqual([{ ...web!, isKeptApart: true }]);
+  expect(new Store(database, QUIET).machines()).toEqual([{ ...web!, isKeptApart: true, hasSavedItself: true }]);
 });
 
 test("store: a newer version's database is refused and stays as it is", () => {
   database.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = 99`);
-  expect(() => new Store(database, QUIET)).toThrow("the hypervisor's database is of version 99; this one knows 2");
+  expect(() => new Store(database, QUIET)).toThrow("the hypervisor's database is of version 99; this one knows 3");
   expect(database.prepare("PRAGMA user_version").get()?.user_version).toBe(99);
 });
 

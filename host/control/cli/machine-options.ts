@@ -1,7 +1,8 @@
 import { VivariumError } from "../../util/errors.js";
 import { formatByteLength, MIB, parseByteLength } from "../byte-length.js";
 import type { ActionInput } from "../hypervisor/actions.js";
-import type { CpuSettings, MachineRequest, RestartPolicy } from "../hypervisor/schemas.js";
+import type { CpuSettings, MachineChange, MachineRequest, RestartPolicy } from "../hypervisor/schemas.js";
+import { readVirtio } from "../run-options.js";
 import { mountWords, readShares } from "../share-option.js";
 import { isMachineName } from "./daemon-action.js";
 
@@ -23,6 +24,9 @@ export interface CreateOptions extends CpuOptions {
   readonly append?: string;
   readonly autostart?: boolean;
   readonly restart?: string;
+  readonly saveEvery?: string;
+  readonly isolated?: boolean;
+  readonly virtio?: string;
   readonly description?: string;
   /** False by --no-start. */
   readonly start?: boolean;
@@ -33,6 +37,8 @@ export interface SetOptions extends CpuOptions {
   readonly pool?: string;
   readonly autostart?: boolean;
   readonly restart?: string;
+  readonly saveEvery?: string;
+  readonly isolated?: boolean;
   readonly description?: string;
   readonly memoryTarget?: string;
   readonly rate?: readonly string[];
@@ -43,7 +49,7 @@ const RESTARTS: readonly string[] = ["never", "on-failure", "always"] satisfies 
 /** @throws VivariumError `option/invalid` */
 export function readCreateOptions(name: string, options: CreateOptions): MachineRequest {
   checkMachineName(name);
-  const { image, memory, harts, pool, net, share, append, autostart, restart, description, start } = options;
+  const { image, memory, harts, pool, net, share, append, autostart, description, start, virtio } = options;
   const shares = readShares(share ?? []);
   const words = [...(append === undefined ? [] : [append]), ...mountWords(shares)].join(" ");
   return {
@@ -57,7 +63,8 @@ export function readCreateOptions(name: string, options: CreateOptions): Machine
     ...(shares.length === 0 ? {} : { folders: shares.map(({ request }) => request) }),
     ...(words === "" ? {} : { append: words }),
     ...(autostart === undefined ? {} : { autostart }),
-    ...(restart === undefined ? {} : { restart: readRestart(restart) }),
+    ...safetyOf(options),
+    ...(virtio === undefined ? {} : { virtio: readVirtio(virtio) }),
     ...(description === undefined ? {} : { description }),
     ...(start === false ? { start } : {}),
   };
@@ -66,18 +73,31 @@ export function readCreateOptions(name: string, options: CreateOptions): Machine
 /** @throws VivariumError `option/invalid` */
 export function readSetOptions(machine: string, options: SetOptions): ActionInput<"machine.set"> {
   checkMachineName(machine);
-  const { pool, autostart, restart, description, memoryTarget, rate } = options;
+  const { pool, autostart, description, memoryTarget, rate } = options;
   const change = {
     ...cpuOf(options),
     ...(pool === undefined ? {} : { pool }),
     ...(autostart === undefined ? {} : { autostart }),
-    ...(restart === undefined ? {} : { restart: readRestart(restart) }),
+    ...safetyOf(options),
     ...(description === undefined ? {} : { description }),
     ...(memoryTarget === undefined ? {} : { memoryTargetMiB: readMiB("--memory-target", memoryTarget) }),
     ...(rate === undefined ? {} : { rates: rate.map((text) => (text === "" ? null : text)) }),
   };
   if (Object.keys(change).length === 0) throw badOption("nothing to change; expected such as --shares 200");
   return { machine, ...change };
+}
+
+/** What becomes of it when it, or another one, breaks. */
+function safetyOf({
+  restart,
+  saveEvery,
+  isolated,
+}: SetOptions): Pick<MachineChange, "restart" | "saveEverySeconds" | "isolated"> {
+  return {
+    ...(restart === undefined ? {} : { restart: readRestart(restart) }),
+    ...(saveEvery === undefined ? {} : { saveEverySeconds: readSaveEvery(saveEvery) }),
+    ...(isolated === undefined ? {} : { isolated }),
+  };
 }
 
 /** Absent when none of it was given. @throws VivariumError `option/invalid` */
@@ -132,6 +152,13 @@ function readMiB(option: string, text: string): number {
 function readRestart(text: string): RestartPolicy {
   if (RESTARTS.includes(text)) return text as RestartPolicy;
   throw badOption(`--restart: ${JSON.stringify(text)} is no policy; expected ${RESTARTS.join(", ")}`);
+}
+
+function readSaveEvery(text: string): number | null {
+  if (text === "never") return null;
+  const seconds = /^\d{1,6}[smhd]$/.test(text) ? readSeconds("--save-every", text) : Number.NaN;
+  if (seconds >= 1 && seconds <= 604_800) return seconds;
+  throw badOption(`--save-every: ${JSON.stringify(text)} is no time; expected 1s to 7d, such as 30s or 10m, or never`);
 }
 
 function badOption(message: string): VivariumError {

@@ -51,6 +51,15 @@ export const RestartPolicy = Type.Enum(["never", "on-failure", "always"], {
 });
 export type RestartPolicy = Static<typeof RestartPolicy>;
 
+/** By itself, a running machine is saved so often, as where it goes on when its worker ends. */
+export const SAVE_EVERY_SECONDS_DEFAULT = 30;
+const SaveEverySeconds = Type.Union([Type.Integer({ minimum: 1, maximum: 604_800 }), Type.Null()], {
+  description: "How often it is saved while it does something, so that a crash loses no more; null for never",
+});
+const Isolated = Type.Boolean({
+  description: "Whether it has a worker for itself, and others' crashes do not reach it",
+});
+
 const Share = Type.Object(
   {
     directory: Type.String({ minLength: 1, maxLength: 4096 }),
@@ -85,6 +94,11 @@ export const MachineSpec = Type.Object(
     /** Whether it is started with the hypervisor. */
     autostart: Type.Boolean(),
     restart: RestartPolicy,
+    saveEverySeconds: SaveEverySeconds,
+    isolated: Isolated,
+    virtio: Type.Enum(["modern", "legacy"], {
+      description: "What drivers find; legacy is version 1 of virtio, for systems that know no other",
+    }),
     /** Free text for people. */
     description: Type.String({ maxLength: 1000 }),
   },
@@ -111,6 +125,8 @@ export const MachineChange = Type.Object(
     pool: Type.Optional(Name),
     autostart: Type.Optional(Type.Boolean()),
     restart: Type.Optional(RestartPolicy),
+    saveEverySeconds: Type.Optional(SaveEverySeconds),
+    isolated: Type.Optional(Isolated),
     description: Type.Optional(MachineSpec.properties.description),
     /** Memory that the balloon leaves the guest. */
     memoryTargetMiB: Type.Optional(Type.Integer({ minimum: 16, maximum: 3072 })),

@@ -21,6 +21,9 @@ describe("viv create", () => {
       append: "quiet",
       autostart: true,
       restart: "always",
+      saveEvery: "10m",
+      isolated: true,
+      virtio: "legacy",
       start: false,
     });
     expect(request).toMatchObject({
@@ -34,6 +37,9 @@ describe("viv create", () => {
       folders: [{ directory: "/srv/work", tag: "share0", readOnly: true }],
       autostart: true,
       restart: "always",
+      saveEverySeconds: 600,
+      isolated: true,
+      virtio: "legacy",
       start: false,
     });
     expect(request.append).toMatch(/^quiet systemd\.mount-extra=share0:\/mnt\/work:9p:ro,/);
@@ -51,6 +57,8 @@ describe("viv create", () => {
     refused({ limit: "half" }, /^--limit: "half".*50% or 1\.5, or none/);
     refused({ reservation: "none" }, /^--reservation: "none"/);
     refused({ restart: "sometimes" }, /^--restart: .*never, on-failure, always/);
+    for (const saveEvery of ["0s", "8d", "10", "often"]) refused({ saveEvery }, /^--save-every: .*1s to 7d.*or never/);
+    refused({ virtio: "old" }, /^--virtio: "old" is no interface; expected modern or legacy/);
   });
 });
 
@@ -60,6 +68,11 @@ describe("viv set", () => {
       machine: "web",
       cpu: { limit: null },
       memoryTargetMiB: 64,
+    });
+    expect(readSetOptions("web", { saveEvery: "never", isolated: false })).toEqual({
+      machine: "web",
+      saveEverySeconds: null,
+      isolated: false,
     });
     expect(() => readSetOptions("web", {})).toThrow("nothing to change");
     expect(cpuOf({})).toEqual({});

@@ -193,17 +193,10 @@ export class FakeHypervisor implements HypervisorService {
       if (start) this.#become(name, "running");
       return this.#machine(name).view;
     },
-    "machine.set": ({ machine, cpu, pool, autostart, restart, description }) => {
+    "machine.set": ({ machine, cpu, memoryTargetMiB: _, rates: __, ...change }) => {
       const { view } = this.#machine(machine);
-      if (pool !== undefined && !this.#pools.has(pool)) throw this.#noPool(pool);
-      const spec = {
-        ...view.spec,
-        cpu: { ...view.spec.cpu, ...cpu },
-        ...(pool === undefined ? {} : { pool }),
-        ...(autostart === undefined ? {} : { autostart }),
-        ...(restart === undefined ? {} : { restart }),
-        ...(description === undefined ? {} : { description }),
-      };
+      if (change.pool !== undefined && !this.#pools.has(change.pool)) throw this.#noPool(change.pool);
+      const spec = { ...view.spec, ...change, cpu: { ...view.spec.cpu, ...cpu } };
       this.#machine(machine).view = { ...view, spec };
       this.emit("machine-changed", machine, `${machine} was changed`);
       return this.#machine(machine).view;

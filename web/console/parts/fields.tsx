@@ -1,6 +1,7 @@
 import type { ComponentChildren, TargetedInputEvent } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import type { RestartPolicy } from "../../../host/control/hypervisor/schemas.js";
+import { formatDuration } from "../client/format.js";
 
 interface TextFieldProps {
   readonly label: string;
@@ -134,6 +135,28 @@ export function RestartField({ value, onChange }: RestartFieldProps) {
       value={value}
       choices={RESTART_CHOICES}
       onChange={(chosen) => onChange(chosen as RestartPolicy)}
+    />
+  );
+}
+
+const NEVER = "never";
+const SAVE_SECONDS = [5, 30, 60, 300, 3600];
+
+interface SaveFieldProps {
+  readonly value: number | null;
+  readonly onChange: (value: number | null) => void;
+}
+
+/** How often a machine is saved by itself. */
+export function SaveField({ value, onChange }: SaveFieldProps) {
+  const known = value === null || SAVE_SECONDS.includes(value) ? SAVE_SECONDS : [...SAVE_SECONDS, value];
+  const times = known.map((seconds) => [String(seconds), `every ${formatDuration(seconds * 1000)}`] as const);
+  return (
+    <SelectField
+      label="Save by itself"
+      value={value === null ? NEVER : String(value)}
+      choices={[...times, [NEVER, "never"]]}
+      onChange={(chosen) => onChange(chosen === NEVER ? null : Number(chosen))}
     />
   );
 }

@@ -1,12 +1,30 @@
 import { useState } from "preact/hooks";
-import type { CpuSettings, MachineRequest, RestartPolicy } from "../../../host/control/hypervisor/schemas.js";
+import type {
+  CpuSettings,
+  MachineRequest,
+  MachineSpec,
+  RestartPolicy,
+} from "../../../host/control/hypervisor/schemas.js";
 import { go } from "../client/route.js";
 import { act, useApp } from "../parts/app-context.js";
 import { CpuSliders } from "../parts/cpu-sliders.js";
 import { FormDialog } from "../parts/dialog.js";
-import { CheckField, NameField, NumberField, RestartField, SelectField, TextField } from "../parts/fields.js";
+import {
+  CheckField,
+  NameField,
+  NumberField,
+  RestartField,
+  SaveField,
+  SelectField,
+  TextField,
+} from "../parts/fields.js";
 
 const IMAGE_DEFAULT = "debian-mini";
+const SAVE_EVERY_SECONDS_DEFAULT = 30;
+const VIRTIO_CHOICES: readonly (readonly [MachineSpec["virtio"], string])[] = [
+  ["modern", "modern"],
+  ["legacy", "legacy: version 1"],
+];
 const CPU_DEFAULT: CpuSettings = { shares: 100, reservation: 0, limit: null };
 
 /** A machine from an image, by form. */
@@ -22,6 +40,9 @@ export function CreateDialog({ onClose }: { readonly onClose: () => void }) {
   const [cpu, setCpu] = useState<CpuSettings>(CPU_DEFAULT);
   const [autostart, setAutostart] = useState(false);
   const [restart, setRestart] = useState<RestartPolicy>("on-failure");
+  const [saveEverySeconds, setSaveEverySeconds] = useState<number | null>(SAVE_EVERY_SECONDS_DEFAULT);
+  const [isolated, setIsolated] = useState(false);
+  const [virtio, setVirtio] = useState<MachineSpec["virtio"]>("modern");
   const [description, setDescription] = useState("");
 
   const create = (): void => {
@@ -37,6 +58,9 @@ export function CreateDialog({ onClose }: { readonly onClose: () => void }) {
       cpu,
       autostart,
       restart,
+      saveEverySeconds,
+      isolated,
+      virtio,
       description,
     };
     void act(app, `Creating ${name}`, "machine.create", request).then((done) => {
@@ -79,9 +103,19 @@ export function CreateDialog({ onClose }: { readonly onClose: () => void }) {
             </>
           }
         />
-        <RestartField value={restart} onChange={setRestart} />
+        <div class="row">
+          <RestartField value={restart} onChange={setRestart} />
+          <SaveField value={saveEverySeconds} onChange={setSaveEverySeconds} />
+        </div>
+        <SelectField
+          label="Virtio"
+          value={virtio}
+          choices={VIRTIO_CHOICES}
+          onChange={(chosen) => setVirtio(chosen as MachineSpec["virtio"])}
+        />
         <TextField label="Description" value={description} onChange={setDescription} maxLength={1000} />
         <CheckField label="Start it with the hypervisor" checked={autostart} onChange={setAutostart} />
+        <CheckField label="A worker for itself" checked={isolated} onChange={setIsolated} />
       </details>
     </FormDialog>
   );

@@ -4,7 +4,7 @@ import { formatBytes, formatCount, formatDuration, formatPercent, formatTime } f
 import { act, useApp } from "../parts/app-context.js";
 import { Chart } from "../parts/chart.js";
 import { CpuSliders } from "../parts/cpu-sliders.js";
-import { CheckField, RestartField, SelectField, Slider } from "../parts/fields.js";
+import { CheckField, RestartField, SaveField, SelectField, Slider } from "../parts/fields.js";
 
 const SAMPLES_MS = 2000;
 const SAMPLES_MAX = 3600;
@@ -114,12 +114,14 @@ function Resources({ machine: { spec, load } }: { readonly machine: MachineView 
             onChange={(pool) => set({ pool })}
           />
           <RestartField value={spec.restart} onChange={(restart) => set({ restart })} />
+          <SaveField value={spec.saveEverySeconds} onChange={(saveEverySeconds) => set({ saveEverySeconds })} />
         </div>
         <CheckField
           label="Start it with the hypervisor"
           checked={spec.autostart}
           onChange={(autostart) => set({ autostart })}
         />
+        <CheckField label="A worker for itself" checked={spec.isolated} onChange={(isolated) => set({ isolated })} />
       </fieldset>
     </section>
   );
@@ -131,6 +133,7 @@ function Facts({ machine }: { readonly machine: MachineView }) {
     ["Description", spec.description],
     ["Image", spec.image],
     ["Harts", String(spec.harts)],
+    ["Virtio", spec.virtio],
     ["Networks", spec.networks.join("\n")],
     [
       "Folders",
