@@ -370,6 +370,13 @@ export class ManagedMachine {
     return this.#balloon.isOurs;
   }
 
+  /** Asks the guest how it stands with its memory. */
+  askMemory(): void {
+    const { place } = this.#lane;
+    if (place !== null && this.#status === "running")
+      place.worker.call("askMemory", { lane: place.lane }).catch(() => {});
+  }
+
   /** @param isOurs whether it is the memory policy's wish */
   setBalloon(byteLength: number, isOurs = true): Promise<void> {
     return this.#turns.run(async () => {

@@ -7,6 +7,8 @@ import { Turns } from "./turns.js";
 const MIB = 2 ** 20;
 /** What a machine takes of the host besides its guest's memory: its processor, devices and translated code. */
 export const MACHINE_OVERHEAD_BYTE_LENGTH = 12 * MIB;
+/** Of a worker that one machine has for itself. */
+const WORKER_BYTE_LENGTH = 20 * MIB;
 /** What a machine that comes to a worker is expected to touch at first, at most. */
 const ARRIVAL_BYTE_LENGTH = 64 * MIB;
 
@@ -63,7 +65,8 @@ export class MemoryKeeper {
   async look(): Promise<void> {
     if (this.#turns.isBusy) return;
     await this.#turns.run(async () => {
-      const { balloons, hibernate, wake } = this.#plan(this.#missing(0));
+      const { isPressed, balloons, hibernate, wake } = this.#plan(this.#missing(0));
+      if (isPressed) for (const machine of this.#options.machines()) machine.askMemory();
       for (const { name, byteLength } of balloons) await this.#attempt(name, (each) => each.setBalloon(byteLength));
       for (const name of hibernate) if (this.#missing(0) > 0) await this.#hibernate(name);
       for (const name of wake) void this.#attempt(name, (each) => each.wake());
@@ -118,8 +121,10 @@ function arrivalOf({ memoryMiB }: MachineSpec): number {
 }
 
 /** Memory of the host that a machine takes up now. */
-function takenBy({ worker, meter }: ManagedMachine): number {
-  return worker === null ? 0 : meter.residentByteLength + meter.diskByteLength + MACHINE_OVERHEAD_BYTE_LENGTH;
+function takenBy({ worker, meter, isAlone }: ManagedMachine): number {
+  if (worker === null) return 0;
+  const overhead = MACHINE_OVERHEAD_BYTE_LENGTH + (isAlone ? WORKER_BYTE_LENGTH : 0);
+  return meter.residentByteLength + meter.diskByteLength + overhead;
 }
 
 function claimOf(machine: ManagedMachine): MemoryClaim {
@@ -131,7 +136,7 @@ function claimOf(machine: ManagedMachine): MemoryClaim {
     takenByteLength: takenBy(machine),
     arrivalByteLength: arrivalOf(spec),
     memoryByteLength: spec.memoryMiB * MIB,
-    residentByteLength: meter.residentByteLength,
+    spareByteLength: meter.spareByteLength,
     balloonTargetByteLength: machine.balloonTargetByteLength,
     isBalloonOurs: machine.isBalloonOurs,
     lastActiveMs: meter.lastActiveMs,

@@ -13,8 +13,8 @@ export interface MemoryClaim {
   readonly arrivalByteLength: number;
   /** Of its guest. */
   readonly memoryByteLength: number;
-  /** Of its guest's memory, what takes up memory of the host. */
-  readonly residentByteLength: number;
+  /** Of its guest's memory, what it could do without, the balloon included; null of a guest that has not said. */
+  readonly spareByteLength: number | null;
   /** What its balloon is to take. */
   readonly balloonTargetByteLength: number;
   /** Whether the policy has set the target, and not an operator. */
@@ -30,6 +30,8 @@ export interface MemoryNeed {
 }
 
 export interface MemoryPlan {
+  /** Whether guests are to be asked how they stand. */
+  readonly isPressed: boolean;
   readonly balloons: readonly { readonly name: string; readonly byteLength: number }[];
   /** The longest idle first. */
   readonly hibernate: readonly string[];
@@ -42,9 +44,13 @@ const MIB = 2 ** 20;
 const PRESSURE = 0.85;
 /** Below this they are deflated, and machines that were hibernated wake. */
 const RELIEF = 0.7;
-/** What a balloon leaves a guest at least, and beyond what it has in use. */
+/** What a balloon leaves a guest at least. */
 const LEFT_BYTE_LENGTH_MIN = 64 * MIB;
-const LEFT_PART = 1.1;
+/** Of what it could do without, what it keeps: it takes more in a second than it did in the last. */
+const SPARE_KEPT_MIN = 32 * MIB;
+const SPARE_KEPT_PART = 0.1;
+/** A balloon is let go of in smaller steps than this only to its end. */
+const STEP_MIN = 8 * MIB;
 /** A machine that has done something within this time is not idle: it sleeps last. */
 const IDLE_MS = 5000;
 
@@ -54,19 +60,22 @@ export function planMemory(claims: readonly MemoryClaim[], need: MemoryNeed): Me
   const pressure = used / need.budgetByteLength;
   const present = claims.filter(({ state }) => state === "present");
   return {
+    isPressed: pressure >= PRESSURE,
     balloons: pressure >= PRESSURE ? inflated(present) : pressure <= RELIEF ? deflated(present) : [],
     hibernate: need.missingByteLength > 0 ? sleepers(present, need) : [],
     wake: pressure <= RELIEF ? woken(claims, need.budgetByteLength * RELIEF - used) : [],
   };
 }
 
-/** Guests may keep what they have in use and a little more. */
+/** Guests may keep what they have in use and a little more; who needs more by now has it. */
 function inflated(present: readonly MemoryClaim[]): MemoryPlan["balloons"] {
-  return present.flatMap(({ name, memoryByteLength, residentByteLength, balloonTargetByteLength, isBalloonOurs }) => {
-    if (balloonTargetByteLength > 0 && !isBalloonOurs) return [];
-    const left = Math.max(LEFT_BYTE_LENGTH_MIN, residentByteLength * LEFT_PART);
-    const byteLength = Math.floor(Math.max(0, memoryByteLength - left) / MIB) * MIB;
-    return byteLength > balloonTargetByteLength ? [{ name, byteLength }] : [];
+  return present.flatMap(({ name, memoryByteLength, spareByteLength, balloonTargetByteLength, isBalloonOurs }) => {
+    if (spareByteLength === null || (balloonTargetByteLength > 0 && !isBalloonOurs)) return [];
+    const kept = Math.max(SPARE_KEPT_MIN, SPARE_KEPT_PART * (memoryByteLength - spareByteLength));
+    const most = Math.min(spareByteLength - kept, memoryByteLength - LEFT_BYTE_LENGTH_MIN);
+    const byteLength = Math.floor(Math.max(0, most) / MIB) * MIB;
+    const isStep = Math.abs(byteLength - balloonTargetByteLength) >= STEP_MIN;
+    return isStep || (byteLength === 0 && balloonTargetByteLength > 0) ? [{ name, byteLength }] : [];
   });
 }
 

@@ -44,6 +44,8 @@ export interface LaneReading {
   /** What the guest has written to its disks since they were saved, which is in memory. */
   readonly diskByteLength: number;
   readonly balloonByteLength: number;
+  /** What the guest could do without, its balloon included, as it said when it was asked last; null until it has. */
+  readonly spareByteLength: number | null;
   readonly diskReads: number;
   readonly diskReadBytes: number;
   readonly diskWrites: number;
@@ -91,6 +93,8 @@ export interface WorkerCalls {
   noteTurns: { readonly argument: SharedArrayBuffer; readonly answer: undefined };
   /** How the processor is divided from now on. */
   policy: { readonly argument: Policy; readonly answer: undefined };
+  /** Asks the guest how it stands with its memory: a later reading has the answer. */
+  askMemory: { readonly argument: OfLane; readonly answer: undefined };
   balloon: { readonly argument: OfLane & { readonly byteLength: number }; readonly answer: undefined };
   /** The machine as it is, once for each of `count` others. */
   pack: {

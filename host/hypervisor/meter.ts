@@ -59,6 +59,7 @@ export class Meter {
   #lastMs = 0;
   #residentByteLength = 0;
   #diskByteLength = 0;
+  #spareByteLength: number | null = null;
   /** When the machine last did something that takes time. */
   #activeMs = 0;
   readonly #samples: Sample[] = [];
@@ -96,6 +97,11 @@ export class Meter {
     return this.#diskByteLength;
   }
 
+  /** What the guest could do without, its balloon included; null of one that has not said. */
+  get spareByteLength(): number | null {
+    return this.#spareByteLength;
+  }
+
   get samples(): readonly Sample[] {
     return this.#samples;
   }
@@ -121,6 +127,7 @@ export class Meter {
     this.#last = null;
     this.#residentByteLength = 0;
     this.#diskByteLength = 0;
+    this.#spareByteLength = null;
     this.#load = { ...this.#load, processors: 0, entitlement: 0, steal: 0, touchedByteLength: 0, balloonByteLength: 0 };
   }
 
@@ -155,6 +162,7 @@ export class Meter {
     };
     this.#residentByteLength = reading.residentByteLength;
     this.#diskByteLength = reading.diskByteLength;
+    this.#spareByteLength = reading.spareByteLength;
     if (busyMs > elapsedMs * IDLE_PROCESSORS) this.#activeMs = nowMs;
     this.#last = reading;
     this.#lastMs = nowMs;

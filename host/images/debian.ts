@@ -6,6 +6,8 @@ import { hostServiceFiles } from "./debian-host-service.js";
 
 /** To be counted up with every change that makes another image of the same packages. */
 export const DEBIAN_RECIPE_VERSION = 4;
+/** With less it ends services for want of memory while it starts, or takes minutes for it. */
+export const DEBIAN_MEMORY_MIB = 192;
 
 /** What apt is asked to install without what it merely recommends: patterns of apt-patterns(7) and names. */
 export const DEBIAN_PACKAGES = [

@@ -136,6 +136,7 @@ export async function lettersImage(): Promise<LettersImage> {
     architecture: "riscv64",
     packages: [],
     commandLine: "",
+    minimumMemoryMiB: 32,
     execProtocol: 0,
   } as const;
   await writeImageDirectory(path, { manifest, kernel, initrd: new Uint8Array(1) }, () => {});

@@ -308,6 +308,12 @@ test("what is asked of no machine, or twice, or cannot fit, is refused, and leav
   await expect(create({}, "a")).rejects.toMatchObject({ code: "machine/exists" });
   await expect(create({}, "../a")).rejects.toMatchObject({ code: "machine/name" });
   await expect(create({ memoryMiB: 250 })).rejects.toMatchObject({ code: "admission/memory" });
+  // What an image says that its guest needs.
+  await expect(create({ memoryMiB: 16 })).rejects.toMatchObject({
+    code: "image/memory",
+    message: "image letters needs 32MiB of memory or more; got 16MiB",
+  });
+  expect(hypervisor.machines.list().map(({ name }) => name)).toEqual(["a"]);
   await expect(create({ cpu: { reservation: 2 } })).rejects.toMatchObject({ code: "admission/processors" });
   await expect(create({ pool: "none" })).rejects.toMatchObject({ code: "pool/unknown" });
   await expect(create({ image: "no-such-image" })).rejects.toMatchObject({ code: "image/unknown" });

@@ -12,7 +12,7 @@ function claim(name: string, rest: Partial<MemoryClaim> = {}): MemoryClaim {
     takenByteLength: 100 * MIB,
     arrivalByteLength: 76 * MIB,
     memoryByteLength: 256 * MIB,
-    residentByteLength: 88 * MIB,
+    spareByteLength: 168 * MIB,
     balloonTargetByteLength: 0,
     isBalloonOurs: false,
     lastActiveMs: NOW - 60_000,
@@ -26,15 +26,29 @@ function plan(claims: readonly MemoryClaim[], usedMiB: number) {
 }
 
 test("with room nothing is taken from anybody", () => {
-  expect(plan([claim("a"), claim("b")], 500)).toEqual({ balloons: [], hibernate: [], wake: [] });
-  expect(plan([claim("a"), claim("b")], 800)).toEqual({ balloons: [], hibernate: [], wake: [] });
+  expect(plan([claim("a"), claim("b")], 500)).toEqual({ isPressed: false, balloons: [], hibernate: [], wake: [] });
+  expect(plan([claim("a"), claim("b")], 800)).toEqual({ isPressed: false, balloons: [], hibernate: [], wake: [] });
 });
 
 test("under pressure balloons leave guests what they have in use and a little more, never less than 64 MiB", () => {
-  const small = claim("small", { residentByteLength: 20 * MIB });
-  expect(plan([claim("a"), small], 900).balloons).toEqual([
-    { name: "a", byteLength: 159 * MIB },
+  const large = claim("large", { memoryByteLength: 1024 * MIB, spareByteLength: 524 * MIB });
+  const small = claim("small", { spareByteLength: 236 * MIB });
+  const silent = claim("silent", { spareByteLength: null });
+  expect(plan([claim("a"), large, small, silent], 900).balloons).toEqual([
+    { name: "a", byteLength: 136 * MIB },
+    { name: "large", byteLength: 474 * MIB },
     { name: "small", byteLength: 192 * MIB },
+  ]);
+});
+
+test("a guest that needs more while there is pressure has some of its balloon back, in steps that are worth it", () => {
+  const ours = { balloonTargetByteLength: 136 * MIB, isBalloonOurs: true };
+  expect(plan([claim("same", { ...ours, spareByteLength: 164 * MIB })], 900).balloons).toEqual([]);
+  const needs = claim("needs", { ...ours, spareByteLength: 140 * MIB });
+  const needsAll = claim("needs-all", { ...ours, spareByteLength: 10 * MIB });
+  expect(plan([needs, needsAll], 900).balloons).toEqual([
+    { name: "needs", byteLength: 108 * MIB },
+    { name: "needs-all", byteLength: 0 },
   ]);
 });
 

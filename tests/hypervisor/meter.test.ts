@@ -13,6 +13,7 @@ function reading(rest: Partial<LaneReading>): LaneReading {
     waits: 0,
     touchedByteLength: 0,
     residentByteLength: 0,
+    spareByteLength: null,
     diskByteLength: 0,
     balloonByteLength: 0,
     diskReads: 0,

@@ -22,6 +22,8 @@ const NO_MEMORY = { touchedByteLength: 0, residentByteLength: 0, diskByteLength:
 /** Looking at all of a memory costs: it is done when the machine has run for so long, and now and then. */
 const LOOK_BUSY_MS = 50;
 const READINGS_PER_LOOK = 10;
+/** A guest that has run for less has taken little memory: it is not woken to be asked. */
+const ASK_BUSY_MS = 20;
 
 /** A machine in a worker that has many. */
 export class HostedMachine {
@@ -31,7 +33,12 @@ export class HostedMachine {
   readonly #lane: number;
   readonly #turns: DispatchedMachine;
   #memory = NO_MEMORY;
+  #spareByteLength: number | null = null;
+  /** Whether the guest has not answered yet how it stands with its memory. */
+  #isAsked = false;
+  #askedAtMs = 0;
   #lookedAtMs = 0;
+  #lookedAtGiven = 0;
   #readings = 0;
   /** Of the machines before the present one: a guest that restarts is another one. */
   #before: Traffic = NO_TRAFFIC;
@@ -57,7 +64,7 @@ export class HostedMachine {
     const { machine } = this.server;
     const { instructions, processorMs, stolenMs, waits } = this.#turns.account;
     if (machine === null) this.#memory = NO_MEMORY;
-    else if (this.#isLookDue(processorMs)) {
+    else if (this.#isLookDue(processorMs, machine.balloons[0]?.givenByteLength ?? 0)) {
       this.#memory = { ...machine.memoryUsage, diskByteLength: machine.diskMemoryByteLength };
     }
     return {
@@ -68,15 +75,34 @@ export class HostedMachine {
       waits,
       ...this.#memory,
       balloonByteLength: machine?.balloons[0]?.byteLength ?? 0,
+      spareByteLength: machine === null ? null : this.#spareByteLength,
       ...this.#countTraffic(machine),
     };
   }
 
-  /** What has hardly run since has touched little. */
-  #isLookDue(processorMs: number): boolean {
-    const isDue = processorMs - this.#lookedAtMs > LOOK_BUSY_MS || this.#readings++ % READINGS_PER_LOOK === 0;
-    if (isDue) this.#lookedAtMs = processorMs;
-    return isDue;
+  /** Asks the guest how it stands with its memory; it may never answer. */
+  askMemory(): void {
+    const balloon = this.server.machine?.balloons[0];
+    const { processorMs } = this.#turns.account;
+    const isKnown = this.#spareByteLength !== null && processorMs - this.#askedAtMs < ASK_BUSY_MS;
+    if (balloon === undefined || this.#isAsked || isKnown) return;
+    this.#isAsked = true;
+    this.#askedAtMs = processorMs;
+    void balloon.statistics().then((told) => {
+      this.#isAsked = false;
+      const available = told?.availableByteLength ?? null;
+      this.#spareByteLength = available === null ? null : Number(available) + balloon.byteLength;
+    });
+  }
+
+  /** What has hardly run since has touched little, and given back what its balloon knows. */
+  #isLookDue(processorMs: number, givenByteLength: number): boolean {
+    const hasGiven = givenByteLength !== this.#lookedAtGiven;
+    const isDue = hasGiven || processorMs - this.#lookedAtMs > LOOK_BUSY_MS;
+    if (!isDue && this.#readings++ % READINGS_PER_LOOK !== 0) return false;
+    this.#lookedAtMs = processorMs;
+    this.#lookedAtGiven = givenByteLength;
+    return true;
   }
 
   #countTraffic(machine: VirtMachine | null): Traffic {

@@ -98,6 +98,8 @@ class MachineHost {
         return { value: undefined };
       case "policy":
         return { value: this.#dispatcher.setPolicy(given<"policy">()) };
+      case "askMemory":
+        return { value: this.#machine(given<"askMemory">().lane).askMemory() };
       case "balloon": {
         const { lane, byteLength } = given<"balloon">();
         return { value: this.#machine(lane).server.machine?.balloons[0]?.setTarget(byteLength) };

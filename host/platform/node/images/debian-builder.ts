@@ -6,6 +6,7 @@ import {
   DEBIAN_BOOT_MODULES,
   DEBIAN_COMMAND_LINE,
   DEBIAN_CORE_PACKAGES,
+  DEBIAN_MEMORY_MIB,
   DEBIAN_PACKAGES,
   DEBIAN_RECIPE_VERSION,
 } from "../../../images/debian.js";
@@ -49,6 +50,7 @@ type OnProgress = (progress: ImageProgress) => void;
 /** Makes `debian` of the packages of a Debian mirror. */
 export class DebianBuilder implements ImageBuilder {
   readonly recipeVersion = DEBIAN_RECIPE_VERSION;
+  readonly minimumMemoryMiB = DEBIAN_MEMORY_MIB;
   /** It takes minutes and half a gigabyte. */
   readonly isMadeOnRequest = true;
   readonly hasDisk = true;
@@ -94,6 +96,7 @@ export class DebianBuilder implements ImageBuilder {
         architecture: ARCHITECTURE,
         packages: fetched.map(({ name, version, sha256 }) => ({ name, version, sha256 })),
         commandLine: DEBIAN_COMMAND_LINE,
+        minimumMemoryMiB: this.minimumMemoryMiB,
         execProtocol: AGENT_PROTOCOL_VERSION,
       },
       kernel: parts.kernel,
