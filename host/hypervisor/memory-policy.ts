@@ -49,8 +49,8 @@ const LEFT_BYTE_LENGTH_MIN = 64 * MIB;
 /** Of what it could do without, what it keeps: it takes more in a second than it did in the last. */
 const SPARE_KEPT_MIN = 32 * MIB;
 const SPARE_KEPT_PART = 0.1;
-/** A balloon is let go of in smaller steps than this only to its end. */
-const STEP_MIN = 8 * MIB;
+/** Smaller steps than this are only its end: what a guest says wavers by some MiB while its balloon changes. */
+const STEP_MIN = 16 * MIB;
 /** A machine that has done something within this time is not idle: it sleeps last. */
 const IDLE_MS = 5000;
 
