@@ -154,6 +154,42 @@ describe("tcp: from the guest", () => {
     expect(Buffer.concat(stream.written).toString()).toBe("abcdefghijk");
   });
 
+  test("what fills the first gap is taken however many pieces wait behind it", () => {
+    const { stream, start } = open();
+    const byte = (index: number, length = 1) => {
+      const data = Buffer.alloc(length, index);
+      send({ sequence: GUEST_START + 1 + index, acknowledgment: start, flags: ACK, data });
+    };
+    for (let index = 2; index < 10_000; index += 2) byte(index);
+    byte(0);
+    expect(Buffer.concat(stream.written).length).toBe(1);
+    // It reaches over pieces that are there.
+    byte(1, 20);
+    expect(Buffer.concat(stream.written).length).toBe(21);
+    for (let index = 21; index < 10_000; index++) byte(index);
+    expect(Buffer.concat(stream.written).length).toBe(10_000);
+    expect(nat.usage.byteLength).toBe(0);
+  });
+
+  test("what came last is reported first, and what was reported before after it (RFC 2018)", () => {
+    const { start } = open();
+    const base = GUEST_START + 1;
+    const blocksAfter = (offset: number) => {
+      const fields = { sequence: base + offset, acknowledgment: start, flags: ACK };
+      const { options } = send({ ...fields, data: Buffer.alloc(10) })[0]!;
+      const edges = Array.from({ length: (options.length - 4) / 4 }, (_, n) => options.readUInt32BE(4 + 4 * n) - base);
+      return edges.filter((_, n) => n % 2 === 0).map((from, n) => [from, edges[2 * n + 1]]);
+    };
+    for (const offset of [100, 200, 300, 400]) blocksAfter(offset);
+    expect(blocksAfter(500)[0]).toEqual([500, 510]);
+    expect(blocksAfter(210)).toEqual([
+      [200, 220],
+      [500, 510],
+      [400, 410],
+      [300, 310],
+    ]);
+  });
+
   test("what the outside does not take closes the window, and what it takes opens it", () => {
     const { stream, start } = open(MSS);
     stream.isStuck = true;
@@ -466,6 +502,27 @@ describe("tcp: floods", () => {
     // The 5,000 answers have 5 MB.
     expect(nat.usage.byteLength).toBeGreaterThan(1 << 20);
     expect(nat.usage.byteLength).toBeLessThan(2.2 * (1 << 20));
+  });
+
+  test("what all connections hold is bounded, whatever windows they were promised, and what comes next is taken", () => {
+    const ports = Array.from({ length: 200 }, (_, n) => 1024 + n);
+    const opened = ports.map((sourcePort) => {
+      send({ sourcePort, sequence: GUEST_START, flags: SYN, options: Buffer.concat([MSS, WINDOW_SCALE_7]) });
+      const stream = outside.streams.at(-1)!;
+      stream.events.connected();
+      const acknowledgment = wire.takeTcp()[0]!.sequence + 1;
+      const to = (offset: number, data: Buffer) => {
+        const sequence = GUEST_START + 1 + offset;
+        return send({ sourcePort, sequence, acknowledgment, flags: ACK, window: 0xffff, data });
+      };
+      // Half a megabyte, of which only the beginning is missing, fits the window that the answer to this states.
+      to(0, Buffer.alloc(3000));
+      return { stream, to };
+    });
+    for (const { to } of opened) for (let n = 0; n < 9; n++) to(4000 + n * 60_000, Buffer.alloc(60_000));
+    expect(nat.usage.byteLength).toBeLessThan(68 << 20);
+    for (const { to } of opened) to(3000, Buffer.alloc(1000));
+    expect(opened.every(({ stream }) => Buffer.concat(stream.written).length >= 4000)).toBe(true);
   });
 
   test("data that never fits together is bounded by the window", () => {

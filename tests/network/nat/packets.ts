@@ -132,6 +132,7 @@ export interface SeenTcp {
   readonly acknowledgment: number;
   readonly flags: number;
   readonly window: number;
+  readonly options: Buffer;
   readonly data: Buffer;
 }
 
@@ -188,6 +189,7 @@ export class Wiretap implements Station {
         acknowledgment: payload.readUInt32BE(8),
         flags: payload[13]!,
         window: payload.readUInt16BE(14),
+        options: payload.subarray(20, (payload[12]! >> 4) * 4),
         data: payload.subarray((payload[12]! >> 4) * 4),
       }));
   }
