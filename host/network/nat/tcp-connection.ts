@@ -365,7 +365,7 @@ export class TcpConnection {
 
   #takeAck({ sequence, acknowledgment, window, data, flags, options }: TcpSegment): void {
     const blocks = this.#sackPermitted && options.length > 0 ? parseSack(options) : [];
-    const isBare = data.length === 0 && (flags & FIN) === 0 && (blocks.length > 0 || this.#sender.isWindow(window));
+    const isBare = data.length === 0 && (flags & FIN) === 0 && this.#sender.isWindow(window);
     const count = this.#sender.acknowledge(acknowledgment, isBare, blocks);
     const hasOpened = this.#sender.updateWindow(sequence, acknowledgment, window);
     if (count > 0 || hasOpened) this.#updateTimer(true);
