@@ -305,6 +305,8 @@ export class MachineHolder implements PresentMachine {
   async #runUntilHalt(): Promise<void> {
     const { console, ports } = this.wiring;
     try {
+      // Whoever has it started is answered first, and not after the guest's first milliseconds.
+      await this.#host.yieldToEvents();
       for (;;) {
         const halt = await this.#machine!.run();
         console.flush();

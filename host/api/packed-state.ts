@@ -116,29 +116,24 @@ export class StatePacker {
     this.#unpacked.set(name, new WeakRef(contents));
   }
 
-  #newContents({ byteLength, name, buffers, places }: PackedChunks): ChunkMap {
+  #newContents({ byteLength, buffers, places }: PackedChunks): ChunkMap {
     const chunks = new Array<Chunk | null>(chunkCount(byteLength)).fill(null);
     for (let at = 0; at < places.length; at += NUMBERS_PER_PLACE) {
       const index = places[at]!;
-      const place = { buffer: buffers[places[at + 1]!]!, offset: places[at + 2]! };
-      chunks[index] = name === null ? this.#ownChunk(byteLength, index, place) : sharedChunk(byteLength, index, place);
+      chunks[index] = this.#chunkAt(buffers[places[at + 1]!]!, places[at + 2]!, chunkByteLength(byteLength, index));
     }
     return { byteLength, chunks };
   }
 
-  #ownChunk(byteLength: number, index: number, place: ChunkPlace): Chunk {
-    const chunk = Chunk.of(new Uint8Array(place.buffer, place.offset, chunkByteLength(byteLength, index)));
-    if (this.#canShare) this.#places.set(chunk, place);
-    return chunk;
+  /** Where memory is shared, without a view of each: making thousands takes as long as all else that a fork needs. */
+  #chunkAt(buffer: ChunkPlace["buffer"], offset: number, byteLength: number): Chunk {
+    if (this.#canShare) return Chunk.shared(byteLength, buffer, offset);
+    return Chunk.of(new Uint8Array(buffer, offset, byteLength));
   }
 
   #placeOf(chunk: Chunk): ChunkPlace | undefined {
     return chunk.place ?? this.#places.get(chunk);
   }
-}
-
-function sharedChunk(byteLength: number, index: number, place: ChunkPlace): Chunk {
-  return Chunk.shared(chunkByteLength(byteLength, index), place);
 }
 
 /** The buffers that a state hands over when it is posted; shared ones stay. */

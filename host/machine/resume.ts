@@ -125,7 +125,9 @@ export function portsOf(board: BoardState, { ports = [] }: MachineWires): readon
 function checkMap(what: string, { byteLength, chunks }: ChunkMap, expected: number): void {
   if (byteLength !== expected) throw badState(what, `${what}: expected ${expected} bytes, got ${byteLength}`);
   if (chunks.length !== chunkCount(byteLength)) throw badState(what, `${what}: ${chunks.length} chunks`);
-  for (const [index, chunk] of chunks.entries()) {
+  // Without an iterator: a fork waits for this.
+  for (let index = 0; index < chunks.length; index++) {
+    const chunk = chunks[index] ?? null;
     if (chunk !== null && chunk.byteLength !== chunkByteLength(byteLength, index)) {
       throw badState(what, `${what}: chunk ${index} has ${chunk.byteLength} bytes`);
     }

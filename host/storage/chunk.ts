@@ -19,21 +19,24 @@ export interface ChunkPlace {
  */
 export class Chunk {
   readonly byteLength: number;
-  /** Where threads have it in common; null for a chunk that one machine has. */
-  readonly place: ChunkPlace | null;
   #bytes: Uint8Array | null;
   #load: (() => Uint8Array) | null;
+  /** Where threads have it in common. Plain numbers: a fork makes thousands of chunks at once. */
+  readonly #buffer: ChunkPlace["buffer"] | null;
+  readonly #offset: number;
 
   private constructor(
     byteLength: number,
     bytes: Uint8Array | null,
     load: (() => Uint8Array) | null,
-    place: ChunkPlace | null = null,
+    buffer: ChunkPlace["buffer"] | null = null,
+    offset = 0,
   ) {
     this.byteLength = byteLength;
-    this.place = place;
     this.#bytes = bytes;
     this.#load = load;
+    this.#buffer = buffer;
+    this.#offset = offset;
   }
 
   /** @param bytes become the chunk: they are neither copied nor may they change any more */
@@ -41,14 +44,19 @@ export class Chunk {
     return new Chunk(bytes.length, bytes, null);
   }
 
-  /** A chunk that several machines have, each of which may end: it stays in `place`. */
-  static shared(byteLength: number, place: ChunkPlace): Chunk {
-    return new Chunk(byteLength, null, null, place);
+  /** A chunk that several machines have, each of which may end: it stays where it is. */
+  static shared(byteLength: number, buffer: ChunkPlace["buffer"], offset: number): Chunk {
+    return new Chunk(byteLength, null, null, buffer, offset);
   }
 
   /** @param load gives the bytes; it may throw a VivariumError */
   static stored(byteLength: number, load: () => Uint8Array): Chunk {
     return new Chunk(byteLength, null, load);
+  }
+
+  /** Where threads have it in common; null for a chunk that one machine has. */
+  get place(): ChunkPlace | null {
+    return this.#buffer === null ? null : { buffer: this.#buffer, offset: this.#offset };
   }
 
   /** Whether reading costs no more than a look into memory. */
@@ -59,7 +67,7 @@ export class Chunk {
   /** The contents, for reading only. What was loaded is not kept. */
   read(): Uint8Array {
     if (this.#bytes !== null) return this.#bytes;
-    if (this.place !== null) return new Uint8Array(this.place.buffer, this.place.offset, this.byteLength);
+    if (this.#buffer !== null) return new Uint8Array(this.#buffer, this.#offset, this.byteLength);
     assert(this.#load !== null, "a chunk with neither bytes nor a place");
     const bytes = this.#load();
     assert(bytes.length === this.byteLength, `a chunk of ${this.byteLength} bytes was loaded with ${bytes.length}`);
@@ -68,7 +76,7 @@ export class Chunk {
 
   /** The bytes are elsewhere now, and need not stay in memory. Those of a shared chunk do. */
   settle(load: () => Uint8Array): void {
-    if (this.place !== null) return;
+    if (this.#buffer !== null) return;
     this.#load = load;
     this.#bytes = null;
   }
