@@ -69,24 +69,36 @@ export function placeElf(elf: ElfImage, what: string, ram: RamExtent, movedBase:
   const extents = elf.segments.map((segment) => {
     const paddr = paddrOf(segment);
     if (!isInside(paddr, segment.memoryByteLength, ram)) throw outsideMemory(what, paddr, segment, ram);
-    return { start: Number(paddr), end: Number(paddr) + segment.memoryByteLength, segment };
+    const start = Number(paddr);
+    return { start, end: start + segment.memoryByteLength, contents: segment.contents };
   });
   extents.sort((a, b) => a.start - b.start);
-  for (const [index, extent] of extents.entries()) {
-    if (index > 0 && extents[index - 1]!.end > extent.start) {
-      throw new VivariumError("elf/malformed", `${what}: broken ELF: two segments overlap at ${hex(extent.start)}`, {
-        what,
-      });
-    }
-  }
+  refuseSharedBytes(extents, what);
   return {
     what,
-    loads: extents.map(({ start, segment }) => ({ paddr: start, contents: segment.contents })),
+    loads: extents.map(({ start, contents }) => ({ paddr: start, contents })),
     start: extents[0]!.start,
-    end: extents.at(-1)!.end,
+    end: extents.reduce((end, extent) => Math.max(end, extent.end), ram.start),
     entry: entryPaddr(elf, what, paddrOf),
     displacement,
   };
+}
+
+/**
+ * Refuses segments that have different bytes for one address. A segment's zeroed end may lie under the next one's bytes:
+ * linkers make such files of scripts that place .data and .bss apart, and QEMU takes them.
+ *
+ * @param extents ordered by their start
+ */
+function refuseSharedBytes(extents: readonly { start: number; contents: Uint8Array }[], what: string): void {
+  let filledTo = 0;
+  for (const { start, contents } of extents) {
+    if (contents.length === 0) continue;
+    if (start < filledTo) {
+      throw new VivariumError("elf/malformed", `${what}: broken ELF: two segments overlap at ${hex(start)}`, { what });
+    }
+    filledTo = start + contents.length;
+  }
 }
 
 function lowestVaddr(segments: readonly ElfSegment[]): bigint {

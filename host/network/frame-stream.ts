@@ -49,8 +49,8 @@ export function unpackFrame(packed: Uint8Array): Frame | null {
 
 const WORK_BYTE_LENGTH = 8;
 const CHECKSUM_BYTE_LENGTH = 2;
-/** A frame is not cut into crumbs. */
-const PAYLOAD_BYTE_LENGTH_MIN = 64;
+/** A frame is not cut into crumbs: Linux sends 48 bytes at least, of which 40 may be options. */
+const PAYLOAD_BYTE_LENGTH_MIN = 8;
 const KIND_PLAIN = 0;
 const KIND_CHECKSUM = 1;
 const KIND_TCP4 = 2;

@@ -95,6 +95,24 @@ describe("boot: linux", () => {
     expect(plan({ kind: "linux", kernel, commandLine: "" }).harts[0]!.pc).toBe(0x8020_0010n);
   });
 
+  test("a segment's zeroed end may lie under another segment's bytes, and counts as the kernel's memory", () => {
+    const data = Uint8Array.of(1, 2, 3, 4);
+    const more = Uint8Array.of(5, 6);
+    const kernel = elfFile({
+      entry: 0x8020_0000n,
+      segments: [
+        { vaddr: 0x8020_1000n, paddr: 0x8020_0000n, contents: new Uint8Array(), memoryByteLength: 20 * MIB },
+        { vaddr: 0x8020_0000n, contents: data },
+        { vaddr: 0x8020_0004n, contents: more },
+      ],
+    });
+    const boot = plan({ kind: "linux", kernel, initrd: Uint8Array.of(7), commandLine: "" }, 32);
+    const loaded = (paddr: number) => boot.loads.filter((load) => load.paddr === paddr && load.contents.length > 0);
+    expect(loaded(0x8020_0000)).toEqual([{ paddr: 0x8020_0000, contents: data }]);
+    expect(loaded(0x8020_0004)).toEqual([{ paddr: 0x8020_0004, contents: more }]);
+    expect(boot.loads.find((load) => load.contents[0] === 7)?.paddr).toBeGreaterThanOrEqual(0x8020_0000 + 20 * MIB);
+  });
+
   test.each([
     [
       "a kernel larger than memory",

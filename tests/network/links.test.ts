@@ -260,6 +260,13 @@ describe("plain frames", () => {
     }
   });
 
+  test("the smallest pieces that Linux sends are cut, and between machines of ours passed on: 48 bytes less a timestamp", () => {
+    const whole = large(65_000, 36);
+    const frames = plainFrames(unpackFrame(packFrame(whole))!);
+    expect(Buffer.concat(frames.map(({ bytes }) => bytes.subarray(54)))).toEqual(Buffer.from(whole.bytes.subarray(54)));
+    expect(Math.max(...frames.map(({ bytes }) => bytes.length))).toBe(54 + 36);
+  });
+
   test("claims that do not hold give no frames: pieces of nothing, too many, headers that are not there", () => {
     expect(plainFrames(large(1000, 0))).toEqual([]);
     expect(plainFrames(large(60_000, 1))).toEqual([]);

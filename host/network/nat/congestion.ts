@@ -1,6 +1,6 @@
 /**
- * How much may be on its way: RFC 5681, with the loss recovery of RFC 6582. The wire to a guest is short and loses
- * next to nothing, so it begins with more than one would send into the Internet.
+ * How much may be on its way: RFC 5681, with the loss recovery of RFC 6675, or RFC 6582 for a guest without SACK. The
+ * wire to a guest is short and loses next to nothing, so it begins with more than one would send into the Internet.
  */
 const FIRST_WINDOW_BYTE_LENGTH = 256 * 1024;
 const WINDOW_BYTE_LENGTH_MAX = 8 * 1024 * 1024;

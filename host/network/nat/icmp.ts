@@ -13,7 +13,9 @@ const HEADER_BYTE_LENGTH = 8;
 const ECHO_REPLY = 0;
 const UNREACHABLE = 3;
 const ECHO_REQUEST = 8;
+const TIME_EXCEEDED = 11;
 const UNREACHABLE6 = 1;
+const TIME_EXCEEDED6 = 3;
 const ECHO_REQUEST6 = 128;
 const ECHO_REPLY6 = 129;
 /** An IPv4 error quotes the header and 8 bytes more; an IPv6 one as much as fits the smallest MTU. */
@@ -22,10 +24,21 @@ const QUOTED6_BYTE_LENGTH = 1280 - 40 - HEADER_BYTE_LENGTH;
 /** Errors to one guest in a second: RFC 4443 section 2.4 (f). */
 const ERRORS_PER_SECOND = 100;
 
-/** Why a packet goes nowhere, as codes of type 3 and of type 1 of ICMPv6. */
-export type Unreachable = "host" | "port" | "prohibited";
-const CODES4: Readonly<Record<Unreachable, number>> = { host: 1, port: 3, prohibited: 13 };
-const CODES6: Readonly<Record<Unreachable, number>> = { host: 3, port: 4, prohibited: 1 };
+/** Why a packet goes nowhere; "expired" has come through as many routers as its sender allowed. */
+export type Failure = "host" | "port" | "prohibited" | "expired";
+/** Type and code. */
+const FAILURES4: Readonly<Record<Failure, readonly [number, number]>> = {
+  host: [UNREACHABLE, 1],
+  port: [UNREACHABLE, 3],
+  prohibited: [UNREACHABLE, 13],
+  expired: [TIME_EXCEEDED, 0],
+};
+const FAILURES6: Readonly<Record<Failure, readonly [number, number]>> = {
+  host: [UNREACHABLE6, 3],
+  port: [UNREACHABLE6, 4],
+  prohibited: [UNREACHABLE6, 1],
+  expired: [TIME_EXCEEDED6, 0],
+};
 
 export class Icmp {
   readonly #wire: Wire;
@@ -54,15 +67,14 @@ export class Icmp {
   }
 
   /** Tells a guest that its packet goes nowhere. @param source who says so */
-  sendUnreachable(source: Uint8Array, packet: IpPacket, why: Unreachable): void {
+  sendFailure(source: Uint8Array, packet: IpPacket, why: Failure): void {
     if (!this.#mayTell()) return;
     const isIpv4 = packet.version === 4;
     const headerByteLength = packet.packet.length - packet.payload.length;
     const quotedByteLength = isIpv4 ? headerByteLength + QUOTED4_BYTE_LENGTH : QUOTED6_BYTE_LENGTH;
     const quoted = packet.packet.subarray(0, Math.max(0, quotedByteLength));
     const message = new Uint8Array(HEADER_BYTE_LENGTH + quoted.length);
-    message[0] = isIpv4 ? UNREACHABLE : UNREACHABLE6;
-    message[1] = isIpv4 ? CODES4[why] : CODES6[why];
+    message.set(isIpv4 ? FAILURES4[why] : FAILURES6[why]);
     message.set(quoted, HEADER_BYTE_LENGTH);
     const protocol = isIpv4 ? PROTOCOL_ICMP : PROTOCOL_ICMPV6;
     this.#send({ source, destination: packet.source, protocol }, message);

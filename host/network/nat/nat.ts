@@ -107,7 +107,7 @@ export class Nat implements Link {
     this.#dns = new DnsServer(outside, egress);
     this.#tcp = new TcpConnections(this.#wire, outside, {
       route: (packet, segment) => this.#routeTcp(packet, segment),
-      unreachable: (packet) => this.#icmp.sendUnreachable(routerAddress(packet), packet, "host"),
+      unreachable: (packet) => this.#icmp.sendFailure(routerAddress(packet), packet, "host"),
     });
     this.#udp = new UdpFlows(outside, (datagram) => sendUdp(this.#wire, datagram));
     this.#udpForwards = new UdpForwards(GATEWAY4, (datagram) => sendUdp(this.#wire, datagram));
@@ -198,6 +198,11 @@ export class Nat implements Link {
   }
 
   #receivePacket(packet: IpPacket, mac: Uint8Array): void {
+    // The router is a hop for what goes beyond it: RFC 1812 section 5.3.1.
+    if (packet.hopLimit <= 1 && !isOwnAddress(packet.destination) && !isUnroutable(packet.destination)) {
+      this.#tellExpired(packet);
+      return;
+    }
     switch (packet.protocol) {
       case PROTOCOL_TCP: {
         const segment = parseTcp(packet);
@@ -220,11 +225,18 @@ export class Nat implements Link {
     }
   }
 
+  /** Of errors themselves nothing is told: RFC 1122 section 3.2.2. */
+  #tellExpired(packet: IpPacket): void {
+    const isIcmp = packet.protocol === PROTOCOL_ICMP || packet.protocol === PROTOCOL_ICMPV6;
+    if (!this.#isGuestAddress(packet.source) || (isIcmp && !this.#icmp.isEchoRequest(packet))) return;
+    this.#icmp.sendFailure(routerAddress(packet), packet, "expired");
+  }
+
   /** Hosts beyond the router cannot be pinged without rights that Node does not have. */
   #receiveIcmp(packet: IpPacket): void {
     if (isOwnAddress(packet.destination)) this.#icmp.answerEcho(packet);
     else if (this.#icmp.isEchoRequest(packet) && !isUnroutable(packet.destination)) {
-      this.#icmp.sendUnreachable(routerAddress(packet), packet, "prohibited");
+      this.#icmp.sendFailure(routerAddress(packet), packet, "prohibited");
     }
   }
 
@@ -238,7 +250,7 @@ export class Nat implements Link {
       return;
     } else if (isDnsServer(destination.address)) {
       if (destination.port === DNS_PORT) void this.#answerDns(datagram);
-      else this.#icmp.sendUnreachable(packet.destination, packet, "port");
+      else this.#icmp.sendFailure(packet.destination, packet, "port");
     } else if (!(isGateway(destination.address) && this.#udpForwards.answer(datagram))) {
       this.#sendOutside(packet, datagram);
     }
@@ -249,7 +261,7 @@ export class Nat implements Link {
     const outside = this.#translate(destination);
     if (outside === null || destination.port === 0) return;
     if (this.#isAllowed("udp", destination)) this.#udp.send(datagram, outside);
-    else this.#icmp.sendUnreachable(routerAddress(packet), packet, "prohibited");
+    else this.#icmp.sendFailure(routerAddress(packet), packet, "prohibited");
   }
 
   #answerDhcp(data: Uint8Array, mac: Uint8Array): void {

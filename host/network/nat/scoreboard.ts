@@ -13,12 +13,34 @@ export class Scoreboard {
     return this.#runs.at(-1)?.[1] ?? null;
   }
 
-  /** @param blocks [from, to); those not within (acknowledged, sent] are ignored */
-  add(blocks: readonly (readonly [number, number])[], acknowledged: number, sent: number): void {
+  /**
+   * @param blocks [from, to); those not within (acknowledged, sent] are ignored
+   * @returns how many bytes they say of that were not known to be there
+   */
+  add(blocks: readonly (readonly [number, number])[], acknowledged: number, sent: number): number {
+    if (blocks.length === 0) return 0;
+    const known = this.byteLengthBefore(sent);
     for (const [from, to] of blocks) {
       const isSound = ahead(to, from) > 0 && ahead(from, acknowledged) > 0 && ahead(to, sent) <= 0;
       if (isSound) this.#insert(from, to);
     }
+    return this.byteLengthBefore(sent) - known;
+  }
+
+  /** How many bytes before `sequence` are there. */
+  byteLengthBefore(sequence: number): number {
+    let byteLength = 0;
+    for (const [from, to] of this.#runs) {
+      if (ahead(sequence, from) <= 0) break;
+      byteLength += Math.min(ahead(to, from), ahead(sequence, from));
+    }
+    return byteLength;
+  }
+
+  /** The end of the run that the byte of this number is in, or null. */
+  endOfRunAt(sequence: number): number | null {
+    const run = this.#runs.find(([from, to]) => ahead(sequence, from) >= 0 && ahead(to, sequence) > 0);
+    return run?.[1] ?? null;
   }
 
   /** Forgets what lies before `acknowledged`. */

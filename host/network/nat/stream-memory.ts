@@ -19,6 +19,11 @@ export class StreamMemory {
     return Math.max(STREAM_BYTE_LENGTH_MIN, Math.min(STREAM_BYTE_LENGTH, Math.floor(left / 8)));
   }
 
+  /** Whether all streams together hold so much that none may hold more than the least, whatever it was promised. */
+  get isExhausted(): boolean {
+    return this.#byteLength >= TOTAL_BYTE_LENGTH;
+  }
+
   /** A stream holds so much more than before. */
   change(byteLength: number): void {
     this.#byteLength += byteLength;

@@ -32,7 +32,6 @@ const MSS_DEFAULT = 536;
 const MSS_MIN = 88;
 const IPV4_OVERHEAD = 40;
 const IPV6_OVERHEAD = 60;
-const SACK_BLOCKS_MAX = 4;
 /** How often something is sent again before the guest counts as gone. */
 const ATTEMPTS_MAX = 12;
 /** Segments stay on a wire this short for no time worth waiting for. */
@@ -366,7 +365,7 @@ export class TcpConnection {
 
   #takeAck({ sequence, acknowledgment, window, data, flags, options }: TcpSegment): void {
     const blocks = this.#sackPermitted && options.length > 0 ? parseSack(options) : [];
-    const isBare = data.length === 0 && (flags & FIN) === 0 && (blocks.length > 0 || this.#sender.isWindow(window));
+    const isBare = data.length === 0 && (flags & FIN) === 0 && this.#sender.isWindow(window);
     const count = this.#sender.acknowledge(acknowledgment, isBare, blocks);
     const hasOpened = this.#sender.updateWindow(sequence, acknowledgment, window);
     if (count > 0 || hasOpened) this.#updateTimer(true);
@@ -382,12 +381,14 @@ export class TcpConnection {
     if (this.#guestEnded || (data.length === 0 && (flags & FIN) === 0)) return;
     const skipped = Math.max(0, ahead(this.#receiveNext, sequence));
     const start = (sequence + skipped) >>> 0;
-    const room = Math.max(0, ahead(this.#windowEnd, start));
+    const room = this.#roomAt(start);
     const fresh = data.subarray(Math.min(skipped, data.length), Math.min(data.length, skipped + room));
     const isWhole = skipped + room >= data.length;
     if (fresh.length > 0) {
-      if (start === this.#receiveNext && this.#queue.isEmpty) this.#deliver(fresh);
-      else this.#queueData(start, fresh);
+      const hasGap = !this.#queue.isEmpty || start !== this.#receiveNext;
+      if (start === this.#receiveNext) this.#deliver(fresh);
+      else this.#queue.add(start, fresh);
+      if (hasGap) this.#deliverQueued();
     }
     const end = (sequence + data.length) >>> 0;
     if ((flags & FIN) !== 0 && isWhole) this.#finSequence = end;
@@ -395,8 +396,7 @@ export class TcpConnection {
     this.#requestAck();
   }
 
-  #queueData(start: number, data: Uint8Array): void {
-    this.#queue.add(start, data);
+  #deliverQueued(): void {
     for (;;) {
       const next = this.#queue.take(this.#receiveNext);
       if (next === null) break;
@@ -439,14 +439,28 @@ export class TcpConnection {
   }
 
   #sendAck(): void {
-    const blocks = this.#sackPermitted && !this.#queue.isEmpty ? this.#queue.blocks(SACK_BLOCKS_MAX) : [];
+    const blocks = this.#sackPermitted && !this.#queue.isEmpty ? this.#queue.blocks() : [];
     const options = blocks.length === 0 ? undefined : sackOption(blocks);
     this.#transmit(this.#sender.bareSequence, 0, ACK, undefined, options);
   }
 
+  /**
+   * How much the guest may send from `start` on. What it was promised it gets as long as there is memory; after that
+   * its data is lost, which it sends again, but for what comes next and lets go of what waits behind it.
+   */
+  #roomAt(start: number): number {
+    const promised = Math.max(0, ahead(this.#windowEnd, start));
+    if (!this.#services.memory.isExhausted) return promised;
+    return Math.min(promised, this.#roomBeside(start === this.#receiveNext ? 0 : this.#queue.byteLength));
+  }
+
   /** How much more the guest may send. */
   get #room(): number {
-    const held = (this.#stream?.pendingByteLength ?? 0) + this.#queue.byteLength;
+    return this.#roomBeside(this.#queue.byteLength);
+  }
+
+  #roomBeside(queuedByteLength: number): number {
+    const held = (this.#stream?.pendingByteLength ?? 0) + queuedByteLength;
     return Math.max(0, this.#services.memory.streamByteLength - held);
   }
 

@@ -47,6 +47,8 @@ export class TcpSender {
   #recover: number | null = null;
   /** In loss recovery, what was sent again ends here. */
   #resentTo = 0;
+  /** The end of what had been sent when each gap had been sent again; null while there are more gaps. */
+  #resentAt: number | null = null;
   /** The segment whose time is taken: where it ends, and when it went. */
   #timed: { readonly end: number; readonly sentMs: number } | null = null;
 
@@ -157,10 +159,13 @@ export class TcpSender {
    * @returns how many bytes of data it has acknowledged for the first time
    */
   acknowledge(acknowledgment: number, isBare: boolean, blocks: readonly (readonly [number, number])[]): number {
-    this.#scoreboard.add(blocks, acknowledgment, this.#max);
+    const news = this.#scoreboard.add(blocks, acknowledgment, this.#max);
     const count = ahead(acknowledgment, this.#una);
     if (count <= 0) {
-      if (count === 0 && isBare && this.isInFlight) this.#duplicate();
+      // Reports count on whatever segment they come, but only for what they say of more (RFC 6675 section 2): the others
+      // may be answers to what was sent twice.
+      const isRepeated = isBare && blocks.length === 0;
+      if (count === 0 && (news > 0 || isRepeated) && this.isInFlight) this.#duplicate(news);
       return 0;
     }
     this.#takeTime(acknowledgment);
@@ -173,13 +178,15 @@ export class TcpSender {
     this.#scoreboard.advance(acknowledgment);
     if (this.#recover === null) this.#congestion.acknowledged(dataCount, this.mss);
     else if (ahead(acknowledgment, this.#recover) >= 0) this.#recover = null;
-    else this.#resend();
+    else this.#resend(news);
     return dataCount;
   }
 
   /** Sends what may be sent. */
   pump(): void {
     while (!this.#wires.isWireBusy()) {
+      // After a timeout: what the guest has is not sent again.
+      this.#next = this.#scoreboard.endOfRunAt(this.#next) ?? this.#next;
       const inFlight = ahead(this.#next, this.#una);
       const unsent = this.buffer.byteLength - inFlight;
       if (unsent <= 0) {
@@ -188,10 +195,13 @@ export class TcpSender {
         if (isFinDue) this.#sendFin();
         return;
       }
-      const usable = Math.min(this.#window, this.#congestion.window) - inFlight;
-      const byteLength = Math.min(unsent, usable, this.#segmentMax);
+      const onTheWay = inFlight - this.#scoreboard.byteLengthBefore(this.#next);
+      const usable = Math.min(this.#window - inFlight, this.#congestion.window - onTheWay);
+      const gap = this.#scoreboard.gap(this.#next);
+      const toRun = gap === null ? unsent : ahead(gap[1], this.#next);
+      const byteLength = Math.min(unsent, usable, toRun, this.#segmentMax);
       // Silly windows are waited out while something is in flight (RFC 9293 section 3.8.6.2.1).
-      const isSilly = byteLength < Math.min(this.mss, unsent) && byteLength < this.#windowMax / 2;
+      const isSilly = byteLength < Math.min(this.mss, unsent, toRun) && byteLength < this.#windowMax / 2;
       if (byteLength <= 0 || (isSilly && inFlight > 0)) return;
       this.#send(this.#next, byteLength);
       this.#next = (this.#next + byteLength) >>> 0;
@@ -201,9 +211,10 @@ export class TcpSender {
 
   /** Nothing came back in time: begins again at the oldest that is not acknowledged. */
   expire(): void {
+    // A guest that has thrown away what it had reported never gets on with it: RFC 2018 section 8.
+    if (this.timeout.expiredCount > 0) this.#scoreboard.clear();
     this.timeout.expired();
     this.#congestion.expired(ahead(this.#max, this.#una), this.mss);
-    this.#scoreboard.clear();
     this.#recover = null;
     this.#duplicates = 0;
     this.#timed = null;
@@ -220,25 +231,40 @@ export class TcpSender {
     this.#noteSent(this.#next);
   }
 
-  #duplicate(): void {
+  #duplicate(news: number): void {
     this.#duplicates++;
     if (this.#recover !== null) {
-      this.#resend();
-    } else if (this.#duplicates === DUPLICATES_FOR_LOSS) {
+      this.#resend(news);
+    } else if (this.#duplicates >= DUPLICATES_FOR_LOSS) {
       this.#congestion.lost(ahead(this.#max, this.#una), this.mss);
       this.#recover = this.#max;
       this.#resentTo = this.#una;
-      this.#resend();
+      this.#resentAt = null;
+      this.#resend(news);
     }
   }
 
-  /** In loss recovery: sends the next that the guest is missing again. */
-  #resend(): void {
-    if (this.#wires.isWireBusy()) return;
+  /** In loss recovery: sends again what the guest is missing, for as much as it has got. */
+  #resend(news: number): void {
+    if (this.#isLostAgain()) this.#resentTo = this.#una;
+    let budget = Math.max(1, news);
+    while (budget > 0 && !this.#wires.isWireBusy()) {
+      const byteLength = this.#resendNext();
+      if (byteLength === 0) return;
+      budget -= byteLength;
+    }
+  }
+
+  /** @returns how much of the sequence it has filled */
+  #resendNext(): number {
     const from = ahead(this.#resentTo, this.#una) > 0 ? this.#resentTo : this.#una;
     const gap = this.#scoreboard.gap(from);
     const isFirst = from === this.#una;
-    if (gap === null && !isFirst) return;
+    if (gap === null && !isFirst) {
+      this.#resentAt ??= this.#max;
+      return 0;
+    }
+    this.#resentAt = null;
     const [start, end] = gap ?? [this.#una, this.#max];
     const offset = ahead(start, this.#una);
     const byteLength = Math.min(ahead(end, start), this.mss, this.buffer.byteLength - offset);
@@ -246,6 +272,14 @@ export class TcpSender {
     if (byteLength > 0) this.#send(start, byteLength);
     else if (this.#finSequence !== null) this.#transmitFin();
     this.#resentTo = (start + Math.max(1, byteLength)) >>> 0;
+    return Math.max(1, byteLength);
+  }
+
+  /** Whether the guest has what was sent after all gaps had been sent again, and still lacks some of these. */
+  #isLostAgain(): boolean {
+    const { highest } = this.#scoreboard;
+    if (this.#resentAt === null || highest === null) return false;
+    return ahead(highest, this.#resentAt) >= DUPLICATES_FOR_LOSS * this.mss;
   }
 
   #send(sequence: number, byteLength: number): void {

@@ -96,10 +96,10 @@ describe("dhcp", () => {
 });
 
 describe("icmp", () => {
-  const echo = (destination: string) => {
+  const echo = (destination: string, timeToLive?: number) => {
     const request = Buffer.concat([Buffer.from([8, 0, 0, 0, 1, 2, 3, 4]), Buffer.from("data")]);
     request.writeUInt16BE(internetChecksum(request), 2);
-    return ipv4(1, request, { destination });
+    return ipv4(1, request, { destination, ...(timeToLive === undefined ? {} : { timeToLive }) });
   };
 
   test("the router echoes what it is sent; a wrong checksum it does not", () => {
@@ -113,6 +113,25 @@ describe("icmp", () => {
     wrong[wrong.length - 1]! ^= 1;
     wire.send(wrong);
     expect(wire.take()).toEqual([]);
+  });
+
+  test("it is the first hop for what goes beyond it, and says so of all but errors (RFC 1812)", () => {
+    const beyond = { destination: "192.0.2.1", timeToLive: 1 };
+    wire.send(udp(5000, 33_434, Buffer.from("x"), beyond));
+    wire.send(echo("192.0.2.1", 1));
+    const answers = wire.take();
+    expect(answers.map(({ source, payload }) => [source, ...payload.subarray(0, 2)])).toEqual([
+      ["10.0.2.2", 11, 0],
+      ["10.0.2.2", 11, 0],
+    ]);
+    // The packet that it is about, with its ports.
+    expect(answers[0]!.payload.readUInt16BE(8 + 20 + 2)).toBe(33_434);
+    expect(outside.sockets).toEqual([]);
+    wire.send(ipv4(1, Buffer.from([3, 3, 0xfc, 0xfc, 0, 0, 0, 0]), beyond));
+    wire.send(udp(5000, 5353, Buffer.from("x"), { destination: "224.0.0.251", timeToLive: 1 }));
+    expect(wire.take()).toEqual([]);
+    wire.send(echo("10.0.2.2", 1));
+    expect(wire.take()[0]!.payload[0]).toBe(0);
   });
 
   test("for others it says that it must not, and says so a hundred times a second at most", () => {

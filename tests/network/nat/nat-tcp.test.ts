@@ -25,6 +25,16 @@ function send(fields: TcpOptions): SeenTcp[] {
   return wire.takeTcp();
 }
 
+/** @param blocks counted from `start` */
+function sackFrom(start: number, blocks: readonly (readonly [number, number])[]): Buffer {
+  const edges = blocks.flat().map((edge) => {
+    const bytes = Buffer.alloc(4);
+    bytes.writeUInt32BE((start + edge) >>> 0);
+    return bytes;
+  });
+  return Buffer.concat([Buffer.from([1, 1, 5, 2 + 4 * edges.length]), ...edges]);
+}
+
 interface Open {
   readonly stream: FakeStream;
   /** What the NAT counts from: its first byte of data. */
@@ -152,6 +162,42 @@ describe("tcp: from the guest", () => {
     at(2, "cdefghijk");
     at(0, "abc");
     expect(Buffer.concat(stream.written).toString()).toBe("abcdefghijk");
+  });
+
+  test("what fills the first gap is taken however many pieces wait behind it", () => {
+    const { stream, start } = open();
+    const byte = (index: number, length = 1) => {
+      const data = Buffer.alloc(length, index);
+      send({ sequence: GUEST_START + 1 + index, acknowledgment: start, flags: ACK, data });
+    };
+    for (let index = 2; index < 6000; index += 2) byte(index);
+    byte(0);
+    expect(Buffer.concat(stream.written).length).toBe(1);
+    // It reaches over pieces that are there.
+    byte(1, 20);
+    expect(Buffer.concat(stream.written).length).toBe(21);
+    for (let index = 21; index < 6000; index++) byte(index);
+    expect(Buffer.concat(stream.written).length).toBe(6000);
+    expect(nat.usage.byteLength).toBe(0);
+  });
+
+  test("what came last is reported first, and what was reported before after it (RFC 2018)", () => {
+    const { start } = open();
+    const base = GUEST_START + 1;
+    const blocksAfter = (offset: number) => {
+      const fields = { sequence: base + offset, acknowledgment: start, flags: ACK };
+      const { options } = send({ ...fields, data: Buffer.alloc(10) })[0]!;
+      const edges = Array.from({ length: (options.length - 4) / 4 }, (_, n) => options.readUInt32BE(4 + 4 * n) - base);
+      return edges.filter((_, n) => n % 2 === 0).map((from, n) => [from, edges[2 * n + 1]]);
+    };
+    for (const offset of [100, 200, 300, 400]) blocksAfter(offset);
+    expect(blocksAfter(500)[0]).toEqual([500, 510]);
+    expect(blocksAfter(210)).toEqual([
+      [200, 220],
+      [500, 510],
+      [400, 410],
+      [300, 310],
+    ]);
   });
 
   test("what the outside does not take closes the window, and what it takes opens it", () => {
@@ -311,20 +357,86 @@ describe("tcp: to the guest", () => {
     const { stream, start } = open();
     stream.events.received(Buffer.alloc(14_600));
     wire.takeTcp();
-    const sack = (...blocks: [number, number][]) => {
-      const edges = Buffer.alloc(8 * blocks.length);
-      blocks.forEach(([from, to], index) => {
-        edges.writeUInt32BE(start + from, 8 * index);
-        edges.writeUInt32BE(start + to, 8 * index + 4);
-      });
-      return Buffer.concat([Buffer.from([1, 1, 5, 2 + edges.length]), edges]);
-    };
+    const sack = (...blocks: [number, number][]) => sackFrom(start, blocks);
     expect(ack(start, 0xffff, sack([1460, 2920]))).toEqual([]);
     expect(ack(start, 0xffff, sack([1460, 4380]))).toEqual([]);
     expect(ack(start, 0xffff, sack([1460, 4380], [5840, 7300]))).toMatchObject([
       { sequence: start, data: Buffer.alloc(1460) },
     ]);
     expect(ack(start, 0xffff, sack([1460, 4380], [5840, 8760]))).toMatchObject([{ sequence: start + 4380 }]);
+  });
+
+  test("reports that say of nothing new are no sign of a loss; those on the guest's data are (RFC 6675)", () => {
+    const { stream, start } = open();
+    stream.events.received(Buffer.alloc(14_600));
+    wire.takeTcp();
+    for (let round = 0; round < 10; round++) expect(ack(start, 0xffff, sackFrom(start, [[1460, 2920]]))).toEqual([]);
+    // Duplicates that the guest has got twice, as RFC 2883 reports them.
+    for (let round = 0; round < 10; round++) expect(ack(start, 0xffff, sackFrom(start, [[-1460, 0]]))).toEqual([]);
+    const withData = (round: number, end: number) =>
+      send({
+        sequence: GUEST_START + 1 + 10 * round,
+        acknowledgment: start,
+        flags: ACK,
+        options: sackFrom(start, [[1460, end]]),
+        data: Buffer.alloc(10),
+      }).filter(({ data }) => data.length > 0);
+    expect(withData(0, 4380)).toEqual([]);
+    expect(withData(1, 5840)).toMatchObject([{ sequence: start, data: Buffer.alloc(1460) }]);
+  });
+
+  test("what is lost again goes again once the guest has what was sent after it, not only after a timeout", () => {
+    const { stream, start } = open();
+    stream.events.received(Buffer.alloc(300_000));
+    let sentTo = 0;
+    const noting = (segments: SeenTcp[]) => {
+      sentTo = Math.max(sentTo, ...segments.map(({ sequence, data }) => sequence + data.length - start));
+      return segments;
+    };
+    noting(wire.takeTcp());
+    const isFirst = ({ sequence }: SeenTcp) => sequence === start;
+    const reported = (end: number) => noting(ack(start, 0xffff, sackFrom(start, [[1460, end]])));
+    expect([2920, 4380, 5840].flatMap((end) => reported(end)).filter(isFirst).length).toBe(1);
+    // All else arrives, and makes room for what is new.
+    const before = sentTo;
+    expect(reported(before).filter(isFirst)).toEqual([]);
+    expect(sentTo).toBeGreaterThan(before + 5 * 1460);
+    expect(reported(before + 1460).filter(isFirst)).toEqual([]);
+    expect(reported(before + 4 * 1460).filter(isFirst).length).toBe(1);
+  });
+
+  test("after a timeout what the guest has is not sent again, unless it has thrown it away (RFC 2018)", () => {
+    const { stream, start } = open();
+    stream.events.received(Buffer.alloc(14_600));
+    wire.takeTcp();
+    const runs: [number, number][] = [
+      [1460, 5840],
+      [7300, 13_140],
+    ];
+    ack(start, 0xffff, sackFrom(start, runs));
+    outside.advance(300);
+    expect(wire.takeTcp()).toMatchObject([{ sequence: start, data: Buffer.alloc(1460) }]);
+    expect(ack(start + 5840, 0xffff, sackFrom(start, runs.slice(1)))).toMatchObject([
+      { sequence: start + 5840, data: Buffer.alloc(1460) },
+      { sequence: start + 13_140, data: Buffer.alloc(1460) },
+    ]);
+    expect(ack(start + 14_600)).toEqual([]);
+
+    stream.events.received(Buffer.alloc(14_600));
+    const again = start + 14_600;
+    const sentTo = Math.max(...wire.takeTcp().map(({ sequence, data }) => sequence + data.length - again));
+    expect(sentTo).toBeGreaterThan(1460);
+    ack(again, 0xffff, sackFrom(again, [[1460, sentTo]]));
+    let acknowledgment = again;
+    for (let round = 0; round < 100 && acknowledgment < again + 14_600; round++) {
+      outside.advance(500);
+      for (const { sequence, data } of wire.takeTcp()) {
+        // Only the oldest is kept.
+        if (sequence === acknowledgment) acknowledgment += data.length;
+      }
+      if (round % 10 === 9) ack(acknowledgment);
+    }
+    expect(acknowledgment).toBe(again + 14_600);
   });
 
   test("what is not acknowledged goes again, later each time, and in the end the connection is reset", () => {
@@ -466,6 +578,27 @@ describe("tcp: floods", () => {
     // The 5,000 answers have 5 MB.
     expect(nat.usage.byteLength).toBeGreaterThan(1 << 20);
     expect(nat.usage.byteLength).toBeLessThan(2.2 * (1 << 20));
+  });
+
+  test("what all connections hold is bounded, whatever windows they were promised, and what comes next is taken", () => {
+    const ports = Array.from({ length: 140 }, (_, n) => 1024 + n);
+    const opened = ports.map((sourcePort) => {
+      send({ sourcePort, sequence: GUEST_START, flags: SYN, options: Buffer.concat([MSS, WINDOW_SCALE_7]) });
+      const stream = outside.streams.at(-1)!;
+      stream.events.connected();
+      const acknowledgment = wire.takeTcp()[0]!.sequence + 1;
+      const to = (offset: number, data: Buffer) => {
+        const sequence = GUEST_START + 1 + offset;
+        return send({ sourcePort, sequence, acknowledgment, flags: ACK, window: 0xffff, data });
+      };
+      // Half a megabyte, of which only the beginning is missing, fits the window that the answer to this states.
+      to(0, Buffer.alloc(3000));
+      return { stream, to };
+    });
+    for (const { to } of opened) for (let n = 0; n < 9; n++) to(4000 + n * 60_000, Buffer.alloc(60_000));
+    expect(nat.usage.byteLength).toBeLessThan(68 << 20);
+    for (const { to } of opened) to(3000, Buffer.alloc(1000));
+    expect(opened.every(({ stream }) => Buffer.concat(stream.written).length >= 4000)).toBe(true);
   });
 
   test("data that never fits together is bounded by the window", () => {

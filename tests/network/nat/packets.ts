@@ -39,16 +39,17 @@ export interface Ipv4Options {
   readonly destination?: string;
   readonly fragment?: number;
   readonly id?: number;
+  readonly timeToLive?: number;
 }
 
 export function ipv4(protocol: number, payload: Buffer, options: Ipv4Options = {}): Buffer {
-  const { source = "10.0.2.15", destination = "10.0.2.2", fragment = 0, id = 7 } = options;
+  const { source = "10.0.2.15", destination = "10.0.2.2", fragment = 0, id = 7, timeToLive = 64 } = options;
   const header = Buffer.concat([
     Buffer.from([0x45, 0]),
     u16(20 + payload.length),
     u16(id),
     u16(fragment),
-    Buffer.from([64, protocol, 0, 0]),
+    Buffer.from([timeToLive, protocol, 0, 0]),
     ip(source),
     ip(destination),
   ]);
@@ -132,6 +133,7 @@ export interface SeenTcp {
   readonly acknowledgment: number;
   readonly flags: number;
   readonly window: number;
+  readonly options: Buffer;
   readonly data: Buffer;
 }
 
@@ -188,6 +190,7 @@ export class Wiretap implements Station {
         acknowledgment: payload.readUInt32BE(8),
         flags: payload[13]!,
         window: payload.readUInt16BE(14),
+        options: payload.subarray(20, (payload[12]! >> 4) * 4),
         data: payload.subarray((payload[12]! >> 4) * 4),
       }));
   }
