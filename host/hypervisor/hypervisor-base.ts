@@ -141,7 +141,8 @@ export class HypervisorBase implements HypervisorService {
       {
         platform,
         chooseWorker: (machine) =>
-          machine.isAlone ? this.#workers.cellOf(machine.name) : this.#workers.worker(this.#division.place(machine)),
+          machine.isAlone ? this.#workers.cellOf(machine.name) : this.#sharedWorkerFor(machine),
+        chooseFileWorker: (machine) => this.#sharedWorkerFor(machine),
         isCell: (worker) => this.#workers.isCell(worker),
         makeRoom: (machine, come) => this.#memory.makeRoom(machine, come),
         fileOf: (machine) => place.machineFile(machine),
@@ -381,6 +382,10 @@ export class HypervisorBase implements HypervisorService {
     }
   }
 
+  #sharedWorkerFor(machine: ManagedMachine): HostWorker {
+    return this.#workers.worker(this.#division.place(machine));
+  }
+
   #read(worker: HostWorker, readings: readonly LaneReading[]): void {
     const byLane = new Map(readings.map((reading) => [reading.lane, reading]));
     for (const machine of this.managed.all) {
@@ -402,9 +407,9 @@ export class HypervisorBase implements HypervisorService {
 
   /** About once a second. */
   #tick(): void {
-    const isThere = (name: string) =>
-      this.managed.all.some((each) => each.name === name && each.isAlone && each.heading !== null);
-    for (const cell of this.#workers.closeCells(isThere)) this.#division.forget(cell);
+    const isNeeded = (name: string) =>
+      this.managed.all.some((each) => each.name === name && (each.isBusy || (each.isAlone && each.heading !== null)));
+    for (const cell of this.#workers.closeCells(isNeeded)) this.#division.forget(cell);
     this.#division.update();
     if (!this.#isBalancing) void this.#balance();
     void this.#memory.look();

@@ -13,6 +13,8 @@ export interface MachineSurroundings {
   readonly platform: HypervisorPlatform;
   /** The worker that a machine is to come to now. */
   chooseWorker(machine: ManagedMachine): HostWorker;
+  /** The worker in which the file of a machine that is in none is opened. */
+  chooseFileWorker(machine: ManagedMachine): HostWorker;
   /** Whether one machine has the worker for itself. */
   isCell(worker: HostWorker): boolean;
   /** Lets a machine come when there is room for it. @throws VivariumError `admission/memory` */

@@ -4,7 +4,7 @@ import type { MachineSurroundings } from "./machine-surroundings.js";
 import type { ManagedMachine } from "./managed-machine.js";
 import type { FileFacts, FilePoint, WorkerCalls } from "./messages.js";
 
-/** A machine's file: open in the worker that the machine is in, else in any, as long as something is done with it. */
+/** A machine's file: open in the worker that the machine is in, else in a shared one, as long as something is done with it. */
 export class ManagedFile {
   readonly #around: MachineSurroundings;
   readonly #machine: ManagedMachine;
@@ -19,7 +19,7 @@ export class ManagedFile {
     return this.#around.fileOf(this.#machine.name);
   }
 
-  /** Does something with the file in the worker that has it open, or in any. */
+  /** Does something with the file in the worker that has it open, or in a shared one. */
   use<T>(work: (worker: HostWorker, file: string) => Promise<T>): Promise<T> {
     return this.#closing(this.#worker, work);
   }
@@ -63,7 +63,7 @@ export class ManagedFile {
   }
 
   get #worker(): HostWorker {
-    return this.#machine.worker ?? this.#around.chooseWorker(this.#machine);
+    return this.#machine.worker ?? this.#around.chooseFileWorker(this.#machine);
   }
 
   /** It stays open only where its machine is. */

@@ -238,3 +238,21 @@ test("an isolated machine loses nothing by others, nor they by it; it moves ther
   await until(() => outputs.alone().length > kept + 3, "letters");
   expect(firstGap(outputs.alone().slice(kept))).toBeNull();
 });
+
+test("the worker of an isolated machine ends when nothing is done there any more, however slow it is, and not before", async () => {
+  const platform = new FragilePlatform();
+  const hypervisor = await createHypervisor({ workers: 1 }, platform);
+  open.push(hypervisor);
+  const alone = await hypervisor.machines.create(letters(image.path, "alone", { isolated: true }));
+  const output = outputOf(hypervisor, "alone");
+  await until(() => output().length > 3, "letters");
+  // Longer than from one look at who needs a worker to the next.
+  platform.workers[1]!.slowDown(1200);
+  await alone.hibernate();
+  expect(hypervisor.events(0, 100).filter(({ kind }) => kind === "machine-failure")).toEqual([]);
+  await until(() => hypervisor.host.workers.length === 1, "the end of its worker");
+  // Its file needs none of its own.
+  expect(await alone.snapshots.list()).toEqual([]);
+  expect(platform.workers).toHaveLength(2);
+  await hypervisor.machines.destroy("alone");
+});

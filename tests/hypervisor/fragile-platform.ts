@@ -8,6 +8,8 @@ interface FragileWorker {
   crash(): void;
   crashInLongestTurn(): void;
   fallSilent(): void;
+  /** Whatever it says from now on comes so much later. */
+  slowDown(delayMs: number): void;
 }
 
 /** A platform whose workers can be broken. */
@@ -17,6 +19,7 @@ export class FragilePlatform extends NodeHypervisorPlatform {
   override startHost(): WorkerChannel {
     const channel = super.startHost();
     let isSilent = false;
+    let lateMs = 0;
     let onFailure: (error: Error) => void = () => {};
     let turns: TurnNote | null = null;
     const crash = () => {
@@ -32,6 +35,9 @@ export class FragilePlatform extends NodeHypervisorPlatform {
       fallSilent: () => {
         isSilent = true;
       },
+      slowDown: (delayMs) => {
+        lateMs = delayMs;
+      },
     });
     return {
       post: (message, transfer) => {
@@ -39,7 +45,12 @@ export class FragilePlatform extends NodeHypervisorPlatform {
         if (argument instanceof SharedArrayBuffer) turns = new TurnNote(argument);
         channel.post(message, transfer);
       },
-      onMessage: (receive) => channel.onMessage((message) => (isSilent ? undefined : receive(message as Envelope))),
+      onMessage: (receive) =>
+        channel.onMessage((message) => {
+          if (isSilent) return;
+          if (lateMs > 0) setTimeout(receive, lateMs, message as Envelope);
+          else receive(message as Envelope);
+        }),
       onFailure: (callback) => {
         onFailure = callback;
         channel.onFailure(callback);
