@@ -1,6 +1,6 @@
 /** A host whose disk is full, or whose files change under the machine: the guest sees I/O errors, and both go on. */
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, truncateSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
@@ -12,8 +12,8 @@ const QEMU_IMG: PackagedFile = { path: "/usr/bin/qemu-img", debianPackage: "qemu
 const directory = mkdtempSync(join(tmpdir(), "viv-faults-"));
 afterAll(() => rmSync(directory, { recursive: true }));
 
-/** Files that a program makes may have so much, in KiB, as if the disk were full then: setrlimit(2), RLIMIT_FSIZE. */
-const FULL_KIB = 4096;
+/** Runs a program whose files may have no more than 4 MiB, as if the disk were full then: setrlimit(2), RLIMIT_FSIZE. */
+const FULL = 'ulimit -f 4096; exec "$0" "$@"';
 
 test.for(["raw", "qcow2"])(
   "a host without room for a %s disk is an I/O error of the guest's and one line of the operator's; what was synced stays",
@@ -28,8 +28,7 @@ test.for(["raw", "qcow2"])(
       "yes more | head -c 33554432 | dd of=/dev/vda bs=1M seek=1 conv=fsync; echo more $?;" +
       "yes last | head -c 65536 | dd of=/dev/vda bs=64k seek=1 conv=fsync 2> /dev/null;" +
       "echo 3 > /proc/sys/vm/drop_caches; head -c 6 /dev/vda; echo alive";
-    const command = `ulimit -f ${FULL_KIB}; exec "$0" "$@"`;
-    const args = ["-c", command, process.execPath, VIV, "run", "--drive", disk, "--exec", script];
+    const args = ["-c", FULL, process.execPath, VIV, "run", "--drive", disk, "--exec", script];
     const { status, stdout, stderr } = spawnSync("bash", args, { encoding: "utf8", env: testEnvironment() });
     expect(stdout).toBe("first 0\nmore 1\nfirst\nalive\n");
     expect(stderr).toContain("Input/output error");
@@ -46,6 +45,20 @@ test.for(["raw", "qcow2"])(
     expect(check.stdout).not.toContain('"corruptions"');
   },
 );
+
+test("a host without room for an export names the file that was to be written, and keeps nothing of it", {
+  timeout: 120_000,
+}, async (context) => {
+  await defaultImage(context);
+  const [machine, stream] = [join(directory, "full.viv"), join(directory, "full.stream")];
+  const env = testEnvironment();
+  const saved = spawnSync(process.execPath, [VIV, "run", "--save", machine, "--exec", "true"], { env });
+  expect(saved.status).toBe(0);
+  const args = ["-c", FULL, process.execPath, VIV, "export", machine, stream];
+  const { status, stderr } = spawnSync("bash", args, { encoding: "utf8", env });
+  expect({ status, stderr }).toEqual({ status: 2, stderr: `viv: ${stream}: cannot be written (EFBIG)\n` });
+  expect(existsSync(stream)).toBe(false);
+});
 
 test("a disk whose file becomes shorter meanwhile is an I/O error where there is nothing any more, and no more than that", {
   timeout: 120_000,

@@ -2,7 +2,8 @@ import { createReadStream, rmSync } from "node:fs";
 import { type FileHandle, open, rm } from "node:fs/promises";
 import type { MachineFileAction } from "../../control/actions.js";
 import { type ExitReport, STATUS_OK } from "../../control/guest-end.js";
-import { readStream, writeStream } from "../../snapshot/stream-format.js";
+import type { MachineFile } from "../../snapshot/machine-file.js";
+import { readStream, type StreamRecord, writeStream } from "../../snapshot/stream-format.js";
 import { VivariumError } from "../../util/errors.js";
 import { readInputFile } from "./input-file.js";
 import { writtenBy } from "./keep.js";
@@ -24,7 +25,7 @@ export async function performExport(
   const passphrase = await readPassphrase(passphraseFile);
   const opened = await inspectMachineFile(path);
   try {
-    const pieces = writeStream(opened.file.records(), nodeFileServices, passphrase);
+    const pieces = writeStream(recordsOf(path, opened.file), nodeFileServices, passphrase);
     if (output === undefined) {
       for await (const piece of pieces) {
         stdout.write(piece);
@@ -34,12 +35,19 @@ export async function performExport(
     } else {
       await writeFile(output, pieces);
     }
-  } catch (error) {
-    throw nameFile(path, error);
   } finally {
     await opened.close();
   }
   return { status: STATUS_OK };
+}
+
+/** What goes wrong in reading the file is said of it; what goes wrong in writing the stream is not. */
+function* recordsOf(path: string, file: MachineFile): Generator<StreamRecord> {
+  try {
+    yield* file.records();
+  } catch (error) {
+    throw nameFile(path, error);
+  }
 }
 
 /** Makes a machine file of a stream. */
