@@ -234,8 +234,12 @@ export class Machine {
     return components;
   }
 
-  /** The whole machine as it is, between two instructions; also while it runs, which it goes on to do. */
-  capture(): Promise<MachineState> {
+  /**
+   * The whole machine as it is, between two instructions; also while it runs, which it goes on to do. Much memory is
+   * copied while it does, so that it stands still for the rest only.
+   */
+  async capture(): Promise<MachineState> {
+    await this.#copyAhead();
     return this.#loop.between(() => this.#capture());
   }
 
@@ -505,6 +509,12 @@ export class Machine {
         hart.start(pc, privilege, a0, a1);
       }
     }
+  }
+
+  /** A history has the moments at which the processor forgets translations, which are its captures and no others. */
+  async #copyAhead(): Promise<void> {
+    if (this.#border !== null) return;
+    for (const _ of this.#memory.copyAhead()) await this.#host.yieldToEvents();
   }
 
   #capture(): MachineState {
