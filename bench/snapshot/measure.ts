@@ -7,6 +7,8 @@ import type { WasmModule } from "../../host/core/wasm.js";
 import { commandLineFor } from "../../host/images/command-line.js";
 import type { Image } from "../../host/images/image.js";
 import { Machine as ApiMachine } from "../../host/index.js";
+import type { Machine } from "../../host/machine/machine.js";
+import type { MachineState } from "../../host/machine/machine-state.js";
 import { loadCoreModule, packageDirectory } from "../../host/platform/node/core-module.js";
 import { createMachineFile, openMachineFile } from "../../host/platform/node/machine-file/open-machine-file.js";
 import { CHUNK_BYTE_LENGTH } from "../../host/storage/chunk.js";
@@ -81,14 +83,14 @@ async function measureRun(table: Table, core: WasmModule, image: Image, director
   const path = join(directory, "machine.viv");
   const { file, close } = await createMachineFile(path, "bench");
 
-  const full = await paused(() => machine.capture());
+  const full = await paused(() => capture(machine));
   table.add("pause of a full snapshot", "ms", full.pauseMs, 500);
   table.add("full snapshot in memory, beside the guest", "ms", full.ms);
   const touchedByteLength = full.result.ram.chunks.filter((chunk) => chunk !== null).length * CHUNK_BYTE_LENGTH;
   table.add("memory the guest has touched", "MiB", touchedByteLength / MIB);
   for (let count = 0; count < INCREMENTS; count++) {
     await guest.run("ls -lR /usr/bin > /tmp/list; sleep 0.2");
-    table.add("pause of an incremental snapshot", "ms", (await paused(() => machine.capture())).pauseMs, 100);
+    table.add("pause of an incremental snapshot", "ms", (await paused(() => capture(machine))).pauseMs, 100);
   }
 
   const state = await machine.capture();
@@ -167,6 +169,12 @@ async function msToPrompt(options: readonly string[]): Promise<number> {
       viv.stdin.end("exit\n");
     });
   });
+}
+
+/** As a machine is captured for its file, or for forks. */
+async function capture(machine: Machine): Promise<MachineState> {
+  await machine.copyAhead();
+  return machine.capture();
 }
 
 async function timed<T>(work: () => Promise<T>): Promise<{ readonly ms: number; readonly result: T }> {

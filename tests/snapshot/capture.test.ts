@@ -93,6 +93,7 @@ describe("capture and restore", () => {
       const start = original.machine.stats().instructions;
       const running = original.runUntil(100_000);
       for (let count = 0; count < 3; count++) {
+        await original.machine.copyAhead();
         const state = await original.machine.capture();
         // Right after it the machine has not gone on yet.
         expect(state.instructions).toBe(original.machine.stats().instructions);
@@ -108,6 +109,7 @@ describe("capture and restore", () => {
   test("a machine that has written much stands still for a little of it only when it is captured", async () => {
     const original = await CountingMachine.create(WRITER_MEMORY);
     await original.runUntil(1);
+    const running = original.runUntil(100);
     let turns = 0;
     let isCaptured = false;
     const count = (): void => {
@@ -115,8 +117,11 @@ describe("capture and restore", () => {
       if (!isCaptured) setImmediate(count);
     };
     count();
+    await original.machine.copyAhead();
     await original.machine.capture();
     isCaptured = true;
+    original.machine.stop();
+    await running;
     // Forty MiB, at four a turn, but for the last eight.
     expect(turns).toBeGreaterThanOrEqual(8);
   });
