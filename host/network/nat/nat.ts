@@ -100,6 +100,7 @@ export class Nat implements Link {
     this.egress = egress;
     this.#wire = new Wire(
       Math.max(MTU_MIN, Math.min(MTU_MAX, mtu)),
+      outside,
       (address) => this.#seek(address),
       () => this.#tcp.resume(),
     );

@@ -483,10 +483,8 @@ export class TcpConnection {
     options: Uint8Array = NO_OPTIONS,
   ): void {
     const { wire } = this.#services;
-    const mac = wire.macOf(this.guest.address);
-    if (mac === null) return;
     const headerByteLength = TCP_HEADER_BYTE_LENGTH + options.length;
-    const { bytes, start } = wire.newPacket(mac, this.#header, headerByteLength + byteLength);
+    const { bytes, start } = wire.newPacket(this.#header, headerByteLength + byteLength);
     const hasAck = (flags & ACK) !== 0;
     if (hasAck) {
       this.#requestedAck = null;
@@ -505,7 +503,7 @@ export class TcpConnection {
     write16(bytes, start + TCP_CHECKSUM, foldSum(transportSum(this.#header, headerByteLength + byteLength)));
     const { mss } = this.#sender;
     const kind = this.guest.address.length === 4 ? "tcp4" : "tcp6";
-    wire.emit({
+    wire.emitTo(this.guest.address, {
       bytes,
       checksum: { start, offset: TCP_CHECKSUM },
       segmentation: byteLength > mss ? { kind, payloadByteLength: mss } : null,

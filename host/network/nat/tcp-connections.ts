@@ -195,10 +195,8 @@ export class TcpConnections {
   #resetStray(guest: Endpoint, remote: Endpoint, segment: TcpSegment): void {
     const { flags, sequence, acknowledgment, data } = segment;
     if ((flags & RST) !== 0) return;
-    const mac = this.#wire.macOf(guest.address);
-    if (mac === null) return;
     const header = { source: remote.address, destination: guest.address, protocol: PROTOCOL_TCP };
-    const { bytes, start } = this.#wire.newPacket(mac, header, TCP_HEADER_BYTE_LENGTH);
+    const { bytes, start } = this.#wire.newPacket(header, TCP_HEADER_BYTE_LENGTH);
     const length = data.length + ((flags & SYN) !== 0 ? 1 : 0) + ((flags & FIN) !== 0 ? 1 : 0);
     const hasAck = (flags & ACK) !== 0;
     writeTcpHeader(bytes, start, {
@@ -212,7 +210,7 @@ export class TcpConnections {
     });
     const sum = transportSum(header, TCP_HEADER_BYTE_LENGTH);
     write16(bytes, start + TCP_CHECKSUM, checksum(bytes, start, bytes.length, sum));
-    this.#wire.emit(plainFrame(bytes));
+    this.#wire.emitTo(guest.address, plainFrame(bytes));
   }
 
   #freePort(gateway: Uint8Array, guest: Endpoint): number | null {

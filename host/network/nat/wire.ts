@@ -1,5 +1,5 @@
 import { pseudoHeaderSum } from "../checksum.js";
-import type { Frame, Station } from "../link.js";
+import type { Frame, NetworkClock, Station } from "../link.js";
 import { plainFrame } from "../link.js";
 import { joinBytes, keyOf, write16 } from "../octets.js";
 import { ROUTER_MAC } from "./addresses.js";
@@ -13,11 +13,14 @@ import {
   writeFragmentHeader,
   writeIpv6Header,
 } from "./ipv6.js";
+import { Unresolved } from "./unresolved.js";
 
 /** Guests whose Ethernet address is known. */
 const NEIGHBOURS_MAX = 1024;
 /** Frames that the station has refused, kept for it; more are lost, as on any wire. */
 const BACKLOG_MAX = 256;
+/** In a frame whose receiver is not known yet. */
+const NO_MAC = new Uint8Array(6);
 
 /** What a packet is, apart from its payload. */
 export interface PacketHeader {
@@ -33,7 +36,7 @@ export class Wire {
   readonly #onResume: () => void;
   readonly #neighbours = new Map<string, Uint8Array>();
   readonly #backlog: Frame[] = [];
-  readonly #seek: (address: Uint8Array) => void;
+  readonly #unresolved: Unresolved;
   #station: Station | null = null;
   #nextId = 1;
 
@@ -41,9 +44,9 @@ export class Wire {
    * @param seek asks the wire whose address that is
    * @param onResume called when there is room again for what is large
    */
-  constructor(mtu: number, seek: (address: Uint8Array) => void, onResume: () => void) {
+  constructor(mtu: number, clock: NetworkClock, seek: (address: Uint8Array) => void, onResume: () => void) {
     this.mtu = mtu;
-    this.#seek = seek;
+    this.#unresolved = new Unresolved(clock, seek);
     this.#onResume = onResume;
   }
 
@@ -51,6 +54,7 @@ export class Wire {
   connect(station: Station | null): void {
     this.#station = station;
     this.#neighbours.clear();
+    this.#unresolved.clear();
     this.#backlog.length = 0;
   }
 
@@ -59,21 +63,14 @@ export class Wire {
     return this.#backlog.length > 0;
   }
 
-  /** Remembers whose address that is. */
+  /** Remembers whose address that is, and sends what has waited for it. */
   learn(address: Uint8Array, mac: Uint8Array): void {
     const key = keyOf(address);
     if (!this.#neighbours.has(key) && this.#neighbours.size >= NEIGHBOURS_MAX) {
       this.#neighbours.delete(this.#neighbours.keys().next().value!);
     }
     this.#neighbours.set(key, mac);
-  }
-
-  /** The Ethernet address of a guest, or null: then the wire is asked for it. */
-  macOf(address: Uint8Array): Uint8Array | null {
-    const mac = this.#neighbours.get(keyOf(address));
-    if (mac !== undefined) return mac;
-    this.#seek(address);
-    return null;
+    this.#unresolved.found(address, mac);
   }
 
   /** Sends a frame, now or when the station resumes. */
@@ -81,6 +78,14 @@ export class Wire {
     if (this.#station === null) return;
     if (this.#backlog.length === 0 && this.#station.receive(frame)) return;
     if (this.#backlog.length < BACKLOG_MAX) this.#backlog.push(frame);
+  }
+
+  /** Sends a frame to the guest of this address, whose Ethernet address is written into it; asks for it if need be. */
+  emitTo(address: Uint8Array, frame: Frame): void {
+    this.#withMac(address, (mac) => {
+      frame.bytes.set(mac);
+      this.emit(frame);
+    });
   }
 
   /** The station can take frames again. */
@@ -92,10 +97,9 @@ export class Wire {
     this.#onResume();
   }
 
-  /** Sends a packet whose payload is complete, in pieces if it is too long; nothing if the guest is not known. */
+  /** Sends a packet whose payload is complete, in pieces if it is too long; asks for the guest if it is not known. */
   sendPacket(header: PacketHeader, payload: Uint8Array): void {
-    const mac = this.macOf(header.destination);
-    if (mac !== null) this.sendPacketTo(mac, header, payload);
+    this.#withMac(header.destination, (mac) => this.sendPacketTo(mac, header, payload));
   }
 
   /** The same to an Ethernet address. */
@@ -105,20 +109,21 @@ export class Wire {
       this.#sendPieces(mac, header, payload);
       return;
     }
-    const frame = this.newPacket(mac, header, payload.length);
+    const frame = this.newPacket(header, payload.length);
+    frame.bytes.set(mac);
     frame.bytes.set(payload, frame.start);
     this.emit(plainFrame(frame.bytes));
   }
 
-  /** A frame with its Ethernet and IP headers written, and room for the payload from `start` on. */
-  newPacket(mac: Uint8Array, header: PacketHeader, byteLength: number): { bytes: Uint8Array; start: number } {
+  /** A frame for `emitTo`: its IP header is written, and there is room for the payload from `start` on. */
+  newPacket(header: PacketHeader, byteLength: number): { bytes: Uint8Array; start: number } {
     const { source, destination, protocol, hopLimit = HOP_LIMIT } = header;
     if (isIpv6(header)) {
-      const bytes = newFrame(mac, ROUTER_MAC, ETHERTYPE_IPV6, IPV6_HEADER_BYTE_LENGTH + byteLength);
+      const bytes = newFrame(NO_MAC, ROUTER_MAC, ETHERTYPE_IPV6, IPV6_HEADER_BYTE_LENGTH + byteLength);
       writeIpv6Header(bytes, ETHERNET_BYTE_LENGTH, { source, destination, protocol, hopLimit });
       return { bytes, start: ETHERNET_BYTE_LENGTH + IPV6_HEADER_BYTE_LENGTH };
     }
-    const bytes = newFrame(mac, ROUTER_MAC, ETHERTYPE_IPV4, IPV4_HEADER_BYTE_LENGTH + byteLength);
+    const bytes = newFrame(NO_MAC, ROUTER_MAC, ETHERTYPE_IPV4, IPV4_HEADER_BYTE_LENGTH + byteLength);
     writeIpv4Header(bytes, ETHERNET_BYTE_LENGTH, { source, destination, protocol, id: this.#takeId() });
     return { bytes, start: ETHERNET_BYTE_LENGTH + IPV4_HEADER_BYTE_LENGTH };
   }
@@ -134,6 +139,12 @@ export class Wire {
         plainFrame(isIpv6(header) ? piece6(mac, header, id, place, piece) : piece4(mac, header, id, place, piece)),
       );
     }
+  }
+
+  #withMac(address: Uint8Array, send: (mac: Uint8Array) => void): void {
+    const mac = this.#neighbours.get(keyOf(address));
+    if (mac !== undefined) send(mac);
+    else if (this.#station !== null) this.#unresolved.add(address, send);
   }
 
   #takeId(): number {

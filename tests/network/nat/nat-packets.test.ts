@@ -17,6 +17,31 @@ beforeEach(() => {
   wire = new Wiretap(nat);
 });
 
+function ip6(text: string): Buffer {
+  return Buffer.from(parseAddress(text)!);
+}
+
+/** @param place of the checksum in the payload, if it has one */
+function ipv6(
+  protocol: number,
+  payload: Buffer,
+  place: number | null,
+  source: Buffer,
+  destination: Buffer,
+  hops = 64,
+): Buffer {
+  const pseudo = Buffer.concat([source, destination, u32(payload.length), u32(protocol)]);
+  if (place !== null) payload.writeUInt16BE(internetChecksum(Buffer.concat([pseudo, payload])), place);
+  const header = Buffer.concat([
+    u32(0x60000000),
+    u16(payload.length),
+    Buffer.from([protocol, hops]),
+    source,
+    destination,
+  ]);
+  return ethernet(0x86dd, Buffer.concat([header, payload]));
+}
+
 const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 describe("arp", () => {
@@ -33,6 +58,70 @@ describe("arp", () => {
   test("nobody answers for an address that is the guest's or nobody's", () => {
     for (const address of ["10.0.2.15", "10.0.2.4", "192.0.2.1"]) wire.send(arp(1, "10.0.2.15", address));
     expect(wire.frames).toEqual([]);
+  });
+});
+
+describe("a guest that has said nothing yet", () => {
+  const from = { address: Uint8Array.of(198, 51, 100, 1), port: 7 };
+  const forward = (address: string, text: string) =>
+    nat.forwardUdp("f", from, parseAddress(address), 69, Buffer.from(text), () => {});
+  const texts = () => wire.take().map(({ payload }) => payload.subarray(8).toString());
+  const types = () => wire.frames.map(({ bytes }) => Buffer.from(bytes).readUInt16BE(12));
+
+  test("is asked for by ARP, and what came for it meanwhile is sent to it when it answers (RFC 1122)", () => {
+    forward("10.0.2.15", "first");
+    forward("10.0.2.15", "second");
+    expect(types()).toEqual([0x0806]);
+    wire.send(arp(2, "10.0.2.15", "10.0.2.2"));
+    expect(wire.frames.slice(1).map(({ bytes }) => Buffer.from(bytes.subarray(0, 6)))).toEqual([GUEST_MAC, GUEST_MAC]);
+    expect(texts()).toEqual(["first", "second"]);
+    outside.advance(10_000);
+    expect(wire.frames).toEqual([]);
+  });
+
+  test("or whose address was forgotten is asked for by neighbour discovery over IPv6 (RFC 4861)", () => {
+    const guest = ip6("fec0::15");
+    const server = ip6("2001:db8::7");
+    const ask = Buffer.concat([u16(5000), u16(99), u16(8 + 3), u16(0), Buffer.from("ask")]);
+    wire.send(ipv6(17, ask, 6, guest, server));
+    for (let n = 0; n < 1024; n++) wire.send(ipv6(59, Buffer.alloc(0), null, ip6(`fec0::1:${n.toString(16)}`), server));
+    outside.sockets[0]!.deliver(Buffer.from("hello"), { address: server, port: 99 });
+    const [solicitation] = wire.frames.splice(0).map(({ bytes }) => Buffer.from(bytes));
+    expect(solicitation![14 + 40]).toBe(135);
+    expect(solicitation!.subarray(14 + 40 + 8, 14 + 40 + 24)).toEqual(guest);
+    // A solicited advertisement with the guest's Ethernet address.
+    const advertisement = Buffer.concat([
+      Buffer.from("8800000060000000", "hex"),
+      guest,
+      Buffer.from([2, 1]),
+      GUEST_MAC,
+    ]);
+    wire.send(ipv6(58, advertisement, 2, guest, solicitation!.subarray(14 + 8, 14 + 24), 255));
+    const [datagram] = wire.frames.map(({ bytes }) => Buffer.from(bytes));
+    expect(datagram!.subarray(0, 6)).toEqual(GUEST_MAC);
+    expect(datagram!.subarray(14 + 40 + 8).toString()).toBe("hello");
+  });
+
+  test("is asked three times, a second apart, and if it never answers what has waited is dropped", () => {
+    for (let n = 0; n < 5000; n++) forward("10.0.2.15", `${n}`);
+    outside.advance(2999);
+    expect(types()).toEqual([0x0806, 0x0806, 0x0806]);
+    outside.advance(1);
+    expect(outside.timerCount).toBe(0);
+    wire.send(arp(2, "10.0.2.15", "10.0.2.2"));
+    expect(texts()).toEqual([]);
+  });
+
+  test("costs no more than a few packets, of which the last are kept, and so do many of them", () => {
+    for (let n = 0; n < 5000; n++) forward("10.0.2.15", `${n}`);
+    wire.send(arp(2, "10.0.2.15", "10.0.2.2"));
+    const kept = texts();
+    expect(kept.length).toBeLessThanOrEqual(16);
+    expect(kept.at(-1)).toBe("4999");
+    for (let n = 20; n < 250; n++) forward(`10.0.2.${n}`, "x");
+    expect(outside.timerCount).toBeLessThanOrEqual(16);
+    nat.connect({ receive: () => true, resume: () => {}, setLinkUp: () => {} });
+    expect(outside.timerCount).toBe(0);
   });
 });
 

@@ -52,6 +52,13 @@ function open(options = Buffer.concat([MSS, WINDOW_SCALE_7, SACK_PERMITTED]), wi
 }
 
 describe("tcp: opening", () => {
+  test("a connection from outside reaches a guest that has said nothing yet as soon as it answers ARP", () => {
+    nat.forwardTcp({ accept: (events) => new FakeStream(null, events) }, null, 22);
+    expect(wire.takeTcp()).toEqual([]);
+    wire.send(arp(2, "10.0.2.15", "10.0.2.2"));
+    expect(wire.takeTcp()).toMatchObject([{ flags: SYN, destinationPort: 22 }]);
+  });
+
   test("the guest hears of the connection only when the outside has accepted it", () => {
     expect(send({ sequence: 5, flags: SYN, options: MSS })).toEqual([]);
     expect(outside.streams[0]!.to).toBe("127.0.0.1:80");
