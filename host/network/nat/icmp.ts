@@ -40,6 +40,23 @@ const FAILURES6: Readonly<Record<Failure, readonly [number, number]>> = {
   expired: [TIME_EXCEEDED6, 0],
 };
 
+/** What is kept of a guest's packet to tell of its failure. */
+export interface Quote {
+  readonly version: 4 | 6;
+  readonly source: Uint8Array;
+  readonly destination: Uint8Array;
+  /** Its first bytes. */
+  readonly quoted: Uint8Array;
+}
+
+/** @returns copies */
+export function quoteOf({ version, source, destination, packet, payload }: IpPacket): Quote {
+  const headerByteLength = packet.length - payload.length;
+  const byteLength = version === 4 ? headerByteLength + QUOTED4_BYTE_LENGTH : QUOTED6_BYTE_LENGTH;
+  const quoted = packet.slice(0, Math.max(0, byteLength));
+  return { version, source: source.slice(), destination: destination.slice(), quoted };
+}
+
 export class Icmp {
   readonly #wire: Wire;
   readonly #nowMs: () => number;
@@ -68,16 +85,18 @@ export class Icmp {
 
   /** Tells a guest that its packet goes nowhere. @param source who says so */
   sendFailure(source: Uint8Array, packet: IpPacket, why: Failure): void {
+    this.sendFailureOf(source, quoteOf(packet), why);
+  }
+
+  /** The same of a packet that is gone. */
+  sendFailureOf(source: Uint8Array, { version, source: guest, quoted }: Quote, why: Failure): void {
     if (!this.#mayTell()) return;
-    const isIpv4 = packet.version === 4;
-    const headerByteLength = packet.packet.length - packet.payload.length;
-    const quotedByteLength = isIpv4 ? headerByteLength + QUOTED4_BYTE_LENGTH : QUOTED6_BYTE_LENGTH;
-    const quoted = packet.packet.subarray(0, Math.max(0, quotedByteLength));
+    const isIpv4 = version === 4;
     const message = new Uint8Array(HEADER_BYTE_LENGTH + quoted.length);
     message.set(isIpv4 ? FAILURES4[why] : FAILURES6[why]);
     message.set(quoted, HEADER_BYTE_LENGTH);
     const protocol = isIpv4 ? PROTOCOL_ICMP : PROTOCOL_ICMPV6;
-    this.#send({ source, destination: packet.source, protocol }, message);
+    this.#send({ source, destination: guest, protocol }, message);
   }
 
   #mayTell(): boolean {

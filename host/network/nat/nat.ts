@@ -110,7 +110,11 @@ export class Nat implements Link {
       route: (packet, segment) => this.#routeTcp(packet, segment),
       unreachable: (packet) => this.#icmp.sendFailure(routerAddress(packet), packet, "host"),
     });
-    this.#udp = new UdpFlows(outside, (datagram) => sendUdp(this.#wire, datagram));
+    this.#udp = new UdpFlows(
+      outside,
+      (datagram) => sendUdp(this.#wire, datagram),
+      (quote) => this.#icmp.sendFailureOf(quote.destination, quote, "port"),
+    );
     this.#udpForwards = new UdpForwards(GATEWAY4, (datagram) => sendUdp(this.#wire, datagram));
     egress.watch(() => this.#tcp.retain(({ address, port }) => this.#isAllowed("tcp", { address, port })));
   }
@@ -261,7 +265,7 @@ export class Nat implements Link {
     const { destination } = datagram;
     const outside = this.#translate(destination);
     if (outside === null || destination.port === 0) return;
-    if (this.#isAllowed("udp", destination)) this.#udp.send(datagram, outside);
+    if (this.#isAllowed("udp", destination)) this.#udp.send(packet, datagram, outside);
     else this.#icmp.sendFailure(routerAddress(packet), packet, "prohibited");
   }
 

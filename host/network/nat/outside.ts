@@ -47,6 +47,13 @@ export interface IncomingStream {
   accept(events: StreamEvents): OutsideStream;
 }
 
+/** What a UDP socket tells its user. */
+export interface DatagramEvents {
+  received(bytes: Uint8Array, from: Endpoint): void;
+  /** Nobody listens where a datagram was sent. Told where the host tells it: to a socket that has sent to nobody else. */
+  refused(to: Endpoint): void;
+}
+
 /** A UDP socket of the host. */
 export interface OutsideDatagrams {
   /** Sends, or loses when too much is on its way already. */
@@ -63,7 +70,7 @@ export interface Outside extends NetworkClock {
   /** Connects a TCP stream. Nothing is told before this has returned. */
   connect(to: Endpoint, events: StreamEvents): OutsideStream;
   /** Opens a UDP socket on any port. */
-  openDatagrams(addressByteLength: number, received: (bytes: Uint8Array, from: Endpoint) => void): OutsideDatagrams;
+  openDatagrams(addressByteLength: number, events: DatagramEvents): OutsideDatagrams;
   /** The addresses of a host by the host's own ways: its hosts file, its name servers. Never rejects. */
   resolve(name: string): Promise<NameAnswer>;
   /** Asks the host's name server. @returns its message, or null when there is none. Never rejects */

@@ -5,6 +5,7 @@
  */
 import { checksum } from "../checksum.js";
 import { keyOf, read16, write16 } from "../octets.js";
+import { type Quote, quoteOf } from "./icmp.js";
 import { type IpPacket, PROTOCOL_UDP } from "./ip.js";
 import type { Endpoint, Outside, OutsideDatagrams } from "./outside.js";
 import { transportSum, type Wire, writeChecksum } from "./wire.js";
@@ -64,6 +65,8 @@ interface Flow {
   readonly socket: OutsideDatagrams;
   /** Those the guest has sent to: outside endpoint to what the guest calls it. */
   readonly peers: Map<string, Endpoint>;
+  /** What was sent last and to whom, until that is refused. */
+  last: { readonly peer: string; readonly quote: Quote } | null;
   usedMs: number;
 }
 
@@ -71,21 +74,24 @@ interface Flow {
 export class UdpFlows {
   readonly #outside: Outside;
   readonly #deliver: (datagram: UdpDatagram) => void;
+  readonly #refuse: (quote: Quote) => void;
   /** The longest unused first. */
   readonly #flows = new Map<string, Flow>();
   #cancelSweep: (() => void) | null = null;
 
-  constructor(outside: Outside, deliver: (datagram: UdpDatagram) => void) {
+  /** @param refuse tells a guest that nobody listens where it has sent this */
+  constructor(outside: Outside, deliver: (datagram: UdpDatagram) => void, refuse: (quote: Quote) => void) {
     this.#outside = outside;
     this.#deliver = deliver;
+    this.#refuse = refuse;
   }
 
   get size(): number {
     return this.#flows.size;
   }
 
-  /** @param outside where the destination really is */
-  send({ source, destination, data }: UdpDatagram, outside: Endpoint): void {
+  /** @param packet what the datagram came in @param outside where the destination really is */
+  send(packet: IpPacket, { source, destination, data }: UdpDatagram, outside: Endpoint): void {
     const key = endpointKey(source, outside.address.length);
     const flow = this.#flows.get(key) ?? this.#open(source, outside.address.length);
     this.#flows.delete(key);
@@ -94,6 +100,7 @@ export class UdpFlows {
     const peer = endpointKey(outside, 0);
     if (!flow.peers.has(peer) && flow.peers.size >= PEERS_MAX) flow.peers.delete(flow.peers.keys().next().value!);
     flow.peers.set(peer, destination);
+    flow.last = { peer, quote: quoteOf(packet) };
     flow.socket.send(data, outside);
   }
 
@@ -107,13 +114,20 @@ export class UdpFlows {
   #open(guest: Endpoint, addressByteLength: number): Flow {
     if (this.#flows.size >= FLOWS_MAX) this.#close(this.#flows.keys().next().value!);
     const peers = new Map<string, Endpoint>();
-    const socket = this.#outside.openDatagrams(addressByteLength, (data, from) => {
-      const source = peers.get(endpointKey(from, 0));
-      if (source === undefined) return;
-      flow.usedMs = this.#outside.nowMs();
-      this.#deliver({ source, destination: guest, data });
+    const socket = this.#outside.openDatagrams(addressByteLength, {
+      received: (data, from) => {
+        const source = peers.get(endpointKey(from, 0));
+        if (source === undefined) return;
+        flow.usedMs = this.#outside.nowMs();
+        this.#deliver({ source, destination: guest, data });
+      },
+      refused: (to) => {
+        if (flow.last?.peer !== endpointKey(to, 0)) return;
+        this.#refuse(flow.last.quote);
+        flow.last = null;
+      },
     });
-    const flow: Flow = { socket, peers, usedMs: 0 };
+    const flow: Flow = { socket, peers, last: null, usedMs: 0 };
     this.#cancelSweep ??= this.#outside.after(SWEEP_MS, () => this.#sweep());
     return flow;
   }

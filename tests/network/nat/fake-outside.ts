@@ -1,5 +1,6 @@
 import { formatAddress } from "../../../host/network/address.js";
 import type {
+  DatagramEvents,
   Endpoint,
   NameAnswer,
   Outside,
@@ -52,6 +53,7 @@ export interface FakeSocket extends OutsideDatagrams {
   readonly sent: { readonly to: string; readonly data: Buffer }[];
   readonly isClosed: boolean;
   deliver(data: Buffer, from: Endpoint): void;
+  refuse(to: Endpoint): void;
 }
 
 /** A network outside that is the test, with a clock that stands still until it is advanced. */
@@ -104,7 +106,7 @@ export class FakeOutside implements Outside {
     return stream;
   }
 
-  openDatagrams(_byteLength: number, received: (bytes: Uint8Array, from: Endpoint) => void): OutsideDatagrams {
+  openDatagrams(_byteLength: number, events: DatagramEvents): OutsideDatagrams {
     const sent: { to: string; data: Buffer }[] = [];
     const socket = {
       sent,
@@ -115,7 +117,8 @@ export class FakeOutside implements Outside {
       close: () => {
         socket.isClosed = true;
       },
-      deliver: (data: Buffer, from: Endpoint) => received(data, from),
+      deliver: (data: Buffer, from: Endpoint) => events.received(data, from),
+      refuse: (to: Endpoint) => events.refused(to),
     };
     this.sockets.push(socket);
     return socket;

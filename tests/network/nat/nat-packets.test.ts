@@ -250,6 +250,33 @@ describe("udp", () => {
     ).toEqual(["192.0.2.7:99 answer", "10.0.2.2:98 local"]);
   });
 
+  test("a port outside at which nobody listens is told by ICMP, once for each datagram, with the datagram it is about", () => {
+    const datagram = udp(5000, 99, Buffer.from("ask"), { destination: "192.0.2.7" });
+    wire.send(datagram);
+    outside.sockets[0]!.refuse({ ...server, port: 100 });
+    expect(wire.take()).toEqual([]);
+    outside.sockets[0]!.refuse(server);
+    outside.sockets[0]!.refuse(server);
+    const answers = wire.take();
+    expect(answers.map(({ source, protocol }) => [source, protocol])).toEqual([["192.0.2.7", 1]]);
+    // Destination unreachable, port unreachable; the Internet header and 64 bits of the datagram: RFC 792.
+    expect([...answers[0]!.payload.subarray(0, 2)]).toEqual([3, 3]);
+    expect(answers[0]!.payload.subarray(8)).toEqual(datagram.subarray(14, 14 + 20 + 8));
+    expect(internetChecksum(answers[0]!.payload)).toBe(0);
+  });
+
+  test("the same over IPv6 (RFC 4443)", () => {
+    const [guest, far] = [ip6("fec0::15"), ip6("2001:db8::7")];
+    const ask = Buffer.concat([u16(5000), u16(99), u16(8 + 3), u16(0), Buffer.from("ask")]);
+    const datagram = ipv6(17, ask, 6, guest, far);
+    wire.send(datagram);
+    outside.sockets[0]!.refuse({ address: far, port: 99 });
+    const [answer] = wire.frames.map(({ bytes }) => Buffer.from(bytes));
+    expect(answer!.subarray(14 + 8, 14 + 40)).toEqual(Buffer.concat([far, guest]));
+    expect([answer![14 + 6], ...answer!.subarray(14 + 40, 14 + 42)]).toEqual([58, 1, 4]);
+    expect(answer!.subarray(14 + 40 + 8)).toEqual(datagram.subarray(14));
+  });
+
   test("a silent port loses its socket, and a guest with too many loses the oldest", () => {
     wire.send(udp(5000, 99, Buffer.from("x"), { destination: "192.0.2.7" }));
     outside.advance(140_000);

@@ -1,3 +1,5 @@
+import { createSocket, type Socket } from "node:dgram";
+import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { createServer, type Server } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -56,7 +58,7 @@ test("sockets: a guest has two thirds of what there is at most, the next as much
 
 test("sockets: datagrams count as well, and those for which there is no socket are lost", async () => {
   const outside = new NodeOutside(new SocketBudget(3));
-  const open = () => outside.openDatagrams(4, () => {});
+  const open = () => outside.openDatagrams(4, { received: () => {}, refused: () => {} });
   const two = [open(), open()];
   const lost = open();
   lost.send(Uint8Array.of(1), { address: LOOPBACK, port });
@@ -68,4 +70,79 @@ test("sockets: datagrams count as well, and those for which there is no socket a
   expect(stream).not.toBeNull();
   stream?.abort();
   two[1]!.close();
+});
+
+/** A UDP socket on the host's loopback. */
+async function listen(): Promise<{ readonly socket: Socket; readonly at: { address: Uint8Array; port: number } }> {
+  const socket = createSocket("udp4").bind(0, "127.0.0.1");
+  await once(socket, "listening");
+  return { socket, at: { address: LOOPBACK, port: socket.address().port } };
+}
+
+test("datagrams: a closed port is told of each time, and when somebody listens there he is heard", {
+  timeout: 5000,
+}, async () => {
+  const { socket: before, at } = await listen();
+  before.close();
+  await once(before, "close");
+  const told: (() => void)[] = [];
+  const heard: string[] = [];
+  const datagrams = new NodeOutside().openDatagrams(4, {
+    received: (bytes) => {
+      heard.push(Buffer.from(bytes).toString());
+      told.shift()?.();
+    },
+    refused: (to) => {
+      heard.push(`refused ${to.port === at.port}`);
+      told.shift()?.();
+    },
+  });
+  const ask = () =>
+    new Promise<void>((resolve) => {
+      told.push(resolve);
+      datagrams.send(Buffer.from("ask"), at);
+    });
+  await ask();
+  await ask();
+  const now = createSocket("udp4").bind(at.port, "127.0.0.1");
+  await once(now, "listening");
+  now.on("message", (_bytes, from) => now.send("answer", from.port, from.address));
+  await ask();
+  expect(heard).toEqual(["refused true", "refused true", "answer"]);
+  datagrams.close();
+  now.close();
+});
+
+test("datagrams: a socket keeps its port when it talks to others, and hears each of them", {
+  timeout: 5000,
+}, async () => {
+  const servers = await Promise.all([listen(), listen(), listen()]);
+  const ports: number[] = [];
+  for (const { socket } of servers) {
+    socket.on("message", (_bytes, from) => {
+      ports.push(from.port);
+      socket.send("answer", from.port, from.address);
+    });
+  }
+  const heard = new Set<number>();
+  let count = 0;
+  await new Promise<void>((resolve) => {
+    const datagrams = new NodeOutside().openDatagrams(4, {
+      received: (_bytes, { port }) => {
+        heard.add(port);
+        count++;
+        // The first while it is the only one, then all of them.
+        if (count === 1) for (const { at } of servers) datagrams.send(Buffer.from("ask"), at);
+        if (count === 4) {
+          datagrams.close();
+          resolve();
+        }
+      },
+      refused: () => {},
+    });
+    datagrams.send(Buffer.from("ask"), servers[0]!.at);
+  });
+  expect(heard).toEqual(new Set(servers.map(({ at }) => at.port)));
+  expect(new Set(ports).size).toBe(1);
+  for (const { socket } of servers) socket.close();
 });

@@ -1,11 +1,12 @@
 import { randomFillSync } from "node:crypto";
-import { createSocket, type Socket as DatagramSocket } from "node:dgram";
+import { createSocket } from "node:dgram";
 import { getServers } from "node:dns";
 import { lookup } from "node:dns/promises";
 import { Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { formatAddress, parseAddress } from "../../../network/address.js";
 import type {
+  DatagramEvents,
   Endpoint,
   IncomingStream,
   NameAnswer,
@@ -15,11 +16,9 @@ import type {
   StreamEvents,
   StreamFailure,
 } from "../../../network/nat/outside.js";
+import { NodeDatagrams } from "./datagrams.js";
 import { SocketBudget } from "./socket-budget.js";
 
-/** Datagrams handed to the host's UDP that it has not sent; more are lost. */
-const DATAGRAMS_ON_THE_WAY_MAX = 256;
-const RECEIVE_BUFFER_BYTE_LENGTH = 1 << 20;
 const DNS_PORT = 53;
 const DNS_TIMEOUT_MS = 5000;
 
@@ -60,9 +59,9 @@ export class NodeOutside implements Outside {
     return new NodeStream(socket, events);
   }
 
-  openDatagrams(addressByteLength: number, received: (bytes: Uint8Array, from: Endpoint) => void): OutsideDatagrams {
+  openDatagrams(addressByteLength: number, events: DatagramEvents): OutsideDatagrams {
     if (!this.#take()) return LOST_DATAGRAMS;
-    return new NodeDatagrams(addressByteLength, received, () => this.#give());
+    return new NodeDatagrams(addressByteLength, events, () => this.#give());
   }
 
   async resolve(name: string): Promise<NameAnswer> {
@@ -173,40 +172,6 @@ class NodeStream implements OutsideStream {
     if (this.#isDead) return;
     this.#isDead = true;
     tell();
-  }
-}
-
-class NodeDatagrams implements OutsideDatagrams {
-  readonly #socket: DatagramSocket;
-  #onTheWay = 0;
-  #isClosed = false;
-
-  constructor(addressByteLength: number, received: (bytes: Uint8Array, from: Endpoint) => void, onClose: () => void) {
-    this.#socket = createSocket({
-      type: addressByteLength === 4 ? "udp4" : "udp6",
-      recvBufferSize: RECEIVE_BUFFER_BYTE_LENGTH,
-    });
-    this.#socket.on("message", (bytes, { address, port }) => {
-      const from = parseAddress(address.replace(/%.*$/, ""));
-      if (from !== null && !this.#isClosed) received(bytes, { address: from, port });
-    });
-    this.#socket.once("close", onClose);
-    // A host without such sockets, or one that refuses to send: datagrams may be lost.
-    this.#socket.on("error", () => this.close());
-  }
-
-  send(bytes: Uint8Array, { address, port }: Endpoint): void {
-    if (this.#isClosed || this.#onTheWay >= DATAGRAMS_ON_THE_WAY_MAX) return;
-    this.#onTheWay++;
-    this.#socket.send(bytes, port, formatAddress(address), () => {
-      this.#onTheWay--;
-    });
-  }
-
-  close(): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    this.#socket.close();
   }
 }
 
