@@ -175,7 +175,8 @@ export class MachineHolder implements PresentMachine {
   async capture(): Promise<MachineState> {
     const machine = this.#present();
     this.wiring.console.release();
-    return machine.capture();
+    await machine.copyAhead();
+    return this.#present().capture();
   }
 
   /** Begins to record the machine's history in a file, or with null ends that; it runs on if it ran. */
@@ -217,6 +218,7 @@ export class MachineHolder implements PresentMachine {
 
   /** Takes the machine out amid everything. */
   async detach(): Promise<DetachedMachine> {
+    await this.#present().copyAhead();
     const isRunning = this.#status === "running";
     await this.#standStill();
     const { ports, devices, console } = this.wiring;
@@ -378,6 +380,7 @@ export class MachineHolder implements PresentMachine {
   /** With what is on disks that are not part of the state; the guest stands still while they are read. */
   async #captureWithDisks(file: MachineFile): Promise<MachineState> {
     const { outside } = this.#maker.parts;
+    await this.#present().copyAhead();
     if (outside.every((drive) => drive === undefined)) return this.#present().capture();
     return this.#standingStill(async () => {
       const state = await this.#present().capture();

@@ -153,8 +153,13 @@ export class Core {
    * machine that goes on from here.
    */
   forgetWritten(): void {
-    for (const hart of this.harts) hart.flushTlb();
+    this.flushTlbs();
     this.ram.pages.forgetWritten();
+  }
+
+  /** Makes all harts forget what they have translated. */
+  flushTlbs(): void {
+    for (const hart of this.harts) hart.flushTlb();
   }
 
   /** Power-on state of all harts, each stopped until started; RAM is left as it is. */

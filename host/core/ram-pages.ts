@@ -102,12 +102,12 @@ export class RamPages {
     return this.#contents.slice(start, start + pageCount * PAGE_BYTE_LENGTH);
   }
 
-  /** All pages that are present count as not written. */
-  forgetWritten(): void {
-    if (this.#absentEnd === 0) {
-      this.#flags.fill(0);
+  /** Pages that are present count as not written: all of them, or some. No translation of them may be cached. */
+  forgetWritten(first = 0, pageCount = this.count): void {
+    if (this.#absentEnd <= first) {
+      this.#flags.fill(0, first, first + pageCount);
       return;
     }
-    for (let page = 0; page < this.count; page++) if (this.isWritten(page)) this.#flags[page] = 0;
+    for (let page = first; page < first + pageCount; page++) if (this.isWritten(page)) this.#flags[page] = 0;
   }
 }

@@ -7,6 +7,11 @@ import { assert } from "../util/errors.js";
 const PAGES_PER_CHUNK = CHUNK_BYTE_LENGTH / PAGE_BYTE_LENGTH;
 assert(PAGES_PER_CHUNK === PAGES_PER_QUAD, "a chunk is a quad of pages");
 
+/** Copied ahead of a capture at a time: a millisecond or two, in which the guest and its neighbours stand still. */
+const AHEAD_CHUNKS = 256;
+/** Left to the capture itself. */
+const LEFT_CHUNKS = 512;
+
 /** In whole chunks. */
 export interface MemoryUsage {
   readonly touchedByteLength: number;
@@ -41,13 +46,44 @@ export class GuestMemory {
     const { pages, byteLength } = this.#core.ram;
     const chunks = [...this.#base.chunks];
     for (let index = 0; index < chunks.length; index++) {
-      if (pages.arePlain(firstPage(index), PAGES_PER_CHUNK)) continue;
       if (this.#isWritten(index)) chunks[index] = Chunk.of(pages.copy(firstPage(index), this.#pageCount(index)));
     }
     this.#core.forgetWritten();
     this.#base = { byteLength, chunks };
     this.#isBaseOwn = false;
     return this.#base;
+  }
+
+  /**
+   * Copies what was written since the last capture, so that the next one has little to copy: again as long as each time
+   * the guest has written less than half as much anew. Yields where the guest may run on.
+   */
+  *copyAhead(): Generator<void> {
+    let before = Number.POSITIVE_INFINITY;
+    for (let count = this.#writtenCount(); count > LEFT_CHUNKS && count <= before / 2; count = this.#writtenCount()) {
+      yield* this.#copyWritten();
+      before = count;
+    }
+  }
+
+  *#copyWritten(): Generator<void> {
+    const { pages } = this.#core.ram;
+    let copied = 0;
+    for (let index = 0; index < this.#base.chunks.length; index++) {
+      if (!this.#isWritten(index)) continue;
+      this.#ownChunks()[index] = Chunk.of(pages.copy(firstPage(index), this.#pageCount(index)));
+      pages.forgetWritten(firstPage(index), this.#pageCount(index));
+      if (++copied % AHEAD_CHUNKS !== 0) continue;
+      this.#core.flushTlbs();
+      yield;
+    }
+    this.#core.flushTlbs();
+  }
+
+  #writtenCount(): number {
+    let count = 0;
+    for (let index = 0; index < this.#base.chunks.length; index++) if (this.#isWritten(index)) count++;
+    return count;
   }
 
   /** How much of RAM there is something in, and how much of that takes up memory here and now. */
@@ -59,7 +95,7 @@ export class GuestMemory {
     // Without an iterator: this is done for every machine every few seconds.
     for (let index = 0; index < chunks.length; index++) {
       const isZero = chunks[index] === null;
-      if (isZero && (pages.arePlain(firstPage(index), PAGES_PER_CHUNK) || !this.#isWritten(index))) continue;
+      if (isZero && !this.#isWritten(index)) continue;
       touched += this.#pageCount(index);
       if (!pages.isAbsent(firstPage(index))) resident += this.#pageCount(index);
     }
@@ -76,7 +112,7 @@ export class GuestMemory {
     // Hundreds of thousands of pages, most of them as they were: this is most of what a fork costs.
     for (let index = 0; index < contents.chunks.length; index++) {
       const isSame = contents.chunks[index] === before.chunks[index];
-      if (isSame && (pages.arePlain(firstPage(index), PAGES_PER_CHUNK) || !this.#isWritten(index))) continue;
+      if (isSame && !this.#isWritten(index)) continue;
       pages.leaveAbsent(firstPage(index), this.#pageCount(index), this.#absent);
     }
   }
@@ -89,10 +125,14 @@ export class GuestMemory {
   #makeZero(page: number): void {
     const index = Math.floor(page / PAGES_PER_CHUNK);
     if (this.#base.chunks[index] === null) return;
-    const chunks = this.#isBaseOwn ? (this.#base.chunks as (Chunk | null)[]) : [...this.#base.chunks];
-    chunks[index] = null;
-    this.#base = { byteLength: this.#base.byteLength, chunks };
+    this.#ownChunks()[index] = null;
+  }
+
+  /** The chunks of the base, to be changed. */
+  #ownChunks(): (Chunk | null)[] {
+    if (!this.#isBaseOwn) this.#base = { byteLength: this.#base.byteLength, chunks: [...this.#base.chunks] };
     this.#isBaseOwn = true;
+    return this.#base.chunks as (Chunk | null)[];
   }
 
   /** An error must not pass through the processor, which would be left amid an instruction. */
@@ -108,6 +148,7 @@ export class GuestMemory {
   #isWritten(index: number): boolean {
     const { pages } = this.#core.ram;
     const first = firstPage(index);
+    if (pages.arePlain(first, PAGES_PER_CHUNK)) return false;
     for (let page = first; page < first + this.#pageCount(index); page++) if (pages.isWritten(page)) return true;
     return false;
   }

@@ -234,9 +234,19 @@ export class Machine {
     return components;
   }
 
-  /** The whole machine as it is, between two instructions; also while it runs, which it goes on to do. */
+  /** The whole machine as it is, between two instructions, soon; also while it runs, which it goes on to do. */
   capture(): Promise<MachineState> {
     return this.#loop.between(() => this.#capture());
+  }
+
+  /**
+   * Copies most of what a running machine has written, while it runs on: for a capture right afterwards, which it then
+   * stands still for the less. A history has the moments at which the processor forgets translations, which are its
+   * captures and no others: of a machine with one nothing is copied.
+   */
+  async copyAhead(): Promise<void> {
+    if (!this.#loop.isRunning || this.#border !== null) return;
+    for (const _ of this.#memory.copyAhead()) await this.#host.yieldToEvents();
   }
 
   /**

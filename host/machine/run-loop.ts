@@ -101,6 +101,11 @@ export class RunLoop {
     return this.#exits;
   }
 
+  /** Whether `run` has been called and has not ended. */
+  get isRunning(): boolean {
+    return this.#isRunning;
+  }
+
   /** Time spent in `run`, sleep included. */
   get elapsedMs(): number {
     return this.#elapsedMs;

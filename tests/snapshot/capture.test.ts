@@ -1,5 +1,25 @@
 import { describe, expect, test } from "vitest";
+import { bare } from "../machine/test-machine.js";
 import { CountingMachine } from "./counting-machine.js";
+
+/** Writes to 40 MiB, page after page, prints a dot, and from then on counts in one place: its page stays in the TLB. */
+const WRITER = bare(`
+    li s0, UART
+    li s1, 0x80400000
+    li s2, 0x82c00000
+  fill:
+    sd s1, (s1)
+    addi s1, s1, 1032
+    bltu s1, s2, fill
+    li t0, 46
+    sb t0, (s0)
+    li s1, 0x80400000
+  count:
+    addi a1, a1, 1
+    sd a1, (s1)
+    j count
+`);
+const WRITER_MEMORY = { boot: WRITER, memoryByteLength: 64 * 1024 * 1024 };
 
 describe("capture and restore", () => {
   test("a machine that goes on from a state, and the one it was captured from, come to the same state", async () => {
@@ -62,5 +82,47 @@ describe("capture and restore", () => {
     expect(original.dots).toBeGreaterThan(before);
     const copy = await CountingMachine.resume(await original.machine.capture());
     expect(copy.machine.stats().instructions).toBeGreaterThanOrEqual(state.instructions);
+  });
+
+  test.for(["off", "on"] as const)(
+    "a machine that writes all the time is captured as it is at one moment, with translation %s",
+    async (translate) => {
+      const original = await CountingMachine.create({ ...WRITER_MEMORY, translate });
+      // The first capture has a good deal to copy, and does while the machine goes on.
+      await original.runUntil(1);
+      const start = original.machine.stats().instructions;
+      const running = original.runUntil(100_000);
+      for (let count = 0; count < 3; count++) {
+        await original.machine.copyAhead();
+        const state = await original.machine.capture();
+        // Right after it the machine has not gone on yet.
+        expect(state.instructions).toBe(original.machine.stats().instructions);
+        const copy = await CountingMachine.resume(state);
+        expect(copy.machine.stateHash()).toBe(original.machine.stateHash());
+      }
+      expect(original.machine.stats().instructions).toBeGreaterThan(start);
+      original.machine.stop();
+      await running;
+    },
+  );
+
+  test("a machine that has written much stands still for a little of it only when it is captured", async () => {
+    const original = await CountingMachine.create(WRITER_MEMORY);
+    await original.runUntil(1);
+    const running = original.runUntil(100);
+    let turns = 0;
+    let isCaptured = false;
+    const count = (): void => {
+      turns++;
+      if (!isCaptured) setImmediate(count);
+    };
+    count();
+    await original.machine.copyAhead();
+    await original.machine.capture();
+    isCaptured = true;
+    original.machine.stop();
+    await running;
+    // Forty MiB, at four a turn, but for the last eight.
+    expect(turns).toBeGreaterThanOrEqual(8);
   });
 });

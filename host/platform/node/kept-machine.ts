@@ -182,6 +182,7 @@ export class KeptMachine {
   /** With what is on disks that are not part of the state; the guest stands still while they are read. */
   async #capture(): Promise<MachineState> {
     const { file, outside } = this.#options;
+    await this.#present().copyAhead();
     if (outside.length === 0) return this.#present().capture();
     return this.#standingStill(async () => {
       const names = outside.map((drive) => drive?.name ?? null);
