@@ -434,9 +434,10 @@ export class HypervisorBase implements HypervisorService {
 
   #workerEnded(worker: HostWorker, error: Error): void {
     const here = this.managed.all.filter((machine) => machine.worker === worker);
-    const suspect = here.length === 1 ? here[0]! : (here.find(({ lane }) => lane === worker.laneInTurn) ?? null);
-    const whose = suspect === null ? "" : `, in the turn of ${suspect.name}`;
-    this.#events.tell("host", null, `worker ${worker.number}: ${error.message}${whose}`);
+    const inTurn = here.find(({ lane }) => lane === worker.laneInTurn) ?? null;
+    // Nobody else can be to blame for the end of a worker in which one machine was alone.
+    const suspect = here.length === 1 ? here[0]! : inTurn;
+    this.#events.tell("host", null, `worker ${worker.number}: ${error.message}${blame(suspect, inTurn)}`);
     this.#division.forget(worker.number);
     this.#division.update();
     for (const machine of here) machine.workerEnded(worker, error, suspect);
@@ -451,6 +452,12 @@ export class HypervisorBase implements HypervisorService {
       destroy: (name) => managed.destroy(name),
     };
   }
+}
+
+/** Why the machine is suspected, for the event. */
+function blame(suspect: ManagedMachine | null, inTurn: ManagedMachine | null): string {
+  if (suspect === null) return "";
+  return suspect === inTurn ? `, in the turn of ${suspect.name}` : `, with ${suspect.name} alone in it`;
 }
 
 /** Does `work` with each, a few at a time. */

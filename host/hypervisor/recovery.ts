@@ -25,7 +25,7 @@ export class Recovery {
     this.#isKeptApart = isKeptApart;
   }
 
-  /** Whether it is to have a worker for itself: one has ended in its turn since somebody started or moved it. */
+  /** Whether it is to have a worker for itself: one has ended by its fault since somebody started or moved it. */
   get isKeptApart(): boolean {
     return this.#isKeptApart;
   }

@@ -109,8 +109,11 @@ test("who is kept apart is so in the next program, too, until somebody starts it
     const machine = await first.machines.create(letters(image.path, "wild"));
     const output = outputOf(first, "wild");
     await until(() => output().length > 3, "letters");
+    // It is nobody's turn; but there is nobody else.
+    await machine.pause();
     platform.workers[0]!.crash();
     await until(() => machine.view().worker === 1, "a worker for itself");
+    expect(first.events(0, 100).some(({ message }) => message.endsWith(", with wild alone in it"))).toBe(true);
     await first.close();
 
     const second = await createHypervisor({ workers: 1, directory });

@@ -2,11 +2,15 @@
  * What a machine that means harm leaves to its neighbours, measured with real guests on one worker. It takes minutes of
  * a processor, so it runs when VIV_ISOLATION is set.
  */
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { MachineRequest } from "../../host/control/hypervisor/schemas.js";
 import type { HypervisorBase } from "../../host/hypervisor/hypervisor-base.js";
 import type { HypervisorMachine } from "../../host/hypervisor/hypervisor-machine.js";
+import { writeImageDirectory } from "../../host/platform/node/images/image-directory.js";
 import { hasApt } from "../images/requirements.js";
 import { TEST_CACHE, testImage } from "../images/test-image.js";
 import { createHypervisor } from "./test-hypervisor.js";
@@ -16,21 +20,43 @@ const PAIRS = 7;
 const WINDOW_MS = 2500;
 /** Caches warm up, code is translated. */
 const SETTLE_MS = 500;
+const DISK_BYTE_LENGTH = 64 * 2 ** 20;
+/** What is not all zeros, which disks take no room for. */
+const NOISE = "head -c 1048576 /dev/urandom > /tmp/noise; mkdir -p /mnt";
+const FILL_DISK = `${NOISE}; mke2fs /dev/vda > /dev/null; mount -t ext4 /dev/vda /mnt
+while :; do while cat /tmp/noise; do :; done > /mnt/full 2> /dev/null; sync; rm /mnt/full; done`;
+/** The host's own disk is not to be full. */
+const FILL_FOLDER = `${NOISE}; mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000 host /mnt
+while :; do for each in $(seq 64); do cat /tmp/noise; done > /mnt/full; sync; rm /mnt/full; done`;
 
 describe.skipIf(!hasApt || process.env.VIV_ISOLATION === undefined)("isolation (VIV_ISOLATION)", () => {
   let hypervisor: HypervisorBase;
   let victims: readonly HypervisorMachine[];
   let calm: HypervisorMachine;
+  const directory = mkdtempSync(join(tmpdir(), "viv-isolation-"));
+  const withDisk = join(directory, "with-disk");
 
   beforeAll(async () => {
     process.env.VIV_CACHE_DIR ??= TEST_CACHE;
-    await testImage();
-    hypervisor = await createHypervisor({ workers: 1, memoryMiB: 4096 });
+    await writeImageWithDisk();
+    hypervisor = await createHypervisor({ workers: 1, memoryMiB: 4096, allowFolder: (folder) => folder === directory });
     victims = [await busy("first"), await busy("second")];
     calm = await busy("calm");
     await calm.pause();
   }, 120_000);
-  afterAll(() => hypervisor?.close());
+  afterAll(async () => {
+    await hypervisor?.close();
+    rmSync(directory, { recursive: true });
+  });
+
+  /** The default guest with a disk of its own, which is a file of this host. */
+  async function writeImageWithDisk(): Promise<void> {
+    const { manifest, kernel, initrd } = await testImage();
+    const diskFile = join(directory, "disk");
+    writeFileSync(diskFile, "");
+    truncateSync(diskFile, DISK_BYTE_LENGTH);
+    await writeImageDirectory(withDisk, { manifest, kernel, initrd, diskFile }, () => {});
+  }
 
   async function busy(name: string): Promise<HypervisorMachine> {
     const machine = await hypervisor.machines.create({ name, memoryMiB: 128 });
@@ -51,18 +77,22 @@ describe.skipIf(!hasApt || process.env.VIV_ISOLATION === undefined)("isolation (
     return (done / busiestNs) * 1e9;
   }
 
-  test.each([
-    ["loops", BUSY],
-    ["floods its console", "yes > /dev/ttyS0"],
-    ["floods its entropy device", "cat /dev/hwrng > /dev/null"],
-    ["floods its network", "while :; do head -c 1400 /dev/zero | nc -u -w 0 10.0.2.2 9; done"],
-    ["fills its file system", "while :; do dd if=/dev/zero of=/tmp/full bs=64k; done 2> /dev/null"],
-    ["forks for ever", "fork() { fork | fork & }; fork"],
+  const ofDisk = { image: withDisk, append: "viv.stay" };
+  const ofFolder = { folders: [{ directory, tag: "host", readOnly: false }] };
+  test.each<[string, string, Partial<MachineRequest>]>([
+    ["loops", BUSY, {}],
+    ["floods its console", "yes > /dev/ttyS0", {}],
+    ["floods its entropy device", "cat /dev/hwrng > /dev/null", {}],
+    ["floods its network", "while :; do head -c 1400 /dev/zero | nc -u -w 0 10.0.2.2 9; done", {}],
+    ["fills its file system", "while :; do dd if=/dev/zero of=/tmp/full bs=64k; done 2> /dev/null", {}],
+    ["fills its disk", FILL_DISK, ofDisk],
+    ["fills a folder of the host", FILL_FOLDER, ofFolder],
+    ["forks for ever", "fork() { fork | fork & }; fork", {}],
   ])(
     "a machine that %s leaves the others 95 %% of what a busy one leaves them",
     { timeout: 180_000 },
-    async (what, command) => {
-      const wild = await hypervisor.machines.create({ name: "wild", memoryMiB: 128, restart: "never" });
+    async (what, command, request) => {
+      const wild = await hypervisor.machines.create({ name: "wild", memoryMiB: 128, restart: "never", ...request });
       try {
         await wild.spawn(command);
         await wild.pause();

@@ -31,10 +31,14 @@ const ACCESS_MS_MAX = 0.5;
 const BLAME_MS_MAX = 20;
 /**
  * A host that is busy disturbs all of its machines, in proportion to what they run. One that is disturbed more than so
- * many times as much as the least disturbed one, and so much more, is slow by turns itself, and pays for it, with turns of fewer instructions.
+ * many times as much as the least disturbed one, and so much more, is slow by turns itself, and pays for it, with turns
+ * of fewer instructions.
  */
 const DISTURBANCE_FACTOR = 2;
 const DISTURBANCE_FREE = 0.25;
+/** The same of its lag, which is an average over more turns, and hardly shows a host that stands still for a moment. */
+const LAG_FACTOR = 1.5;
+const LAG_FREE = 0.03;
 /** What a turn costs the host even if nothing is done in it. */
 const TURN_MS_MIN = 0.05;
 /** Between two turns the host does its own work; more than this is not its work. */
@@ -194,12 +198,15 @@ export class Dispatcher {
   }
 
   /** How much more than its instructions show a machine's slices take that is not the host's doing. */
-  #unevenness(member: Member): number {
-    const own = member.speed.disturbance;
-    if (own === null) return 0;
-    let least = Number.POSITIVE_INFINITY;
-    for (const { speed } of this.#members.values()) least = Math.min(least, speed.disturbance ?? least);
-    return Math.max(0, own - (DISTURBANCE_FACTOR * least + DISTURBANCE_FREE));
+  #unevenness({ speed: { disturbance, lag } }: Member): number {
+    if (disturbance === null || lag === null) return 0;
+    let [leastDisturbance, leastLag] = [disturbance, lag];
+    for (const { speed } of this.#members.values()) {
+      leastDisturbance = Math.min(leastDisturbance, speed.disturbance ?? leastDisturbance);
+      leastLag = Math.min(leastLag, speed.lag ?? leastLag);
+    }
+    const beyondHosts = disturbance - (DISTURBANCE_FACTOR * leastDisturbance + DISTURBANCE_FREE);
+    return Math.max(0, beyondHosts, lag - (LAG_FACTOR * leastLag + LAG_FREE));
   }
 
   /** Whoever had the last turn and wants the next one has things to do between; it keeps its place meanwhile. */

@@ -16,14 +16,18 @@ const DISTURBED = 1.25;
 const DISTURBANCE_MS_MAX = 20;
 /** What a slice weighs in `disturbance`. */
 const GAIN = 1 / 64;
+/** More of one slice than so many times what it should take is no lag. */
+const LAG_FACTOR_MAX = 2;
+/** What a slice weighs in `lag`: of a machine that is always busy, the last second or so counts. */
+const LAG_GAIN = 1 / 256;
 
 /** How fast a machine runs, and how evenly. */
 export class Speedometer {
   readonly #msPerInstruction: number[] = [];
   #next = 0;
   #estimate = 1 / FIRST_INSTRUCTIONS_PER_MS;
-  #expectedMs = 0;
-  #disturbedMs = 0;
+  readonly #disturbance = new MovingRatio(GAIN);
+  readonly #lag = new MovingRatio(LAG_GAIN);
 
   /** What `retired` instructions cost when nothing disturbs them. */
   msOf(retired: number): number {
@@ -40,7 +44,15 @@ export class Speedometer {
    * enough of them.
    */
   get disturbance(): number | null {
-    return this.#msPerInstruction.length < WINDOW ? null : this.#disturbedMs / this.#expectedMs;
+    return this.#isKnown ? this.#disturbance.value : null;
+  }
+
+  /**
+   * The same of all its slices, a little at a time: it shows a machine whose instructions are not all alike, and hardly
+   * shows a host that stands still now and then.
+   */
+  get lag(): number | null {
+    return this.#isKnown ? this.#lag.value : null;
   }
 
   /** @param granted what the turn had, in instructions */
@@ -49,11 +61,35 @@ export class Speedometer {
     if (!wasLong || retired === 0 || elapsedMs <= 0) return;
     const expectedMs = this.msOf(retired);
     const disturbedMs = Math.min(DISTURBANCE_MS_MAX, Math.max(0, elapsedMs - DISTURBED * expectedMs));
-    this.#expectedMs += (expectedMs - this.#expectedMs) * GAIN;
-    this.#disturbedMs += (disturbedMs - this.#disturbedMs) * GAIN;
+    this.#disturbance.add(disturbedMs, expectedMs);
+    this.#lag.add(Math.min(LAG_FACTOR_MAX * expectedMs, Math.max(0, elapsedMs - expectedMs)), expectedMs);
     this.#msPerInstruction[this.#next] = elapsedMs / retired;
     this.#next = (this.#next + 1) % WINDOW;
     const sorted = [...this.#msPerInstruction].sort((a, b) => a - b);
     this.#estimate = sorted[Math.floor((sorted.length - 1) * FASTER_PART)]!;
+  }
+
+  get #isKnown(): boolean {
+    return this.#msPerInstruction.length === WINDOW;
+  }
+}
+
+/** One sum divided by another, in which what is long ago counts little. */
+class MovingRatio {
+  readonly #gain: number;
+  #part = 0;
+  #whole = 0;
+
+  constructor(gain: number) {
+    this.#gain = gain;
+  }
+
+  get value(): number {
+    return this.#part / this.#whole;
+  }
+
+  add(part: number, whole: number): void {
+    this.#part += (part - this.#part) * this.#gain;
+    this.#whole += (whole - this.#whole) * this.#gain;
   }
 }

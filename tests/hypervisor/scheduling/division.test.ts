@@ -279,6 +279,20 @@ describe("the dispatcher, by the host's clock", () => {
     expect(Math.abs(a / b - 1)).toBeLessThan(0.02);
   });
 
+  test("a host that takes away half of the time, now from one and now from the other, cheats nobody", async () => {
+    let state = 1;
+    // A linear congruential generator, by Knuth's constants for 32 bits.
+    const random = (): number => {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+      return state / 2 ** 32;
+    };
+    const stallMs = (): number => (random() < 0.3 ? 10 * random() : 0);
+    const outcome = await dispatch({ machines: busy(4) }, 120_000, { stallMs });
+    const parts = [...outcome.usedMs.values()];
+    const meanMs = parts.reduce((sum, part) => sum + part, 0) / parts.length;
+    for (const part of parts) expect(Math.abs(part / meanMs - 1)).toBeLessThan(0.02);
+  });
+
   test("after a long stop nobody's limit has saved up more than its period", async () => {
     const machines = [{ name: "limited", cpu: { limit: 0.1 } }, ...busy(1)];
     let isStalled = false;
@@ -324,6 +338,18 @@ describe("the dispatcher, by the host's clock", () => {
       const outcome = await dispatch({ machines: [uneven, { name: "even" }] }, TEN_SECONDS * 6);
       expect(used(outcome, "even"), `${slow} of 4`).toBeGreaterThan(TEN_SECONDS * 6 * 0.35);
     }
+  });
+
+  test("who is half as fast in every other turn pays for all but a little of it", async () => {
+    let turns = 0;
+    const uneven = {
+      name: "uneven",
+      get instructionsPerMs() {
+        return turns++ % 2 === 0 ? 100_000 : 200_000;
+      },
+    };
+    const outcome = await dispatch({ machines: [uneven, { name: "even" }] }, TEN_SECONDS);
+    expect(used(outcome, "even")).toBeGreaterThan(TEN_SECONDS * 0.48);
   });
 
   test("who wakes for next to nothing pays for the turn", async () => {
