@@ -18,7 +18,7 @@ const FLOWS_MAX = 1024;
 /** RFC 4787 section 4.3 asks for two minutes at least. */
 const FLOW_IDLE_MS = 120_000;
 const SWEEP_MS = 10_000;
-/** Others that a guest's port talks to; answers of strangers are dropped. */
+/** Others that a guest's port talks to; what strangers' addresses send is dropped: RFC 4787 section 5. */
 const PEERS_MAX = 256;
 
 export interface UdpDatagram {
@@ -63,8 +63,8 @@ export function sendUdp(wire: Wire, { source, destination, data }: UdpDatagram, 
 /** A guest's port, and the host socket that stands for it. */
 interface Flow {
   readonly socket: OutsideDatagrams;
-  /** Those the guest has sent to: outside endpoint to what the guest calls it. */
-  readonly peers: Map<string, Endpoint>;
+  /** Those the guest has sent to: outside address to what the guest calls it. */
+  readonly peers: Map<string, Uint8Array>;
   /** What was sent last and to whom, until that is refused. */
   last: { readonly peer: string; readonly quote: Quote } | null;
   usedMs: number;
@@ -97,10 +97,10 @@ export class UdpFlows {
     this.#flows.delete(key);
     this.#flows.set(key, flow);
     flow.usedMs = this.#outside.nowMs();
-    const peer = endpointKey(outside, 0);
+    const peer = keyOf(outside.address);
     if (!flow.peers.has(peer) && flow.peers.size >= PEERS_MAX) flow.peers.delete(flow.peers.keys().next().value!);
-    flow.peers.set(peer, destination);
-    flow.last = { peer, quote: quoteOf(packet) };
+    flow.peers.set(peer, destination.address);
+    flow.last = { peer: endpointKey(outside, 0), quote: quoteOf(packet) };
     flow.socket.send(data, outside);
   }
 
@@ -113,13 +113,13 @@ export class UdpFlows {
 
   #open(guest: Endpoint, addressByteLength: number): Flow {
     if (this.#flows.size >= FLOWS_MAX) this.#close(this.#flows.keys().next().value!);
-    const peers = new Map<string, Endpoint>();
+    const peers = new Map<string, Uint8Array>();
     const socket = this.#outside.openDatagrams(addressByteLength, {
       received: (data, from) => {
-        const source = peers.get(endpointKey(from, 0));
-        if (source === undefined) return;
+        const address = peers.get(keyOf(from.address));
+        if (address === undefined) return;
         flow.usedMs = this.#outside.nowMs();
-        this.#deliver({ source, destination: guest, data });
+        this.#deliver({ source: { address, port: from.port }, destination: guest, data });
       },
       refused: (to) => {
         if (flow.last?.peer !== endpointKey(to, 0)) return;

@@ -234,7 +234,7 @@ describe("icmp", () => {
 describe("udp", () => {
   const server = { address: Uint8Array.of(192, 0, 2, 7), port: 99 };
 
-  test("a port of the guest has a socket outside, whose answers come back; those of strangers do not", () => {
+  test("a port of the guest has a socket outside, whose answers come back by whichever port; those of strangers do not", () => {
     wire.send(udp(5000, 99, Buffer.from("ask"), { destination: "192.0.2.7" }));
     wire.send(udp(5000, 98, Buffer.from("too"), { destination: "10.0.2.2" }));
     expect(outside.sockets.length).toBe(1);
@@ -243,11 +243,12 @@ describe("udp", () => {
       "127.0.0.1:98 too",
     ]);
     outside.sockets[0]!.deliver(Buffer.from("answer"), server);
-    outside.sockets[0]!.deliver(Buffer.from("stranger"), { ...server, port: 100 });
+    outside.sockets[0]!.deliver(Buffer.from("answer"), { ...server, port: 100 });
+    outside.sockets[0]!.deliver(Buffer.from("stranger"), { ...server, address: Uint8Array.of(192, 0, 2, 8) });
     outside.sockets[0]!.deliver(Buffer.from("local"), { address: Uint8Array.of(127, 0, 0, 1), port: 98 });
     expect(
       wire.take().map(({ source, payload }) => `${source}:${payload.readUInt16BE(0)} ${payload.subarray(8)}`),
-    ).toEqual(["192.0.2.7:99 answer", "10.0.2.2:98 local"]);
+    ).toEqual(["192.0.2.7:99 answer", "192.0.2.7:100 answer", "10.0.2.2:98 local"]);
   });
 
   test("a port outside at which nobody listens is told by ICMP, once for each datagram, with the datagram it is about", () => {

@@ -146,3 +146,28 @@ test("datagrams: a socket keeps its port when it talks to others, and hears each
   expect(new Set(ports).size).toBe(1);
   for (const { socket } of servers) socket.close();
 });
+
+test.skipIf(process.getuid?.() !== 0)(
+  "datagrams: a server of TFTP, whose port only root may have, is heard when it answers by another port",
+  async () => {
+    const [asked, answering] = [createSocket("udp4"), createSocket("udp4")];
+    try {
+      await once(asked.bind(69, "127.0.0.1"), "listening");
+      asked.on("message", (_, { port: from, address }) => answering.send("block", from, address));
+      const answer = await new Promise<string>((resolve) => {
+        const datagrams = new NodeOutside().openDatagrams(4, {
+          received: (bytes) => {
+            resolve(Buffer.from(bytes).toString());
+            datagrams.close();
+          },
+          refused: () => resolve("refused"),
+        });
+        datagrams.send(Buffer.from("read"), { address: LOOPBACK, port: 69 });
+      });
+      expect(answer).toBe("block");
+    } finally {
+      asked.close();
+      answering.close();
+    }
+  },
+);

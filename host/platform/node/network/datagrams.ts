@@ -9,13 +9,15 @@ const RECEIVE_BUFFER_BYTE_LENGTH = 1 << 20;
 /** Ports for whoever wants one: RFC 6335 section 6. */
 const FIRST_PORT = 49_152;
 const PORT_COUNT = 16_384;
+/** A server of TFTP answers by another port than the one it was asked at: RFC 1350 section 4. */
+const TFTP_PORT = 69;
 /** Ports that are tried, before the host chooses one. */
 const PORT_TRIES_MAX = 8;
 
 /**
  * - opening: it has no port yet; what is to be sent waits
  * - connected: it is the socket of one peer, and hears when that one's port is closed
- * - free: it talks to several peers, of whose closed ports the host does not tell
+ * - free: it talks to several peers, or to one that answers by another port; the host does not tell of closed ones
  */
 type Phase = "opening" | "connected" | "free" | "closed";
 
@@ -55,6 +57,7 @@ export class NodeDatagrams implements OutsideDatagrams {
     if (this.#phase === "closed" || this.#onTheWay + this.#waiting.length >= ON_THE_WAY_MAX) return;
     if (this.#peer === null) {
       this.#peer = to;
+      this.#isPeerOnly = to.port !== TFTP_PORT;
       this.#bind();
     } else if (!isSame(this.#peer, to)) {
       this.#free();
