@@ -77,6 +77,8 @@ const READINGS_PER_WRITE = 10;
 const FLUSH_MS = 50;
 /** Machines that are saved at a time when all are. */
 const SAVED_AT_ONCE = 4;
+/** What uses less of a processor idles. */
+const IDLE_PROCESSORS = 0.01;
 const MIB = 2 ** 20;
 
 /** Many machines on one host: in workers that they share, each with a file of its own. */
@@ -130,6 +132,7 @@ export class HypervisorBase implements HypervisorService {
     this.#saves = new SaveKeeper({
       machines: () => this.managed.all,
       monotonicMs: () => platform.monotonicMs(),
+      isIdle: ({ meter }) => meter.load.processors < IDLE_PROCESSORS,
       onFailure: (machine, error) => this.#failed(machine, "be saved by itself", error),
     });
     this.#division = new Division({

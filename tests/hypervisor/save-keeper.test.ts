@@ -38,12 +38,13 @@ test("saves: a point is gone on from once when failures are soon, always when th
   expect(doubtful.isSpent).toBe(true);
 });
 
-test("saves: in each worker one at a time, the longest due first, at 2 % of its time; a failure is told once", async () => {
+test("saves: in each worker one at a time, the longest due first, at 2 % of its time, or less for what idles; a failure is told once", async () => {
   let nowMs = 0;
   const saved: string[] = [];
   const failures: string[] = [];
   const [one, two] = [{}, {}] as [HostWorker, HostWorker];
   let isFull = false;
+  let idle = "";
   const machine = (name: string, worker: HostWorker, dueMs: number | null) => ({
     name,
     worker,
@@ -58,6 +59,7 @@ test("saves: in each worker one at a time, the longest due first, at 2 % of its 
   const keeper = new SaveKeeper({
     machines: () => machines as unknown as ManagedMachine[],
     monotonicMs: () => nowMs,
+    isIdle: ({ name }) => name === idle,
     onFailure: ({ name }) => failures.push(name),
   });
   const lookAt = async (ms: number) => {
@@ -73,6 +75,11 @@ test("saves: in each worker one at a time, the longest due first, at 2 % of its 
   expect(await lookAt(400)).toEqual([]);
   machines[1]!.saveDueMs = null;
   expect(await lookAt(2000)).toEqual(["a", "c"]);
+  // What idles waits four times as long.
+  idle = "c";
+  expect(await lookAt(3000)).toEqual(["a"]);
+  expect(await lookAt(3900)).toEqual(["a"]);
+  expect(await lookAt(4300)).toEqual(["c"]);
   isFull = true;
   expect(await lookAt(10_000)).toEqual([]);
   expect(await lookAt(100_000)).toEqual([]);
