@@ -1,6 +1,5 @@
-import type { NetworkClock } from "../link.js";
 import type { Endpoint, OutsideStream, StreamEvents, StreamFailure } from "./outside.js";
-import type { StreamMemory } from "./stream-memory.js";
+import { TcpAcknowledgment } from "./tcp-acknowledgment.js";
 import { TcpOutput } from "./tcp-output.js";
 import { TcpReceiver, WINDOW_SCALE } from "./tcp-receiver.js";
 import {
@@ -16,37 +15,12 @@ import {
   type TcpSegment,
 } from "./tcp-segment.js";
 import { TcpSender } from "./tcp-sender.js";
+import type { TcpServices } from "./tcp-services.js";
 import { TcpTimer } from "./tcp-timer.js";
-import type { Wire } from "./wire.js";
 
 const MSS_DEFAULT = 536;
 /** A guest cannot make us send frames that are all header. */
 const MSS_MIN = 88;
-/** Answers to segments out of place, in a second: RFC 5961 section 7. */
-const CHALLENGES_PER_SECOND = 100;
-
-/**
- * When data of the guest's is acknowledged. Small pieces are mostly questions, whose answers take the acknowledgment
- * along: that spares the guest an interrupt and a segment (RFC 9293 section 3.8.6.3).
- */
-export type AckTime = "soon" | "later";
-/** So many full segments are acknowledged soon: RFC 5681 section 4.2. */
-const SEGMENTS_PER_ACK = 2;
-
-/** What connections need of what they are part of. */
-export interface TcpServices {
-  readonly wire: Wire;
-  readonly clock: NetworkClock;
-  readonly memory: StreamMemory;
-  /** Calls `flushAck` of the connection: when what is running now has come to its end, or within a millisecond or two. */
-  requestAck(connection: TcpConnection, when: AckTime): void;
-  /** Calls `pump` of the connection when the wire is free again. */
-  awaitWire(connection: TcpConnection): void;
-  /** The outside did not accept: the guest is told in the connection's place. */
-  refused(connection: TcpConnection, failure: StreamFailure, syn: TcpSegment): void;
-  /** The connection is no more. */
-  closed(connection: TcpConnection): void;
-}
 
 /**
  * - connecting: the guest asks, and the outside has not answered
@@ -65,6 +39,7 @@ export class TcpConnection {
   readonly #services: TcpServices;
   readonly #sender: TcpSender;
   readonly #receiver: TcpReceiver;
+  readonly #acknowledgment: TcpAcknowledgment;
   readonly #output: TcpOutput;
   readonly #timer: TcpTimer;
   #phase: Phase;
@@ -72,12 +47,8 @@ export class TcpConnection {
   #syn: TcpSegment | null = null;
   #sackPermitted = false;
   #isPaused = false;
-  #requestedAck: AckTime | null = null;
-  /** The sequence number that the guest was told last. */
-  #acknowledged = 0;
   /** What the stream memory counts for this connection. */
   #counted = 0;
-  #challenges = { secondMs: Number.NEGATIVE_INFINITY, count: 0 };
 
   /** @param initialSequence hard to guess */
   constructor(guest: Endpoint, remote: Endpoint, initialSequence: number, services: TcpServices) {
@@ -104,6 +75,7 @@ export class TcpConnection {
       },
       ended: () => this.#stream?.end(),
     });
+    this.#acknowledgment = new TcpAcknowledgment(this.#receiver, services.clock);
     this.#timer = new TcpTimer({
       clock: services.clock,
       sender: this.#sender,
@@ -168,7 +140,7 @@ export class TcpConnection {
 
   /** Sends the acknowledgment that was put off. */
   flushAck(): void {
-    if (this.#requestedAck === null || this.#phase === "connecting" || this.#phase === "closed") return;
+    if (!this.#acknowledgment.isDue || this.#phase === "connecting" || this.#phase === "closed") return;
     this.#sendAck();
   }
 
@@ -333,9 +305,7 @@ export class TcpConnection {
       this.#sendSyn();
       return;
     }
-    const nowMs = this.#services.clock.nowMs();
-    if (nowMs - this.#challenges.secondMs >= 1000) this.#challenges = { secondMs: nowMs, count: 0 };
-    if (this.#challenges.count++ < CHALLENGES_PER_SECOND) this.#sendAck();
+    if (this.#acknowledgment.mayChallenge()) this.#sendAck();
     if (this.#phase === "timeWait") this.#timer.awaitEnd();
   }
 
@@ -356,7 +326,8 @@ export class TcpConnection {
   #takeData(segment: TcpSegment): void {
     if (this.#receiver.isEnded || (segment.data.length === 0 && (segment.flags & FIN) === 0)) return;
     this.#receiver.take(segment);
-    this.#requestAck();
+    const when = this.#acknowledgment.request(this.#sender.mss);
+    if (when !== null) this.#services.requestAck(this, when);
   }
 
   #finishIfDone(): void {
@@ -364,18 +335,6 @@ export class TcpConnection {
     this.flushAck();
     this.#phase = "timeWait";
     this.#timer.awaitEnd();
-  }
-
-  #requestAck(): void {
-    const much = SEGMENTS_PER_ACK * this.#sender.mss;
-    const byteLength = ahead(this.#receiver.next, this.#acknowledged);
-    const isSmall = byteLength > 0 && byteLength < much;
-    // A guest that has filled its window waits for nothing else.
-    const mayGoOn = !this.#receiver.isEnded && this.#receiver.promised >= much;
-    const when = isSmall && mayGoOn ? "later" : "soon";
-    if (this.#requestedAck === "soon" || this.#requestedAck === when) return;
-    this.#requestedAck = when;
-    this.#services.requestAck(this, when);
   }
 
   #sendAck(): void {
@@ -391,12 +350,7 @@ export class TcpConnection {
     read?: (into: Uint8Array) => void,
     options: Uint8Array = NO_OPTIONS,
   ): void {
-    const hasAck = (flags & ACK) !== 0;
-    const acknowledgment = hasAck ? this.#receiver.next : 0;
-    if (hasAck) {
-      this.#requestedAck = null;
-      this.#acknowledged = acknowledgment;
-    }
+    const acknowledgment = (flags & ACK) !== 0 ? this.#acknowledgment.tell() : 0;
     const window = (flags & RST) !== 0 ? 0 : this.#receiver.stateWindow((flags & SYN) !== 0);
     this.#output.emit({ sequence, acknowledgment, flags, window, options }, byteLength, this.#sender.mss, read);
   }
