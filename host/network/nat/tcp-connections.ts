@@ -4,7 +4,8 @@ import { keyOf, write16 } from "../octets.js";
 import { type IpPacket, PROTOCOL_TCP } from "./ip.js";
 import type { Endpoint, Outside, OutsideStream, StreamEvents, StreamFailure } from "./outside.js";
 import { StreamMemory } from "./stream-memory.js";
-import { type AckTime, TcpConnection, type TcpServices } from "./tcp-connection.js";
+import type { AckTime } from "./tcp-acknowledgment.js";
+import { TcpConnection } from "./tcp-connection.js";
 import {
   ACK,
   FIN,
@@ -15,6 +16,7 @@ import {
   type TcpSegment,
   writeTcpHeader,
 } from "./tcp-segment.js";
+import type { TcpServices } from "./tcp-services.js";
 import { transportSum, type Wire } from "./wire.js";
 
 /** All connections of all guests; more are refused. */
