@@ -52,6 +52,11 @@ export class FidTable {
     return this.#fids.has(number);
   }
 
+  /** Whether the number still stands for this fid: it may have been given up, and taken again, meanwhile. */
+  isCurrent(number: number, fid: Fid): boolean {
+    return this.#fids.get(number) === fid;
+  }
+
   /** @throws FolderError EINVAL when the number is taken, ENFILE when there are too many */
   add(number: number, node: FileNode, uid: number): Fid {
     if (this.#fids.has(number)) throw new FolderError(EINVAL);

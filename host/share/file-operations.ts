@@ -55,8 +55,9 @@ export function* open(session: SessionState, request: RequestOf<"lopen">, reply:
 export function* create(session: SessionState, request: RequestOf<"lcreate">, reply: WireWriter): Task<void> {
   const { fids, tree } = session;
   const { directory, fid } = yield* directoryForNew(session, request.fid, request.name);
-  if (fid.opened !== null) throw new FolderError(EINVAL);
+  requireStill(fid);
   fids.checkOpenFiles();
+  const parent = fid.node;
   const { name, flags, mode, gid } = request;
   const access = accessOf(flags);
   const creation = { permissions: mode & PERMISSION_MASK, uid: fid.uid, gid };
@@ -66,20 +67,35 @@ export function* create(session: SessionState, request: RequestOf<"lcreate">, re
   } else {
     file = yield* wait(directory.createFile(name, access, creation));
   }
-  if (fids.has(request.fid)) fids.move(fid, tree.child(fid.node, name));
-  keep(session, request.fid, fid, file, access);
+  keep(session, request.fid, fid, file, access, () => {
+    if (fid.node !== parent) throw new FolderError(EBADF);
+    fids.move(fid, tree.child(parent, name));
+  });
   reply.qid(qidOf(yield* wait(file.attributes())));
   reply.u32(NO_IO_UNIT);
 }
 
-/** Lets a fid have the file that was opened for it, unless it is gone or has another since. */
-function keep({ fids }: SessionState, number: number, fid: Fid, file: FolderFile, access: FileAccess): void {
-  if (fids.has(number) && fids.get(number) === fid && fid.opened === null) {
-    fids.openFile(fid, file, access);
-    return;
+/**
+ * Lets a fid have the file that was opened for it, unless it is gone or has another since; the file is closed then.
+ *
+ * @param prepare what may still fail
+ */
+function keep(
+  { fids }: SessionState,
+  number: number,
+  fid: Fid,
+  file: FolderFile,
+  access: FileAccess,
+  prepare: () => void = () => {},
+): void {
+  try {
+    if (!fids.isCurrent(number, fid) || fid.opened !== null) throw new FolderError(EBADF);
+    prepare();
+  } catch (error) {
+    file.close();
+    throw error;
   }
-  file.close();
-  throw new FolderError(EBADF);
+  fids.openFile(fid, file, access);
 }
 
 function requireStill(fid: Fid): void {
@@ -143,12 +159,13 @@ export function* openFile(
   if (opened.file === null) {
     const directory = yield* session.tree.parentDirectory(fid.node);
     const file = yield* wait(directory.openFile(fid.node.name, { ...opened.access, truncate: false }));
-    if (opened.file === null) {
+    if (opened.file === null && session.fids.isCurrent(number, fid)) {
       opened.file = file;
       fid.node.openFiles.set(file, opened.access);
     } else {
       file.close();
     }
+    if (opened.file === null) throw new FolderError(EBADF);
   }
   return { file: opened.file, access: opened.access };
 }
@@ -161,7 +178,9 @@ export function* list(session: SessionState, request: RequestOf<"readdir">, repl
   const directory = yield* tree.directory(fid.node);
   // Reading from the start sees what is there now; further on, positions are those of the names as they were.
   if (opened.names === null || request.offset === 0) {
-    fids.keepListing(opened, [".", "..", ...(yield* wait(directory.list()))]);
+    const names = yield* wait(directory.list());
+    if (!fids.isCurrent(request.fid, fid)) throw new FolderError(EBADF);
+    fids.keepListing(opened, [".", "..", ...names]);
   }
   const names = opened.names ?? [];
   reply.u32(0);

@@ -1,6 +1,6 @@
 import { assert } from "../util/errors.js";
 import { type Task, wait } from "../util/task.js";
-import { ENAMETOOLONG, ENFILE, ENOENT, FolderError } from "./errno.js";
+import { EBADF, ENAMETOOLONG, ENFILE, ENOENT, FolderError } from "./errno.js";
 import type { FileAccess, FolderDirectory, FolderFile, SharedFolder } from "./shared-folder.js";
 
 /** Directories on the way from the root to a file. */
@@ -37,6 +37,8 @@ export class FileTree {
   /** By place, the longest unused first. */
   readonly #directories = new Map<FileNode, FolderDirectory>();
   #nodeCount = 1;
+  /** How often all directories were closed: what was being opened then is not kept. */
+  #closings = 0;
 
   constructor(folder: SharedFolder) {
     this.#folder = folder;
@@ -102,6 +104,7 @@ export class FileTree {
 
   /** The directory at a place, which the caller must not close. @throws FolderError ENOENT when the place is gone */
   *directory(node: FileNode): Task<FolderDirectory> {
+    const closings = this.#closings;
     const missing: FileNode[] = [];
     let directory = this.#opened(node);
     for (let each: FileNode = node; directory === undefined && each !== this.root; directory = this.#opened(each)) {
@@ -111,12 +114,12 @@ export class FileTree {
     }
     if (directory === undefined) {
       directory = yield* wait(this.#folder.root());
-      this.#keep(this.root, directory);
+      this.#keep(this.root, directory, closings);
     }
     while (missing.length > 0) {
       const next = missing.pop()!;
       directory = yield* wait(directory.openDirectory(next.name));
-      this.#keep(next, directory);
+      this.#keep(next, directory, closings);
     }
     return directory;
   }
@@ -144,6 +147,7 @@ export class FileTree {
   }
 
   closeAll(): void {
+    this.#closings++;
     for (const directory of this.#directories.values()) directory.close();
     this.#directories.clear();
   }
@@ -156,7 +160,12 @@ export class FileTree {
     return directory;
   }
 
-  #keep(node: FileNode, directory: FolderDirectory): void {
+  /** @throws FolderError EBADF when all were closed since, and this one with them */
+  #keep(node: FileNode, directory: FolderDirectory, closings: number): void {
+    if (closings !== this.#closings) {
+      directory.close();
+      throw new FolderError(EBADF);
+    }
     this.#directories.get(node)?.close();
     this.#directories.set(node, directory);
     for (const [oldest, opened] of this.#directories) {

@@ -1,5 +1,5 @@
 import { type Task, wait } from "../util/task.js";
-import { EINVAL, FolderError } from "./errno.js";
+import { EBADF, EINVAL, FolderError } from "./errno.js";
 import { openFile } from "./file-operations.js";
 import type { LockOwner, LockRange } from "./locks.js";
 import {
@@ -55,8 +55,13 @@ export function* testLock(session: SessionState, request: RequestOf<"getlock">, 
 }
 
 function* fileOf(session: SessionState, { fid }: LockRequest): Task<bigint> {
+  const { fids } = session;
+  const holder = fids.get(fid);
   const { file } = yield* openFile(session, fid);
-  return (yield* wait(file.attributes())).identity;
+  const { identity } = yield* wait(file.attributes());
+  // Who has given it up meanwhile, or was reset, would keep a lock that nobody gives up any more.
+  if (!fids.isCurrent(fid, holder)) throw new FolderError(EBADF);
+  return identity;
 }
 
 function ownerOf({ identity }: SessionState, { client, process }: LockRequest): LockOwner {

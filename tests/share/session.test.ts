@@ -6,7 +6,8 @@ import { encode, NOTAG, P9Client, Reply, RLERROR, raw, refused, str, T, u8, u16,
 
 const nowNs = () => 1_700_000_000_000_000_000n;
 const [ENOENT, EBADF, EBUSY, EEXIST, ENOTDIR, EISDIR, EINVAL, EROFS] = [2, 9, 16, 17, 20, 21, 22, 30] as const;
-const [ENOTEMPTY, EPROTO, EMSGSIZE, EOPNOTSUPP] = [39, 71, 90, 95] as const;
+const [ENAMETOOLONG, ENOTEMPTY, EPROTO, EMSGSIZE, EOPNOTSUPP] = [36, 39, 71, 90, 95] as const;
+const [READ_LOCK, WRITE_LOCK, UNLOCK, SUCCESS, BLOCKED] = [0, 1, 2, 0, 1] as const;
 
 let folder: MemoryFolder;
 let client: P9Client;
@@ -401,7 +402,6 @@ describe("9P: locks", () => {
     const fields = [u32(fid), u8(kind), u32(0), u64(start), u64(length), u32(process), str("guest")];
     return (await client.call(T.lock, fields)).u8();
   };
-  const [READ_LOCK, WRITE_LOCK, UNLOCK, SUCCESS, BLOCKED] = [0, 1, 2, 0, 1] as const;
 
   test("a range that somebody else writes is blocked until it is given up", async () => {
     await put("file", "");
@@ -579,5 +579,60 @@ describe("9P: a folder that takes its time", () => {
     await client.walk(0, 2);
     const results = await Promise.all(["x", "y"].map((name) => refused(client.create(2, name))));
     expect(results.filter((each) => each === null).length).toBe(1);
+    const made = session.save().fids.find(({ fid }) => fid === 2);
+    expect(made?.path).toBe(results[0] === null ? "/x" : "/y");
   });
+
+  test("a lock that is granted after its client has gone is nobody's", async () => {
+    const fields = [u32(1), u8(WRITE_LOCK), u32(0), u64(0), u64(0), u32(1), str("guest")];
+    const late = refused(client.call(T.lock, fields));
+    session.reset();
+    expect(await late).toBe(EBADF);
+    const other = new P9Client(new Session(slow));
+    await other.begin();
+    await other.walk(0, 1, "file");
+    await other.open(1);
+    expect((await other.call(T.lock, fields)).u8()).toBe(SUCCESS);
+  });
+
+  test("a restored file that is given up while it is opened again does not stay open", async () => {
+    const restored = new Session(slow);
+    restored.load(session.save());
+    client = new P9Client(restored);
+    const before = slow.closedCount;
+    const read = refused(client.read(1, 0, 1));
+    await client.clunk(1);
+    expect(await read).toBe(EBADF);
+    expect(slow.closedCount).toBe(before + 1);
+  });
+});
+
+test("9P: a file that is made deeper than a client may go is closed again", async () => {
+  const depthMax = 250;
+  const opened: FolderFile[] = [];
+  const closed: unknown[] = [];
+  const watched = (directory: FolderDirectory): FolderDirectory =>
+    Object.assign(Object.create(directory) as FolderDirectory, {
+      find: (name: string) => directory.find(name),
+      makeDirectory: (...args: Parameters<FolderDirectory["makeDirectory"]>) => directory.makeDirectory(...args),
+      openDirectory: async (name: string) => watched(await directory.openDirectory(name)),
+      createFile: async (...args: Parameters<FolderDirectory["createFile"]>) => {
+        const file = await directory.createFile(...args);
+        opened.push(file);
+        file.close = () => closed.push(file);
+        return file;
+      },
+      close: () => directory.close(),
+    });
+  const root = watched(await folder.root());
+  client = new P9Client(new Session({ readOnly: false, root: () => root, statistics: () => folder.statistics() }));
+  await client.begin();
+  await client.walk(0, 1);
+  for (let depth = 0; depth < depthMax; depth++) {
+    await client.mkdir(1, "d");
+    await client.walk(1, 1, "d");
+  }
+  expect(await refused(client.create(1, "file"))).toBe(ENAMETOOLONG);
+  expect(opened.length).toBe(1);
+  expect(closed).toEqual(opened);
 });

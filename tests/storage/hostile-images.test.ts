@@ -84,6 +84,25 @@ describe("qcow2: impossible numbers are refused when the image is opened", () =>
   });
 });
 
+describe("qcow2: an image that was not closed, whose tables stand for each other", () => {
+  const DIRTY = 1n;
+
+  test("snapshots that share one L1 table are refused before they are counted", async (context) => {
+    needsQemuImg(context);
+    const file = join(directory, "snapshots.qcow2");
+    qemuImg("create", "-q", "-f", "qcow2", "-o", "cluster_size=64k", file, "1M");
+    for (const name of ["a", "b"]) qemuImg("snapshot", "-c", name, file);
+    const bytes = readFileSync(file);
+    await expect(open(spoilt(bytes, [72, 8, DIRTY]), "qcow2")).resolves.toBeDefined();
+    const first = Number(bytes.readBigUInt64BE(64));
+    const byteLength =
+      40 + bytes.readUInt32BE(first + 36) + bytes.readUInt16BE(first + 12) + bytes.readUInt16BE(first + 14);
+    const second = first + Math.ceil(byteLength / 8) * 8;
+    const shared = spoilt(bytes, [72, 8, DIRTY], [second, 8, bytes.readBigUInt64BE(first)]);
+    await expect(open(shared, "qcow2")).rejects.toThrow("has two tables at");
+  });
+});
+
 describe("qcow2: what a guest writes never reaches header and tables", () => {
   test.each([
     ["the header", 0x8000_0000_0000_0000n],

@@ -138,9 +138,11 @@ export class Virtio9p implements VirtioDevice<P9Fields> {
     }
     const waiting = reply.then((bytes) => {
       this.#waiting.delete(waiting);
-      if (driver !== this.#driver) return;
-      this.#answer(driver, chain, bytes);
-      driver.queue(REQUEST_QUEUE).notify();
+      if (driver === this.#driver) {
+        this.#answer(driver, chain, bytes);
+        driver.queue(REQUEST_QUEUE).notify();
+      }
+      // There is room again, also for a driver that came after this request's.
       this.kick();
     });
     this.#waiting.add(waiting);

@@ -18,10 +18,12 @@ export async function repairRefcounts(store: ByteStore, header: Qcow2Header): Pr
   const clusterCount = Math.ceil(store.byteLength / clusterByteLength);
   if (clusterCount > CLUSTERS_MAX) throw badFormat("is dirty and too large to be repaired");
   const counts = new Uint32Array(clusterCount);
-  const use = (offset: number, byteLength: number): void => {
+  /** @returns how often the first of the clusters is used now */
+  const use = (offset: number, byteLength: number): number => {
     const end = Math.ceil((offset + byteLength) / clusterByteLength);
     if (end > clusterCount) throw badFormat(`is dirty and uses clusters beyond its end, at ${offset}`);
     for (let cluster = Math.floor(offset / clusterByteLength); cluster < end; cluster++) counts[cluster]!++;
+    return counts[Math.floor(offset / clusterByteLength)] ?? 0;
   };
   use(0, 1);
   const { snapshots, byteLength } = await readSnapshots(store, header);
@@ -39,16 +41,19 @@ async function countTables(
   store: ByteStore,
   header: Qcow2Header,
   l1: Table,
-  use: (offset: number, byteLength: number) => void,
+  use: (offset: number, byteLength: number) => number,
 ): Promise<void> {
   const { clusterByteLength } = header;
   const l1Bytes = new Uint8Array(8 * l1.entryCount);
+  if (use(l1.offset, l1Bytes.length) > 1) throw badFormat(`has two tables at ${l1.offset}`);
   await store.read(l1.offset, l1Bytes);
-  use(l1.offset, l1Bytes.length);
   const table = new Uint8Array(clusterByteLength);
+  const seen = new Set<number>();
   for (let index = 0; index < l1.entryCount; index++) {
     const { offset } = l2TableOf(readEntry(dataView(l1Bytes), index), header);
     if (offset === 0) continue;
+    if (seen.has(offset)) throw badFormat(`has two tables at ${offset}`);
+    seen.add(offset);
     use(offset, clusterByteLength);
     await store.read(offset, table);
     for (let entry = 0; entry < clusterByteLength / 8; entry++) {

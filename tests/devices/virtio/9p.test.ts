@@ -186,6 +186,19 @@ test("virtio-9p: an answer that comes after a reset reaches nobody", async () =>
   expect(Buffer.from(bench.ram.bytes).equals(Buffer.from(before))).toBe(true);
 });
 
+test("virtio-9p: a driver that begins while all that an earlier one asked for still waits is answered", async () => {
+  const device = begin(slowFolder());
+  queue.send([VERSION], [8192]);
+  for (let tag = 0; tag < 16; tag++) {
+    queue.add([encode(T.attach, tag, [u32(tag), u32(0xffff_ffff), str("u"), str(""), u32(0)])], [200]);
+  }
+  queue.kick();
+  [queue] = bench.driver.start(undefined, 64) as [MockQueue];
+  queue.send([VERSION], [8192]);
+  await device.drain();
+  expect(queue.takeUsed().map(({ bytes }) => new Reply(Buffer.from(bytes)).type)).toEqual([T.version + 1]);
+});
+
 test("virtio-9p: sessions of any sensible and spoilt requests neither throw nor hang, and can be saved", async () => {
   const spoil = fc.record({
     message: fc.constantFrom(...SENSIBLE),
