@@ -207,7 +207,7 @@ test(
     await says(page, "Recording. What is typed is in the machine's file, too.");
     expect(await isRecording()).toBe("true");
     await type(page, "clear; head -c 9 /dev/urandom | base64; seq -s- 40 42");
-    await shows(page, /^40-41-42/m);
+    await shows(page, /^40-41-42\s+root@vivarium:~#/m);
     const seen = await screen(page);
 
     await page.click("#restore");
@@ -222,8 +222,7 @@ test(
       .poll(() => page.locator("#notice-text").innerText(), { timeout: WAIT_MS })
       .toMatch(/^Replayed [\d,.]+ instructions, to the same state\.$/);
     expect(await status(page)).toBe("Paused");
-    await shows(page, /^40-41-42/m);
-    expect(await screen(page)).toBe(seen);
+    await expect.poll(() => screen(page), { timeout: WAIT_MS }).toBe(seen);
     expect(await isRecording()).toBe("false");
 
     await page.click("#run");
