@@ -277,10 +277,9 @@ describe.skipIf(!hasApt)("a machine's devices", { timeout: 180_000 }, () => {
 
   test("a keyboard's keys arrive, and what no keyboard has is refused", async () => {
     await using machine = await Machine.create({ memoryMiB: 128, inputs: ["keyboard"] });
-    const run = await machine.spawn("echo ready; head -c 48 /dev/input/event0 | od -An -tx1 -v");
+    const run = await machine.spawn("exec 3< /dev/input/event0; echo ready; head -c 48 <&3 | od -An -tx1 -v");
     const reader = run.stdout.getReader();
     await reader.read();
-    await new Promise((resolve) => setTimeout(resolve, 500));
     const [keyboard] = machine.inputs;
     // KEY_A of Linux is 30.
     keyboard!.key(30, true);
