@@ -1,5 +1,6 @@
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
+import { formatTime } from "../client/format.js";
 
 export interface Series {
   readonly label: string;
@@ -74,11 +75,14 @@ function optionsOf({ series, format, max, isBytes = false }: ChartProps, width: 
     width,
     height: HEIGHT,
     cursor: { y: false, drag: { x: false, y: false } },
+    // The last label of the times is written half beyond the axis.
+    padding: [null, 34, null, null],
     legend: { live: true },
     scales: { y: { range: (_, __, highest) => [0, Math.max(max, highest ?? 0)] } },
     axes: [
       {
         ...axis,
+        size: 32,
         space: 90,
         values: (_, splits) => {
           const isShort = (splits[1] ?? 0) - (splits[0] ?? 0) < 60;
@@ -99,15 +103,24 @@ function optionsOf({ series, format, max, isBytes = false }: ChartProps, width: 
       },
     ],
     series: [
-      { value: (_, time) => (time === null ? "" : new Date(time * 1000).toLocaleTimeString()) },
+      { value: legendValue((time) => formatTime(time * 1000)) },
       ...series.map(({ label, color: property }) => ({
         label,
         stroke: color(property),
         fill: `color-mix(in srgb, ${color(property)} 12%, transparent)`,
         width: 1.5,
         points: { show: false },
-        value: (_: uPlot, value: number | null) => (value === null ? "" : format(value)),
+        value: legendValue(format),
       })),
     ],
+  };
+}
+
+/** What the legend says of a line: its value where the cursor is, or else the newest. */
+function legendValue(format: (value: number) => string): uPlot.Series.Value {
+  return (plot, _, index, at) => {
+    const values = plot.data[index]!;
+    const value = values[at ?? values.length - 1];
+    return value === null || value === undefined ? "" : format(value);
   };
 }
