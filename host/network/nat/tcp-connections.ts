@@ -1,10 +1,10 @@
 import { checksum } from "../checksum.js";
 import { plainFrame } from "../link.js";
 import { keyOf, write16 } from "../octets.js";
+import { AckSchedule } from "./ack-schedule.js";
 import { type IpPacket, PROTOCOL_TCP } from "./ip.js";
 import type { Endpoint, Outside, OutsideStream, StreamEvents, StreamFailure } from "./outside.js";
 import { StreamMemory } from "./stream-memory.js";
-import type { AckTime } from "./tcp-acknowledgment.js";
 import { TcpConnection } from "./tcp-connection.js";
 import {
   ACK,
@@ -23,8 +23,6 @@ import { transportSum, type Wire } from "./wire.js";
 const CONNECTIONS_MAX = 16_384;
 /** Those that the outside has not answered yet; SYNs beyond that are lost, and guests repeat them. */
 const ASKED_MAX = 1024;
-/** How long an acknowledgment waits for an answer to go with. */
-const ACK_DELAY_MS = 1;
 /** Ports of the router from which connections to guests come: RFC 6335 section 6. */
 const FIRST_PORT = 49_152;
 const LAST_PORT = 65_535;
@@ -48,7 +46,6 @@ export class TcpConnections {
   readonly #connections = new Map<string, TcpConnection>();
   readonly #memory = new StreamMemory();
   readonly #services: TcpServices;
-  readonly #acks: Record<AckTime, Set<TcpConnection>> = { soon: new Set(), later: new Set() };
   readonly #waiting = new Set<TcpConnection>();
   /** Those that the outside has not answered yet, and the packets in which guests asked for them. */
   readonly #asked = new Map<TcpConnection, IpPacket>();
@@ -57,12 +54,13 @@ export class TcpConnections {
   constructor(wire: Wire, outside: Outside, routing: TcpRouting) {
     this.#wire = wire;
     this.#outside = outside;
+    const acks = new AckSchedule(outside);
     this.#routing = routing;
     this.#services = {
       wire,
       clock: outside,
       memory: this.#memory,
-      requestAck: (connection, when) => this.#requestAck(connection, when),
+      requestAck: (connection, when) => acks.request(connection, when),
       awaitWire: (connection) => this.#waiting.add(connection),
       refused: (connection, failure, syn) => this.#refused(connection, failure, syn),
       closed: (connection) => this.#forget(connection),
@@ -122,8 +120,6 @@ export class TcpConnections {
   /** Ends everything without a word to the guests. */
   abortAll(): void {
     for (const connection of [...this.#connections.values()]) connection.abort();
-    this.#acks.soon.clear();
-    this.#acks.later.clear();
     this.#waiting.clear();
   }
 
@@ -176,21 +172,6 @@ export class TcpConnections {
     if (this.#connections.get(key) === connection) this.#connections.delete(key);
     this.#waiting.delete(connection);
     this.#asked.delete(connection);
-  }
-
-  #requestAck(connection: TcpConnection, when: AckTime): void {
-    const acks = this.#acks[when];
-    if (acks.size === 0) {
-      if (when === "soon") this.#outside.defer(() => this.#flushAcks(acks));
-      else this.#outside.after(ACK_DELAY_MS, () => this.#flushAcks(acks));
-    }
-    acks.add(connection);
-  }
-
-  #flushAcks(acks: Set<TcpConnection>): void {
-    const connections = [...acks];
-    acks.clear();
-    for (const connection of connections) connection.flushAck();
   }
 
   /** Answers a segment that belongs to no connection: RFC 9293 section 3.10.7.1. */

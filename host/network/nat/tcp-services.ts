@@ -11,7 +11,7 @@ export interface TcpServices {
   readonly wire: Wire;
   readonly clock: NetworkClock;
   readonly memory: StreamMemory;
-  /** Calls `flushAck` of the connection: when what is running now has come to its end, or within a millisecond or two. */
+  /** Calls `flushAck` of the connection: when what is running now has come to its end, or after 2 ms. */
   requestAck(connection: TcpConnection, when: AckTime): void;
   /** Calls `pump` of the connection when the wire is free again. */
   awaitWire(connection: TcpConnection): void;

@@ -256,6 +256,23 @@ describe("tcp: from the guest", () => {
     expect(wire.takeTcp()).toMatchObject([{ flags: ACK, acknowledgment: GUEST_START + 3, data: Buffer.alloc(0) }]);
   });
 
+  test("a question waits its 2 ms for an answer, however many came before it", () => {
+    const { stream, start } = open();
+    const ask = (offset: number) =>
+      send({ sequence: GUEST_START + 1 + offset, acknowledgment: start, flags: ACK | PSH, data: Buffer.from("?") });
+    for (let n = 0; n < 10; n++) {
+      expect(ask(n)).toEqual([]);
+      outside.advance(1.5);
+      stream.events.received(Buffer.from("!"));
+      expect(wire.takeTcp()).toMatchObject([{ acknowledgment: GUEST_START + 2 + n, data: Buffer.from("!") }]);
+    }
+    expect(ask(10)).toEqual([]);
+    outside.advance(1.9);
+    expect(wire.takeTcp()).toEqual([]);
+    outside.advance(0.1);
+    expect(wire.takeTcp()).toMatchObject([{ flags: ACK, acknowledgment: GUEST_START + 12, data: Buffer.alloc(0) }]);
+  });
+
   test("the guest's end is passed on after its data, also when it overtakes them", () => {
     const { stream, start } = open();
     send({ sequence: GUEST_START + 4, acknowledgment: start, flags: ACK | FIN });
