@@ -182,9 +182,8 @@ export class TcpConnections {
     const { bytes, start } = this.#wire.newPacket(header, TCP_HEADER_BYTE_LENGTH);
     const length = data.length + ((flags & SYN) !== 0 ? 1 : 0) + ((flags & FIN) !== 0 ? 1 : 0);
     const hasAck = (flags & ACK) !== 0;
-    writeTcpHeader(bytes, start, {
-      sourcePort: remote.port,
-      destinationPort: guest.port,
+    const ports = { sourcePort: remote.port, destinationPort: guest.port };
+    writeTcpHeader(bytes, start, ports, {
       sequence: hasAck ? acknowledgment : 0,
       acknowledgment: hasAck ? 0 : (sequence + length) >>> 0,
       flags: hasAck ? RST : RST | ACK,

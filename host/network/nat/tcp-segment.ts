@@ -115,10 +115,14 @@ export function sackOption(blocks: readonly (readonly [number, number])[]): Uint
   return bytes;
 }
 
-/** Writes all of the header but the checksum. @param options a multiple of 4 bytes */
-export function writeTcpHeader(into: Uint8Array, offset: number, segment: Omit<TcpSegment, "data">): void {
-  write16(into, offset, segment.sourcePort);
-  write16(into, offset + 2, segment.destinationPort);
+/** A segment's header but for its ports, which are the same all through a connection. */
+export type TcpFields = Omit<TcpSegment, "data" | keyof TcpPorts>;
+export type TcpPorts = Pick<TcpSegment, "sourcePort" | "destinationPort">;
+
+/** Writes all of the header but the checksum. @param segment its options are a multiple of 4 bytes */
+export function writeTcpHeader(into: Uint8Array, offset: number, ports: TcpPorts, segment: TcpFields): void {
+  write16(into, offset, ports.sourcePort);
+  write16(into, offset + 2, ports.destinationPort);
   write32(into, offset + SEQUENCE, segment.sequence);
   write32(into, offset + ACKNOWLEDGMENT, segment.acknowledgment);
   into[offset + DATA_OFFSET] = ((TCP_HEADER_BYTE_LENGTH + segment.options.length) >> 2) << 4;
