@@ -94,10 +94,11 @@ class Inflater {
     if (literalCount > LITERAL_COUNT_MAX || distanceCount > DISTANCE_COUNT_MAX) throw broken("too many codes");
     const codeLengths = new Uint8Array(CODE_LENGTH_ORDER.length);
     for (let index = 0; index < codeLengthCount; index++) codeLengths[CODE_LENGTH_ORDER[index]!] = this.#take(3);
-    const lengths = this.#lengths(new HuffmanCode(codeLengths), literalCount + distanceCount);
+    const lengths = this.#lengths(new HuffmanCode(codeLengths, 0), literalCount + distanceCount);
+    if (lengths[END_OF_BLOCK] === 0) throw broken("a block without a code for its end");
     this.#compressed(
-      new HuffmanCode(lengths.subarray(0, literalCount)),
-      new HuffmanCode(lengths.subarray(literalCount)),
+      new HuffmanCode(lengths.subarray(0, literalCount), 1),
+      new HuffmanCode(lengths.subarray(literalCount), 1),
     );
   }
 
@@ -188,17 +189,24 @@ class HuffmanCode {
   readonly table: Uint16Array;
   readonly mask: number;
 
-  /** @param lengths of each symbol's code, 0 for those without */
-  constructor(lengths: Uint8Array) {
+  /**
+   * @param lengths of each symbol's code, 0 for those without
+   * @param longestIncomplete a code with unused bit patterns is broken if its longest is longer: section 3.2.7 has a
+   *   single distance in one bit, and no other such code
+   */
+  constructor(lengths: Uint8Array, longestIncomplete: number) {
     const counts = new Uint16Array(MAX_CODE_LENGTH + 1);
     for (const length of lengths) if (length > 0) counts[length]!++;
-    const nextCode = new Uint16Array(MAX_CODE_LENGTH + 2);
+    const nextCode = new Uint32Array(MAX_CODE_LENGTH + 2);
     let longest = 0;
+    let unused = 1;
     for (let length = 1; length <= MAX_CODE_LENGTH; length++) {
-      if (nextCode[length]! + counts[length]! > 1 << length) throw broken("more codes than there can be");
+      unused = 2 * unused - counts[length]!;
+      if (unused < 0) throw broken("more codes than there can be");
       if (counts[length]! > 0) longest = length;
       nextCode[length + 1] = (nextCode[length]! + counts[length]!) << 1;
     }
+    if (unused > 0 && longest > longestIncomplete) throw broken("fewer codes than there must be");
     this.table = new Uint16Array(1 << longest);
     this.mask = this.table.length - 1;
     for (const [symbol, length] of lengths.entries()) {
@@ -213,8 +221,9 @@ class HuffmanCode {
 
 const FIXED_LITERALS = new HuffmanCode(
   Uint8Array.from({ length: 288 }, (_, symbol) => (symbol < 144 ? 8 : symbol < 256 ? 9 : symbol < 280 ? 7 : 8)),
+  0,
 );
-const FIXED_DISTANCES = new HuffmanCode(new Uint8Array(32).fill(5));
+const FIXED_DISTANCES = new HuffmanCode(new Uint8Array(32).fill(5), 0);
 
 function bases(first: number, extraBits: readonly number[]): readonly number[] {
   let base = first;
