@@ -17,10 +17,11 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-async function create(mirror?: string): Promise<PrivateApt> {
+async function create(mirror?: string, pause?: (ms: number) => Promise<unknown>): Promise<PrivateApt> {
   const inside = join(directory, "apt");
   await mkdir(inside);
-  return PrivateApt.create({ directory: inside, suite: "trixie", architecture: "riscv64", mirror });
+  const options = { directory: inside, suite: "trixie", architecture: "riscv64", mirror };
+  return PrivateApt.create(pause === undefined ? options : { ...options, pause });
 }
 
 async function errorOf(promise: Promise<unknown>): Promise<VivariumError> {
@@ -110,6 +111,51 @@ test.skipIf(!hasApt)("private apt: a mirror whose lists Debian has not signed is
   expect(error.code).toBe("image/keyring");
   expect(error.message).toContain("has signed Debian trixie: install a newer debian-archive-keyring");
 });
+
+/**
+ * An apt-get before a mirror whose lists of trixie are not those of the index, and whose "stable" is another release by
+ * that name. It notes the names that it is asked for.
+ */
+async function stubMixedMirror(stable: string): Promise<() => Promise<string[]>> {
+  const asked = join(directory, "asked");
+  const script = `read deb signed mirror name main < ${directory}/apt/sources.list
+    echo $name >> ${asked}
+    case $name in
+      stable) echo "Codename: ${stable}" > ${directory}/apt/state/lists/mirror_dists_stable_InRelease;;
+      trixie) echo 'E: Failed to fetch http://x/Packages.xz  File has unexpected size (1 != 2). Mirror sync in progress?' >&2; exit 100;;
+      *) echo 'E: The repository does not have a Release file.' >&2; exit 100;;
+    esac`;
+  await stubPath({ "apt-config": "", "apt-get": script });
+  return async () => (await readFile(asked, "utf8")).trim().split("\n");
+}
+
+test.skipIf(!hasApt)(
+  "private apt: lists of another day than their index are looked for by the release's other name",
+  async () => {
+    const asked = await stubMixedMirror("trixie");
+    const apt = await create("http://mirror.example/debian");
+    await apt.update(() => {});
+    expect(await asked()).toEqual(["trixie", "stable"]);
+    expect(await readFile(join(directory, "apt/sources.list"), "utf8")).toContain("/debian stable main\n");
+  },
+);
+
+test.skipIf(!hasApt)(
+  "private apt: another release by that name is not taken; the mirror is asked again, and then named",
+  async () => {
+    const asked = await stubMixedMirror("forky");
+    const pauses: number[] = [];
+    const apt = await create("http://mirror.example/debian", async (ms) => pauses.push(ms));
+    const error = await errorOf(apt.update(() => {}));
+    expect(error.code).toBe("image/fetch");
+    expect(error.message).toMatch(
+      /^cannot fetch Debian trixie packages from http:\/\/mirror\.example\/debian \(.*Mirror sync in/,
+    );
+    const round = ["trixie", "stable", "oldstable"];
+    expect(await asked()).toEqual([...round, ...round, ...round]);
+    expect(pauses).toEqual([0, 10_000, 30_000]);
+  },
+);
 
 test.skipIf(!hasApt)("private apt: a file system that is full is not the mirror's fault", async () => {
   await stubPath({

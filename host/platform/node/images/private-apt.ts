@@ -5,8 +5,9 @@
  */
 
 import { constants } from "node:fs";
-import { access, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { access, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { VivariumError } from "../../../util/errors.js";
 import { parseStanzas, type Stanza } from "./deb822.js";
 import { chooseMirror, INDEX_TARGETS, MIRROR_VARIABLE } from "./debian-mirror.js";
@@ -32,12 +33,22 @@ export interface PrivateAptOptions {
   readonly architecture: string;
   /** The value of VIV_DEBIAN_MIRROR, if it is set. */
   readonly mirror: string | undefined;
+  /** Lets so many milliseconds pass. */
+  readonly pause?: (ms: number) => Promise<unknown>;
 }
 
 /** How much of a transfer is done, from 0 to 1. */
 export type OnFraction = (fraction: number) => void;
 
 const WATCH_INTERVAL_MS = 200;
+
+/** How apt says that a list is not the one in the signed index: the mirror's files are of different days. */
+const MIXED_MIRROR = /Mirror sync in progress|File has unexpected size|Hash Sum mismatch/i;
+/** It is asked again: the mirror may be about to be whole, milliseconds after the time before. */
+const MIXED_PAUSES_MS = [0, 10_000, 30_000];
+/** What a release is called beside its own name: other addresses of the same files, which a cache keeps by themselves. */
+const RELEASE_CLASSES = ["stable", "oldstable"];
+
 const KEYRINGS = ["/usr/share/keyrings/debian-archive-keyring.pgp", "/usr/share/keyrings/debian-archive-keyring.gpg"];
 /** What the machine's configuration may say about how to reach the network and whether clocks are to be trusted. */
 const INHERITED_SETTING =
@@ -53,6 +64,7 @@ export class PrivateApt {
   readonly #mirror: string;
   readonly #keyring: string;
   readonly #helper: string;
+  readonly #pause: (ms: number) => Promise<unknown>;
 
   private constructor(options: PrivateAptOptions, mirror: string, keyring: string, helper: string) {
     this.#directory = options.directory;
@@ -61,6 +73,7 @@ export class PrivateApt {
     this.#mirror = mirror;
     this.#keyring = keyring;
     this.#helper = helper;
+    this.#pause = options.pause ?? ((ms) => sleep(ms));
   }
 
   /** @throws VivariumError when the machine has no apt, no mirror or no keyring of Debian's archive */
@@ -86,7 +99,7 @@ export class PrivateApt {
       );
     }, WATCH_INTERVAL_MS);
     try {
-      await this.#run("apt-get", ["-q", "update"]);
+      await this.#fetchLists();
     } catch (error) {
       if (error instanceof ToolError && /NO_PUBKEY|not signed|signatures? (?:couldn't|could not)/i.test(error.stderr)) {
         const message = `${this.#mirror}: no key in ${this.#keyring} has signed Debian ${this.#suite}: install a newer debian-archive-keyring`;
@@ -96,6 +109,37 @@ export class PrivateApt {
     } finally {
       clearInterval(watch);
     }
+  }
+
+  /** Until the lists are those of their index; under whichever of its names the release has them so. */
+  async #fetchLists(): Promise<void> {
+    let mixed: unknown;
+    for (const pauseMs of MIXED_PAUSES_MS) {
+      await this.#pause(pauseMs);
+      for (const name of [this.#suite, ...RELEASE_CLASSES]) {
+        try {
+          await this.#fetchListsOf(name);
+          return;
+        } catch (error) {
+          if (name !== this.#suite) continue;
+          if (!(error instanceof ToolError && MIXED_MIRROR.test(error.stderr))) throw error;
+          mixed = error;
+        }
+      }
+    }
+    throw mixed;
+  }
+
+  async #fetchListsOf(name: string): Promise<void> {
+    const lists = join(this.#directory, "state/lists");
+    await rm(lists, { recursive: true });
+    await mkdir(join(lists, "partial"), { recursive: true });
+    await this.#writeSources(name);
+    await this.#run("apt-get", ["-q", "update"]);
+    if (name === this.#suite) return;
+    const index = (await readdir(lists)).find((file) => file.endsWith("Release"));
+    const [, codename] = /^Codename: (\S+)$/m.exec(await readFile(join(lists, index ?? ""), "latin1")) ?? [];
+    if (codename !== this.#suite) throw new Error(`${this.#mirror}: ${name} is ${codename}, not ${this.#suite}`);
   }
 
   async #measureLists(): Promise<[doneBytes: number, totalBytes: number | null]> {
@@ -229,7 +273,7 @@ export class PrivateApt {
     for (const name of ["state/lists/partial", "cache/archives/partial"])
       await mkdir(inside(name), { recursive: true });
     await writeFile(inside("status"), "");
-    await writeFile(inside("sources.list"), `deb [signed-by=${this.#keyring}] ${this.#mirror} ${this.#suite} main\n`);
+    await this.#writeSources(this.#suite);
     const settings: readonly (readonly [string, string])[] = [
       ["Dir::State", inside("state")],
       ["Dir::State::status", inside("status")],
@@ -253,6 +297,12 @@ export class PrivateApt {
     ];
     const lines = [...machine.inherited, ...settings.map(([name, value]) => `${name} "${value}";`)];
     await writeFile(inside("apt.conf"), `${lines.join("\n")}\n`);
+  }
+
+  /** @param name of the release that packages are taken from */
+  async #writeSources(name: string): Promise<void> {
+    const line = `deb [signed-by=${this.#keyring}] ${this.#mirror} ${name} main\n`;
+    await writeFile(join(this.#directory, "sources.list"), line);
   }
 
   #fetchError(error: unknown): VivariumError {
