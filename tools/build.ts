@@ -1,7 +1,7 @@
 /** `npm run build`: the processor, and beside it the host with what is bundled of it. They take about as long. */
 import { spawn } from "node:child_process";
 
-const lines = [["build:core"], ["build:host", "build:worker", "build:console"]];
+const lines = [["build:core"], ["build:host", "build:programs", "build:console"]];
 
 /** @throws Error when it fails, which has then said why */
 async function runScript(name: string): Promise<void> {

@@ -4,12 +4,12 @@ import { Worker } from "node:worker_threads";
 import type { OpenLink, Platform, WorkerChannel } from "../../api/platform.js";
 import type { LinkRequest } from "../../control/network-options.js";
 import type { WasmModule } from "../../core/wasm.js";
+import { fileOf, WORKER } from "./bundled-program.js";
 import { loadCoreModule, packageDirectory } from "./core-module.js";
 import { openLink } from "./network/open-link.js";
 import { NodeOutside } from "./network/outside.js";
 import { SpareWorkers } from "./spare-workers.js";
 import type { NodeWorkerData } from "./worker-data.js";
-import { workerProgram } from "./worker-program.js";
 
 /** Where the public API runs in Node. */
 export class NodePlatform implements Platform {
@@ -71,5 +71,5 @@ function channelOf(worker: Worker): WorkerChannel {
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
 function startWorker(workerData: NodeWorkerData): Worker {
-  return new Worker(workerProgram(), { name: "vivarium", workerData });
+  return new Worker(fileOf(WORKER), { name: "vivarium", workerData });
 }

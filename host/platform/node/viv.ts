@@ -1,4 +1,7 @@
 #!/usr/bin/env node
-import { main } from "./main.js";
+import { pathToFileURL } from "node:url";
+import { fileOf, MAIN } from "./bundled-program.js";
+
+const { main }: typeof import("./main.js") = await import(pathToFileURL(fileOf(MAIN)).href);
 
 await main(process.argv.slice(2));
