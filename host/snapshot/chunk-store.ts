@@ -1,4 +1,5 @@
 import { Chunk, type ChunkMap, chunkByteLength, chunkCount } from "../storage/chunk.js";
+import { isZero } from "../storage/raw.js";
 import { dataView, toHex } from "../util/bytes.js";
 import { VivariumError } from "../util/errors.js";
 import { damagedFile } from "./damaged.js";
@@ -222,12 +223,6 @@ export class ChunkStore {
       throw damagedFile(`${what} cannot be decompressed`);
     }
   }
-}
-
-/** Whether all of a chunk's bytes are 0. */
-function isZero(bytes: Uint8Array): boolean {
-  if (bytes.byteOffset % 4 !== 0 || bytes.length % 4 !== 0) return bytes.every((byte) => byte === 0);
-  return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4).every((word) => word === 0);
 }
 
 function isSame(a: Uint8Array, b: Uint8Array): boolean {

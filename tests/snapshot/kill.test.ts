@@ -2,6 +2,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createMachineFile, openMachineFile } from "../../host/platform/node/machine-file/open-machine-file.js";
@@ -20,7 +21,7 @@ beforeAll(() => {
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 /**
- * Lets the program save for a while, then kills it: at a random moment, as soon as it is seen to write, or soon after.
+ * Lets the program save for a while, then kills it: at a random moment, while it is seen to write, or soon after.
  *
  * @returns the last number it said was saved
  */
@@ -35,23 +36,41 @@ async function saveUntilKilled(path: string, moment: "random" | "begun" | "writi
       said += bytes.toString();
       if (!isFirst) return;
       if (moment === "random") setTimeout(() => child.kill("SIGKILL"), Math.random() * 200);
-      else killWhenWriting(child, `${path}-journal`, moment === "begun" ? 0 : Math.random() * 8);
+      else void killWhenWriting(child, `${path}-journal`, moment === "begun" ? 0 : Math.random() * 8);
     });
   });
   return Number(said.split("\n").at(-2) ?? 0);
 }
 
-function killWhenWriting(child: ChildProcess, journal: string, delayMs: number): void {
-  // From here on pages are overwritten, for some milliseconds.
-  if (isHot(journal) && delayMs === 0) child.kill("SIGKILL");
-  else if (isHot(journal)) setTimeout(() => child.kill("SIGKILL"), delayMs);
-  else if (child.exitCode === null) setImmediate(() => killWhenWriting(child, journal, delayMs));
+/** After which a program that was told to stand still does. */
+const STANDSTILL_MS = 5;
+
+async function killWhenWriting(child: ChildProcess, journal: string, delayMs: number): Promise<void> {
+  while (child.exitCode === null && child.signalCode === null) {
+    // From here on pages are overwritten, for some milliseconds.
+    if (isHot(journal)) {
+      if (delayMs > 0) {
+        await sleep(delayMs);
+        child.kill("SIGKILL");
+        return;
+      }
+      // Looking takes time: whether the write is still in progress is seen when nothing moves.
+      child.kill("SIGSTOP");
+      await sleep(STANDSTILL_MS);
+      child.kill(isHot(journal) ? "SIGKILL" : "SIGCONT");
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+  }
 }
 
 /** Whether a write was in progress: https://sqlite.org/fileformat2.html#the_rollback_journal. */
 function isHot(journal: string): boolean {
-  if (!existsSync(journal)) return false;
-  const descriptor = openSync(journal, "r");
+  let descriptor: number;
+  try {
+    descriptor = openSync(journal, "r");
+  } catch {
+    return false;
+  }
   const magic = Buffer.alloc(8);
   readSync(descriptor, magic, 0, magic.length, 0);
   closeSync(descriptor);
