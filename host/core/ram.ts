@@ -1,4 +1,5 @@
 import { PAGE_BYTE_LENGTH, RAM_BASE, RAM_PADDR } from "../../assembly/shared/layout.js";
+import { isZero } from "../util/bytes.js";
 import { assert } from "../util/errors.js";
 import type { CoreExports } from "./exports.js";
 import type { LinearMemory } from "./linear-memory.js";
@@ -99,11 +100,4 @@ export class Ram {
     this.pages.ensurePresent(offset, byteLength);
     return offset + RAM_BASE;
   }
-}
-
-function isZero(bytes: Uint8Array): boolean {
-  if (bytes.byteOffset % 4 !== 0 || bytes.length % 4 !== 0) return bytes.every((byte) => byte === 0);
-  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
-  for (let index = 0; index < words.length; index++) if (words[index] !== 0) return false;
-  return true;
 }

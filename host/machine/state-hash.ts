@@ -3,7 +3,7 @@
  * hosts. It finds accidents; it does not withstand an attacker.
  */
 import type { GuestRam } from "../devices/device.js";
-import { utf8 } from "../util/bytes.js";
+import { isZero, utf8 } from "../util/bytes.js";
 import type { SavedValue } from "../util/schema.js";
 
 const PAGE_BYTE_LENGTH = 4096;
@@ -85,10 +85,9 @@ export class StateHash {
     this.number(ram.byteLength);
     for (let offset = 0; offset < ram.byteLength; offset += PAGE_BYTE_LENGTH) {
       const page = ram.view(ram.base + offset, Math.min(PAGE_BYTE_LENGTH, ram.byteLength - offset));
-      const words = littleEndianWords(page);
-      if (isZero(words)) continue;
+      if (isZero(page)) continue;
       this.number(offset);
-      this.words(words);
+      this.words(littleEndianWords(page));
     }
   }
 
@@ -99,11 +98,6 @@ export class StateHash {
       .map((lane) => (lane >>> 0).toString(16).padStart(8, "0"))
       .join("");
   }
-}
-
-function isZero(words: Uint32Array): boolean {
-  for (let index = 0; index < words.length; index++) if (words[index] !== 0) return false;
-  return true;
 }
 
 /** Spreads every bit over the whole word. */

@@ -1,6 +1,5 @@
 import { Chunk, type ChunkMap, chunkByteLength, chunkCount } from "../storage/chunk.js";
-import { isZero } from "../storage/raw.js";
-import { dataView, toHex } from "../util/bytes.js";
+import { dataView, isZero, toHex } from "../util/bytes.js";
 import { VivariumError } from "../util/errors.js";
 import { damagedFile } from "./damaged.js";
 import type { Database, FileServices, Row, Statement } from "./database.js";

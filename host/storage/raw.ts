@@ -1,3 +1,4 @@
+import { isZero } from "../util/bytes.js";
 import { VivariumError } from "../util/errors.js";
 import { AccessRules } from "./access.js";
 import { type BlockBackend, SECTOR_BYTE_LENGTH } from "./block-backend.js";
@@ -75,13 +76,4 @@ export class RawDisk implements BlockBackend {
   async close(): Promise<void> {
     if (this.#access.close()) await this.#store.close();
   }
-}
-
-/** Whether there are only zeros in `bytes`. */
-export function isZero(bytes: Uint8Array): boolean {
-  const wordCount = bytes.byteOffset % 4 === 0 ? bytes.length >> 2 : 0;
-  const words = new Uint32Array(bytes.buffer, wordCount === 0 ? 0 : bytes.byteOffset, wordCount);
-  for (let index = 0; index < wordCount; index++) if (words[index] !== 0) return false;
-  for (let index = 4 * wordCount; index < bytes.length; index++) if (bytes[index] !== 0) return false;
-  return true;
 }

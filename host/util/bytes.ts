@@ -221,3 +221,12 @@ export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   }
   return whole;
 }
+
+/** Whether there are only zeros in `bytes`. */
+export function isZero(bytes: Uint8Array): boolean {
+  const wordCount = bytes.byteOffset % 4 === 0 ? bytes.length >> 2 : 0;
+  const words = new Uint32Array(bytes.buffer, wordCount === 0 ? 0 : bytes.byteOffset, wordCount);
+  for (let index = 0; index < wordCount; index++) if (words[index] !== 0) return false;
+  for (let index = 4 * wordCount; index < bytes.length; index++) if (bytes[index] !== 0) return false;
+  return true;
+}

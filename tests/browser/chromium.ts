@@ -22,6 +22,8 @@ export interface Visit {
   readonly complaints: readonly string[];
   /** Addresses that were asked for. */
   readonly requests: readonly URL[];
+  /** Loads the page anew. What it was just asking for it lets go of then, which is no complaint. */
+  reload(): Promise<void>;
 }
 
 /** Opens a page in a profile of its own. */
@@ -30,12 +32,21 @@ export async function visit(browser: Browser, url: string, options: BrowserConte
   const complaints: string[] = [];
   const requests: URL[] = [];
   context.on("request", (request) => requests.push(new URL(request.url())));
-  context.on("requestfailed", (request) => complaints.push(`${request.url()}: ${request.failure()?.errorText}`));
+  let isLeaving = false;
+  context.on("requestfailed", (request) => {
+    const reason = request.failure()?.errorText;
+    if (!(isLeaving && reason === "net::ERR_ABORTED")) complaints.push(`${request.url()}: ${reason}`);
+  });
   context.on("console", (message) => {
     if (message.type() === "error") complaints.push(message.text());
   });
   context.on("weberror", (error) => complaints.push(String(error.error())));
   const page = await context.newPage();
   await page.goto(url);
-  return { page, context, complaints, requests };
+  const reload = async (): Promise<void> => {
+    isLeaving = true;
+    await page.reload();
+    isLeaving = false;
+  };
+  return { page, context, complaints, requests, reload };
 }

@@ -1,7 +1,8 @@
 import type { DriveRequest } from "../../control/actions.js";
 import type { BlockBackend } from "../../storage/block-backend.js";
 import { type BaseImage, CapturedDisk } from "../../storage/captured-disk.js";
-import { isZero, RawDisk } from "../../storage/raw.js";
+import { RawDisk } from "../../storage/raw.js";
+import { isZero } from "../../util/bytes.js";
 import { closeDrives, explained, isUrl, type OpenDrive, openDisk } from "./drives.js";
 import { FileStore } from "./file-store.js";
 
